@@ -1,0 +1,276 @@
+/**
+ * What Stowage remembers.
+ *
+ * Words that are not DICOM's own, each with one meaning here, in the tables, on the page and in the
+ * documentation:
+ *
+ * - transfer: one attempt to hand over a set of instances (one STOW-RS request, one browser upload)
+ * - staged: received and safe, but not committed; nothing but its own transfer reads it
+ * - segment: one append-only object in the store, holding the parts of one transfer one after another
+ * - refusal: an instance that was not accepted, with its Failure Reason
+ * - warning: an instance that was stored although something about it is not right, with its Warning Reason
+ *
+ * DICOM attributes keep their keyword: StudyInstanceUID is `studyInstanceUID` here and
+ * `study_instance_uid` in SQL. Attributes of a study and of a series are those of the first instance
+ * that had a value; an instance that says otherwise is stored with a warning.
+ */
+import {
+  bigint,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+
+const bytea = customType<{ data: Uint8Array }>({ dataType: () => 'bytea' })
+const instant = (name: string) => timestamp(name, { withTimezone: true })
+const key = (name: string) => bigint(name, { mode: 'number' })
+const count = (name: string) => integer(name).notNull().default(0)
+const bytes = (name: string) => bigint(name, { mode: 'number' }).notNull().default(0)
+
+export const transferStates = ['receiving', 'committed', 'refused', 'aborted', 'expired'] as const
+export type TransferState = (typeof transferStates)[number]
+
+export const segmentStates = ['open', 'kept', 'doomed'] as const
+export type SegmentState = (typeof segmentStates)[number]
+
+/** A person, as Patient ID and its issuer tell. Instances without a Patient ID have none. */
+export const patients = pgTable(
+  'patients',
+  {
+    patientKey: key('patient_key').primaryKey().generatedAlwaysAsIdentity(),
+    patientID: text('patient_id').notNull(),
+    issuerOfPatientID: text('issuer_of_patient_id').notNull(),
+    patientName: text('patient_name'),
+    patientBirthDate: text('patient_birth_date'),
+    patientSex: text('patient_sex'),
+    studyCount: count('study_count'),
+    seriesCount: count('series_count'),
+    instanceCount: count('instance_count'),
+    byteLength: bytes('byte_length'),
+    firstReceivedAt: instant('first_received_at').notNull(),
+    lastReceivedAt: instant('last_received_at').notNull(),
+  },
+  (t) => [uniqueIndex('patients_patient_id').on(t.patientID, t.issuerOfPatientID)],
+)
+
+export const studies = pgTable(
+  'studies',
+  {
+    studyKey: key('study_key').primaryKey().generatedAlwaysAsIdentity(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    patientKey: key('patient_key').references(() => patients.patientKey),
+    patientID: text('patient_id'),
+    issuerOfPatientID: text('issuer_of_patient_id'),
+    patientName: text('patient_name'),
+    patientBirthDate: text('patient_birth_date'),
+    patientSex: text('patient_sex'),
+    studyDate: text('study_date'),
+    studyTime: text('study_time'),
+    accessionNumber: text('accession_number'),
+    studyID: text('study_id'),
+    studyDescription: text('study_description'),
+    referringPhysicianName: text('referring_physician_name'),
+    timezoneOffsetFromUTC: text('timezone_offset_from_utc'),
+    modalitiesInStudy: text('modalities_in_study').array().notNull().default([]),
+    seriesCount: count('series_count'),
+    instanceCount: count('instance_count'),
+    byteLength: bytes('byte_length'),
+    firstReceivedAt: instant('first_received_at').notNull(),
+    lastReceivedAt: instant('last_received_at').notNull(),
+  },
+  (t) => [
+    uniqueIndex('studies_study_instance_uid').on(t.studyInstanceUID),
+    index('studies_patient_id').on(t.patientID),
+    index('studies_study_date').on(t.studyDate),
+    // The page and QIDO list the newest first, with the key as the last word (QI-A10).
+    index('studies_last_received_at').on(t.lastReceivedAt.desc(), t.studyKey.desc()),
+    index('studies_patient_key').on(t.patientKey),
+  ],
+)
+
+export const series = pgTable(
+  'series',
+  {
+    seriesKey: key('series_key').primaryKey().generatedAlwaysAsIdentity(),
+    seriesInstanceUID: text('series_instance_uid').notNull(),
+    studyKey: key('study_key')
+      .notNull()
+      .references(() => studies.studyKey),
+    modality: text('modality'),
+    seriesNumber: text('series_number'),
+    seriesDescription: text('series_description'),
+    bodyPartExamined: text('body_part_examined'),
+    performedProcedureStepStartDate: text('performed_procedure_step_start_date'),
+    performedProcedureStepStartTime: text('performed_procedure_step_start_time'),
+    instanceCount: count('instance_count'),
+    byteLength: bytes('byte_length'),
+    firstReceivedAt: instant('first_received_at').notNull(),
+    lastReceivedAt: instant('last_received_at').notNull(),
+  },
+  (t) => [
+    uniqueIndex('series_series_instance_uid').on(t.seriesInstanceUID),
+    index('series_study_key').on(t.studyKey),
+  ],
+)
+
+/**
+ * One stored instance: where its bytes are, and what a search needs.
+ *
+ * Its PS3.10 file is `byteLength` bytes of the segment from `segmentOffset` on; its metadata, in the
+ * DICOM JSON model, are the `metadataLength` bytes that follow. (Decision 2)
+ */
+export const instances = pgTable(
+  'instances',
+  {
+    sopInstanceUID: text('sop_instance_uid').primaryKey(),
+    studyKey: key('study_key')
+      .notNull()
+      .references(() => studies.studyKey),
+    seriesKey: key('series_key')
+      .notNull()
+      .references(() => series.seriesKey),
+    segmentKey: key('segment_key')
+      .notNull()
+      .references(() => segments.segmentKey),
+    segmentOffset: bigint('segment_offset', { mode: 'number' }).notNull(),
+    byteLength: bigint('byte_length', { mode: 'number' }).notNull(),
+    metadataLength: integer('metadata_length').notNull(),
+    /** SHA-256 of the PS3.10 file. */
+    digest: bytea('digest').notNull(),
+    sopClassUID: text('sop_class_uid').notNull(),
+    transferSyntaxUID: text('transfer_syntax_uid').notNull(),
+    instanceNumber: text('instance_number'),
+    numberOfFrames: integer('number_of_frames'),
+    rows: integer('rows'),
+    columns: integer('columns'),
+    bitsAllocated: integer('bits_allocated'),
+    receivedAt: instant('received_at').notNull(),
+  },
+  (t) => [
+    index('instances_series_key').on(t.seriesKey, t.sopInstanceUID),
+    // For the sweep and for `stowage check`: which instances a segment holds.
+    index('instances_segment_key').on(t.segmentKey),
+  ],
+)
+
+export const segments = pgTable(
+  'segments',
+  {
+    segmentKey: key('segment_key').primaryKey().generatedAlwaysAsIdentity(),
+    segmentID: uuid('segment_id').notNull(),
+    transferID: uuid('transfer_id').notNull(),
+    state: text('state').$type<SegmentState>().notNull(),
+    /** Bytes of the object in the store, known when it is sealed. */
+    byteLength: bytes('byte_length'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    uniqueIndex('segments_segment_id').on(t.segmentID),
+    index('segments_transfer_id').on(t.transferID),
+  ],
+)
+
+export const transfers = pgTable(
+  'transfers',
+  {
+    transferID: uuid('transfer_id').primaryKey(),
+    state: text('state').$type<TransferState>().notNull(),
+    /** How it came: `stow` or `upload`. */
+    service: text('service').notNull(),
+    /** The server process that receives it. */
+    serverID: uuid('server_id').notNull(),
+    /** The sender's network address, and what it calls itself (User-Agent). */
+    sender: text('sender'),
+    senderProduct: text('sender_product'),
+    handling: text('handling').$type<'strict' | 'lenient'>().notNull(),
+    /** From the path of the request, if it names a study. */
+    studyInstanceUID: text('study_instance_uid'),
+    /** What the sender said it would send, where it said so. */
+    announcedBytes: bigint('announced_bytes', { mode: 'number' }),
+    receivedBytes: bytes('received_bytes'),
+    partCount: count('part_count'),
+    storedCount: count('stored_count'),
+    duplicateCount: count('duplicate_count'),
+    refusedCount: count('refused_count'),
+    warningCount: count('warning_count'),
+    startedAt: instant('started_at').notNull().defaultNow(),
+    endedAt: instant('ended_at'),
+    /** Until when its server answers for it; after that any server ends it as `expired`. */
+    leaseUntil: instant('lease_until').notNull(),
+    /** Why it ended, in a sentence for people, without patient data. */
+    reason: text('reason'),
+  },
+  (t) => [index('transfers_started_at').on(t.startedAt.desc(), t.transferID)],
+)
+
+/**
+ * Instances of open transfers. Unlogged (see the migration): a crash of Postgres empties it, and a
+ * transfer whose rows are gone cannot commit, which is what "all or none" wants.
+ */
+export const stagedInstances = pgTable(
+  'staged_instances',
+  {
+    transferID: uuid('transfer_id').notNull(),
+    /** Number of the part in its request, from 0. */
+    position: integer('position').notNull(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    seriesInstanceUID: text('series_instance_uid').notNull(),
+    sopInstanceUID: text('sop_instance_uid').notNull(),
+    sopClassUID: text('sop_class_uid').notNull(),
+    transferSyntaxUID: text('transfer_syntax_uid').notNull(),
+    segmentID: uuid('segment_id').notNull(),
+    segmentOffset: bigint('segment_offset', { mode: 'number' }).notNull(),
+    byteLength: bigint('byte_length', { mode: 'number' }).notNull(),
+    metadataLength: integer('metadata_length').notNull(),
+    digest: bytea('digest').notNull(),
+    /** Attributes of the study, the series, the instance, by keyword. The first two only where they
+     * differ from those of the transfer's first instance of that study or series. */
+    study: jsonb('study'),
+    series: jsonb('series'),
+    instance: jsonb('instance').notNull(),
+    /** Set by the commit where it is not a new instance: `duplicate` or `refused`. */
+    outcome: text('outcome'),
+    failureReason: integer('failure_reason'),
+    detail: text('detail'),
+  },
+  (t) => [primaryKey({ name: 'staged_instances_pk', columns: [t.transferID, t.position] })],
+)
+
+export const refusals = pgTable(
+  'refusals',
+  {
+    refusalKey: key('refusal_key').primaryKey().generatedAlwaysAsIdentity(),
+    transferID: uuid('transfer_id').notNull(),
+    position: integer('position').notNull(),
+    failureReason: integer('failure_reason').notNull(),
+    /** What is wrong, in a sentence that names attributes, never their values. */
+    detail: text('detail').notNull(),
+    studyInstanceUID: text('study_instance_uid'),
+    sopClassUID: text('sop_class_uid'),
+    sopInstanceUID: text('sop_instance_uid'),
+    refusedAt: instant('refused_at').notNull().defaultNow(),
+  },
+  (t) => [index('refusals_transfer_id').on(t.transferID, t.position)],
+)
+
+export const warnings = pgTable(
+  'warnings',
+  {
+    warningKey: key('warning_key').primaryKey().generatedAlwaysAsIdentity(),
+    transferID: uuid('transfer_id').notNull(),
+    position: integer('position').notNull(),
+    warningReason: integer('warning_reason').notNull(),
+    detail: text('detail').notNull(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    sopInstanceUID: text('sop_instance_uid').notNull(),
+    warnedAt: instant('warned_at').notNull().defaultNow(),
+  },
+  (t) => [index('warnings_transfer_id').on(t.transferID, t.position)],
+)

@@ -1,0 +1,326 @@
+import { and, desc, eq, gt, inArray, or, sql as raw } from 'drizzle-orm'
+import type { Database } from './database.ts'
+import { refusals, segments, type TransferState, transfers, warnings } from './schema.ts'
+
+export type Handling = 'strict' | 'lenient'
+export type Service = 'stow' | 'upload'
+export type Transfer = typeof transfers.$inferSelect
+
+export interface NewTransfer {
+  transferID: string
+  segmentID: string
+  serverID: string
+  service: Service
+  handling: Handling
+  sender?: string | undefined
+  senderProduct?: string | undefined
+  studyInstanceUID?: string | undefined
+  announcedBytes?: number | undefined
+}
+
+/** One instance on its way into `staged_instances`; names as the columns, digest in hex. */
+export interface StagedInstance {
+  position: number
+  study_instance_uid: string
+  series_instance_uid: string
+  sop_instance_uid: string
+  sop_class_uid: string
+  transfer_syntax_uid: string
+  segment_id: string
+  segment_offset: number
+  byte_length: number
+  metadata_length: number
+  digest: string
+  study?: Record<string, string> | undefined
+  series?: Record<string, string> | undefined
+  instance: Record<string, string | number>
+}
+
+export interface Refusal {
+  position: number
+  failureReason: number
+  detail: string
+  studyInstanceUID?: string | undefined
+  sopClassUID?: string | undefined
+  sopInstanceUID?: string | undefined
+}
+
+export interface Warning {
+  position: number
+  warningReason: number
+  /** What is not right, in a sentence that names attributes, never their values. */
+  detail: string
+  studyInstanceUID: string
+  sopInstanceUID: string
+}
+
+/** A warning that the commit found: the instance contradicts its study or series. */
+export type Disagreement = Pick<Warning, 'position' | 'warningReason' | 'detail'>
+
+/** How much of a transfer arrived, for its row. */
+export interface Received {
+  receivedBytes: number
+  partCount: number
+  duplicateCount: number
+}
+
+export type CommitResult =
+  | { outcome: 'committed'; disagreements: Disagreement[] }
+  /** Strict, and the database knows instances that must be refused. */
+  | { outcome: 'refused'; refused: Refusal[] }
+  /** Some are stored already (or refused, lenient): take them out of segments and staging first. */
+  | { outcome: 'superfluous'; duplicates: number[]; refused: Refusal[] }
+  /** The transfer was ended by another server, or its staged rows are gone. Nothing is stored. */
+  | { outcome: 'lost'; reason: string }
+
+export async function openTransfer(
+  { sql }: Database,
+  transfer: NewTransfer,
+  leaseSeconds: number,
+): Promise<void> {
+  await sql`
+    select open_transfer(
+      ${transfer.transferID}, ${transfer.segmentID}, ${transfer.serverID}, ${transfer.service},
+      ${transfer.sender ?? null}, ${transfer.senderProduct ?? null}, ${transfer.handling},
+      ${transfer.studyInstanceUID ?? null}, ${transfer.announcedBytes ?? null}, ${leaseSeconds}
+    )`
+}
+
+/** @returns false when the transfer was ended meanwhile. */
+export async function openSegment(
+  { sql }: Database,
+  transferID: string,
+  segmentID: string,
+): Promise<boolean> {
+  const [row] = await sql`select open_segment(${transferID}, ${segmentID}) as opened`
+  return row?.opened === true
+}
+
+export async function stageInstances(
+  { sql }: Database,
+  transferID: string,
+  batch: StagedInstance[],
+): Promise<void> {
+  await sql`select stage_instances(${transferID}, ${JSON.stringify(batch)}::text::jsonb)`
+}
+
+const retriedCodes = new Set(['40001', '40P01'])
+const commitAttempts = 10
+
+/**
+ * Makes all staged instances of a transfer visible in one transaction, or none.
+ *
+ * Any other error than those of `CommitResult` means that the outcome is unknown (the connection
+ * broke, Postgres went away): ask `transferOutcome`.
+ */
+export async function commitTransfer(
+  { sql }: Database,
+  transferID: string,
+  commit: Received & {
+    stagedCount: number
+    handling: Handling
+    segments: { segmentID: string; byteLength: number }[]
+    refused: Refusal[]
+    warned: Warning[]
+  },
+): Promise<CommitResult> {
+  const kept = commit.segments.map((s) => ({ segment_id: s.segmentID, byte_length: s.byteLength }))
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const [row] = await sql`
+        select commit_transfer(
+          ${transferID}, ${commit.stagedCount}, ${commit.handling === 'strict'},
+          ${commit.receivedBytes}, ${commit.partCount}, ${commit.duplicateCount},
+          ${JSON.stringify(kept)}::text::jsonb, ${JSON.stringify(commit.refused)}::text::jsonb,
+          ${JSON.stringify(commit.warned)}::text::jsonb
+        ) as disagreements`
+      return { outcome: 'committed', disagreements: row?.disagreements as Disagreement[] }
+    } catch (error) {
+      const { code, detail } = error as { code?: string; detail?: string }
+      if (code === 'ST001' || code === 'ST002') {
+        return { outcome: 'lost', reason: (error as Error).message }
+      }
+      if (code === 'ST003') {
+        return { outcome: 'refused', refused: JSON.parse(detail ?? '[]') as Refusal[] }
+      }
+      if (code === 'ST004') {
+        const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
+        return { outcome: 'superfluous', ...found }
+      }
+      if (code === undefined || !retriedCodes.has(code) || attempt === commitAttempts) throw error
+    }
+  }
+}
+
+export async function restageInstances(
+  { sql }: Database,
+  transferID: string,
+  dropped: number[],
+  moved: Pick<StagedInstance, 'position' | 'segment_id' | 'segment_offset'>[],
+): Promise<void> {
+  await sql`
+    select restage_instances(
+      ${transferID}, ${dropped}::integer[], ${JSON.stringify(moved)}::text::jsonb
+    )`
+}
+
+export async function endTransfer(
+  { sql }: Database,
+  transferID: string,
+  end: Received & {
+    state: Exclude<TransferState, 'receiving' | 'committed'>
+    reason: string
+    refused: Refusal[]
+  },
+): Promise<void> {
+  await sql`
+    select end_transfer(
+      ${transferID}, ${end.state}, ${end.reason}, ${end.receivedBytes}, ${end.partCount},
+      ${end.duplicateCount}, ${JSON.stringify(end.refused)}::text::jsonb
+    )`
+}
+
+/** @returns those that are still receiving; any other was ended by another server. */
+export async function renewTransfers(
+  { sql }: Database,
+  progress: { transferID: string; receivedBytes: number; partCount: number }[],
+  leaseSeconds: number,
+): Promise<Set<string>> {
+  const rows = await sql`
+    select transfer_id
+    from renew_transfers(
+      ${JSON.stringify(
+        progress.map((p) => ({
+          transfer_id: p.transferID,
+          received_bytes: p.receivedBytes,
+          part_count: p.partCount,
+        })),
+      )}::text::jsonb,
+      ${leaseSeconds}
+    ) as transfer_id`
+  return new Set(rows.map((row) => row.transfer_id as string))
+}
+
+/**
+ * Ends the transfers whose lease has run out; with `alone`, those of all other servers: they cannot
+ * live, for the caller has the database for itself.
+ * @returns how many were ended.
+ */
+export async function expireTransfers(
+  { sql }: Database,
+  alone: string | undefined,
+): Promise<number> {
+  const [row] = await sql`select expire_transfers(${alone ?? null}::uuid) as count`
+  return row?.count as number
+}
+
+/**
+ * What became of a transfer, with what its answer needs; undefined when it is not known at all.
+ */
+export async function transferOutcome(
+  { orm }: Database,
+  transferID: string,
+): Promise<{ state: TransferState; disagreements: Disagreement[] } | undefined> {
+  const [transfer] = await orm
+    .select({ state: transfers.state })
+    .from(transfers)
+    .where(eq(transfers.transferID, transferID))
+  if (transfer === undefined) return undefined
+  const disagreements = await orm
+    .select({
+      position: warnings.position,
+      warningReason: warnings.warningReason,
+      detail: warnings.detail,
+    })
+    .from(warnings)
+    .where(eq(warnings.transferID, transferID))
+    .orderBy(warnings.position)
+  return { state: transfer.state, disagreements }
+}
+
+export async function listTransfers(
+  { orm }: Database,
+  page: { states?: TransferState[]; limit: number; before?: { startedAt: Date; transferID: string } },
+): Promise<Transfer[]> {
+  const { states, before } = page
+  return orm
+    .select()
+    .from(transfers)
+    .where(
+      and(
+        states && inArray(transfers.state, states),
+        before &&
+          or(
+            raw`${transfers.startedAt} < ${before.startedAt.toISOString()}`,
+            and(
+              raw`${transfers.startedAt} = ${before.startedAt.toISOString()}`,
+              gt(transfers.transferID, before.transferID),
+            ),
+          ),
+      ),
+    )
+    .orderBy(desc(transfers.startedAt), transfers.transferID)
+    .limit(page.limit)
+}
+
+export async function findTransfer(
+  { orm }: Database,
+  transferID: string,
+): Promise<
+  | (Transfer & {
+      refusals: (typeof refusals.$inferSelect)[]
+      warnings: (typeof warnings.$inferSelect)[]
+    })
+  | undefined
+> {
+  const [transfer] = await orm.select().from(transfers).where(eq(transfers.transferID, transferID))
+  if (transfer === undefined) return undefined
+  const [refused, warned] = await Promise.all([
+    orm
+      .select()
+      .from(refusals)
+      .where(eq(refusals.transferID, transferID))
+      .orderBy(refusals.position),
+    orm
+      .select()
+      .from(warnings)
+      .where(eq(warnings.transferID, transferID))
+      .orderBy(warnings.position),
+  ])
+  return { ...transfer, refusals: refused, warnings: warned }
+}
+
+/** Segments whose objects nobody needs any more, of one transfer or of all. */
+export async function doomedSegments(
+  { orm }: Database,
+  page: { transferID?: string | undefined; limit: number },
+): Promise<string[]> {
+  const { transferID, limit } = page
+  const rows = await orm
+    .select({ segmentID: segments.segmentID })
+    .from(segments)
+    .where(
+      and(eq(segments.state, 'doomed'), transferID ? eq(segments.transferID, transferID) : undefined),
+    )
+    .orderBy(segments.segmentKey)
+    .limit(limit)
+  return rows.map((row) => row.segmentID)
+}
+
+/** To be called after the objects are deleted. */
+export async function forgetSegments({ orm }: Database, segmentIDs: string[]): Promise<void> {
+  if (segmentIDs.length === 0) return
+  await orm
+    .delete(segments)
+    .where(and(inArray(segments.segmentID, segmentIDs), eq(segments.state, 'doomed')))
+}
+
+/** Of these segments, those that have a row. */
+export async function knownSegments({ orm }: Database, segmentIDs: string[]): Promise<Set<string>> {
+  if (segmentIDs.length === 0) return new Set()
+  const rows = await orm
+    .select({ segmentID: segments.segmentID })
+    .from(segments)
+    .where(inArray(segments.segmentID, segmentIDs))
+  return new Set(rows.map((row) => row.segmentID))
+}

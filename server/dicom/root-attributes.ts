@@ -1,0 +1,120 @@
+import { latin1, u16 } from './bytes.ts'
+import type { CharacterSet } from './character-sets.ts'
+import type { AttributeKeyword, Attributes, Warning } from './instance.ts'
+import { fault, type Syntax } from './value-syntax.ts'
+import { kinds } from './vr.ts'
+
+interface RootAttribute {
+  keyword: string
+  name: AttributeKeyword
+  syntax?: Syntax
+}
+
+/** The root-level attributes that the database keeps, and what is looked at in their values. */
+const table: [tag: number, keyword: string, name: AttributeKeyword, syntax?: Syntax][] = [
+  [0x00080020, 'StudyDate', 'studyDate', 'date'],
+  [0x00080030, 'StudyTime', 'studyTime', 'time'],
+  [0x00080050, 'AccessionNumber', 'accessionNumber', 'SH'],
+  [0x00080060, 'Modality', 'modality', 'CS'],
+  [0x00080090, 'ReferringPhysicianName', 'referringPhysicianName', 'PN'],
+  [0x00080201, 'TimezoneOffsetFromUTC', 'timezoneOffsetFromUTC', 'SH'],
+  [0x00081030, 'StudyDescription', 'studyDescription', 'LO'],
+  [0x0008103e, 'SeriesDescription', 'seriesDescription', 'LO'],
+  [0x00100010, 'PatientName', 'patientName', 'PN'],
+  [0x00100020, 'PatientID', 'patientID', 'LO'],
+  [0x00100021, 'IssuerOfPatientID', 'issuerOfPatientID', 'LO'],
+  [0x00100030, 'PatientBirthDate', 'patientBirthDate', 'date'],
+  [0x00100040, 'PatientSex', 'patientSex', 'CS'],
+  [0x00180015, 'BodyPartExamined', 'bodyPartExamined', 'CS'],
+  [0x00200010, 'StudyID', 'studyID', 'SH'],
+  [0x00200011, 'SeriesNumber', 'seriesNumber', 'integer'],
+  [0x00200013, 'InstanceNumber', 'instanceNumber', 'integer'],
+  [0x00280008, 'NumberOfFrames', 'numberOfFrames', 'integer'],
+  [0x00280010, 'Rows', 'rows'],
+  [0x00280011, 'Columns', 'columns'],
+  [0x00280100, 'BitsAllocated', 'bitsAllocated'],
+  [0x00400244, 'PerformedProcedureStepStartDate', 'performedProcedureStepStartDate', 'date'],
+  [0x00400245, 'PerformedProcedureStepStartTime', 'performedProcedureStepStartTime', 'time'],
+]
+
+const attributes = new Map<number, RootAttribute>(
+  table.map(([tag, keyword, name, syntax]) => [
+    tag,
+    syntax === undefined ? { keyword, name } : { keyword, name, syntax },
+  ]),
+)
+
+/** The UIDs that identify an instance, by tag: they are checked when the file has ended. */
+const uids = new Map([
+  [0x00080016, 'SOPClassUID'],
+  [0x00080018, 'SOPInstanceUID'],
+  [0x0020000d, 'StudyInstanceUID'],
+  [0x0020000e, 'SeriesInstanceUID'],
+] as const)
+
+export type IdentityKeyword = typeof uids extends Map<number, infer Keyword> ? Keyword : never
+
+/** Collects what stands at the root of a data set while it is read. */
+export class RootAttributes {
+  readonly attributes: Attributes = {}
+  /** As in the file but for the padding; '' for an empty one. */
+  readonly uids: Partial<Record<IdentityKeyword, string>> = {}
+  readonly warnings: Warning[] = []
+
+  /** Takes one value of the root. Cheap for a tag that nobody asked for. */
+  take(
+    tag: number,
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    bigEndian: boolean,
+    characterSet: CharacterSet,
+  ): void {
+    const attribute = attributes.get(tag)
+    if (attribute === undefined) {
+      const keyword = uids.get(tag)
+      if (keyword !== undefined)
+        this.uids[keyword] = latin1(bytes, start, end).replace(/[ \0]+$/, '')
+      return
+    }
+    const text = valueText(kind, bytes, start, end, bigEndian, characterSet)
+    if (text === '') return
+    this.attributes[attribute.name] = text
+    const reason = attribute.syntax === undefined ? undefined : fault(attribute.syntax, text)
+    if (reason !== undefined) this.warnings.push({ keyword: attribute.keyword, reason })
+  }
+}
+
+function valueText(
+  kind: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  bigEndian: boolean,
+  characterSet: CharacterSet,
+): string {
+  if (kind === kinds.us) return end - start < 2 ? '' : String(u16(bytes, start, bigEndian))
+  if (kind > kinds.us) return ''
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number
+    if (byte > 0x7f || byte === 0x1b) {
+      return trimmed(characterSet.values(bytes, start, end, kind === kinds.personName).join('\\'))
+    }
+  }
+  return trimmed(latin1(bytes, start, end))
+}
+
+/** Without padding; an inner NUL cannot go into a text column of Postgres. */
+function trimmed(text: string): string {
+  let start = 0
+  let end = text.length
+  while (end > start && isPadding(text.charCodeAt(end - 1))) end--
+  while (start < end && isPadding(text.charCodeAt(start))) start++
+  const value = text.slice(start, end)
+  return value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value
+}
+
+function isPadding(code: number): boolean {
+  return code === 0x20 || code === 0
+}

@@ -1,0 +1,82 @@
+import { BodyCutError } from './http/body.ts'
+import { HttpProblem } from './http/problem.ts'
+import {
+  InstanceTooLargeError,
+  OutcomeUnknownError,
+  TooManyTransfersError,
+  TransferLostError,
+} from './intake/errors.ts'
+import { MediaTypeError } from './multipart/media-type.ts'
+import { MultipartError } from './multipart/multipart-errors.ts'
+import { StoreError } from './store/store.ts'
+
+const retryAfterSeconds = '5'
+
+/**
+ * What an error of any room becomes on the wire. Undefined: a fault of ours, to be logged and
+ * answered 500 without detail.
+ *
+ * | error | status |
+ * | --- | --- |
+ * | `MultipartError` | its own: 400, 413 or 415 |
+ * | `MediaTypeError`, `BodyCutError` | 400 |
+ * | `InstanceTooLargeError` | 413 |
+ * | `TooManyTransfersError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
+ * | `StoreError` | 507 when no space is left, else 503 |
+ * | the database is away | 503 |
+ */
+export function toProblem(error: unknown): HttpProblem | undefined {
+  if (error instanceof HttpProblem) return error
+  const cause = error
+  if (error instanceof MultipartError)
+    return new HttpProblem(error.status, error.message, { cause })
+  if (error instanceof MediaTypeError || error instanceof BodyCutError) {
+    return new HttpProblem(400, error.message, { cause })
+  }
+  if (error instanceof InstanceTooLargeError) {
+    return new HttpProblem(413, error.message, {
+      members: { limitBytes: error.limitBytes },
+      headers: { connection: 'close' },
+      cause,
+    })
+  }
+  if (
+    error instanceof TooManyTransfersError ||
+    error instanceof TransferLostError ||
+    error instanceof OutcomeUnknownError
+  ) {
+    return unavailable(error.message, cause)
+  }
+  if (error instanceof StoreError) {
+    const failureReason = 0xa700
+    return error.full
+      ? new HttpProblem(
+          507,
+          'Cannot store the request: the storage is full. Nothing of it is stored; send it again when there is space',
+          { members: { failureReason }, headers: { connection: 'close' }, cause },
+        )
+      : unavailable(
+          'Cannot store the request: the storage does not answer. Nothing of it is stored; send it again',
+          cause,
+        )
+  }
+  if (isDatabaseAway(error)) {
+    return unavailable('Cannot do this now: the database does not answer. Try again', cause)
+  }
+  return undefined
+}
+
+function unavailable(detail: string, cause: unknown): HttpProblem {
+  return new HttpProblem(503, detail, { headers: { 'retry-after': retryAfterSeconds }, cause })
+}
+
+/** Codes of postgres.js for a connection that broke, of Node for one that was refused, and of Postgres
+ * for one that it ends or cannot open (classes 08, 53 and 57P). */
+function isDatabaseAway(error: unknown): boolean {
+  const code =
+    (error as { code?: unknown }).code ?? (error as { cause?: { code?: unknown } }).cause?.code
+  return (
+    typeof code === 'string' &&
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOSTUNREACH|08|53|57P)/.test(code)
+  )
+}

@@ -1,0 +1,69 @@
+/** Whose word about the address of this server counts. */
+export interface BaseURLPolicy {
+  /** The public origin, when it is configured: `https://pacs.example`. */
+  baseURL: string | undefined
+  /** Whether this peer is a proxy whose `Forwarded` and `X-Forwarded-*` are believed. */
+  isTrustedProxy(address: string | undefined): boolean
+}
+
+/**
+ * The origin under which the sender of a request knows this server, without a trailing slash.
+ *
+ * In this order: what is configured; what a trusted proxy says (RFC 7239 `Forwarded`, else
+ * `X-Forwarded-Proto`, `-Host` and `-Prefix`); what the request itself says. A header that is no host is
+ * passed over, so that nothing but a host can get into a URL.
+ */
+export function baseURLOf(
+  request: Request,
+  peerAddress: string | undefined,
+  policy: BaseURLPolicy,
+): string {
+  if (policy.baseURL !== undefined) return policy.baseURL.replace(/\/+$/, '')
+  const own = new URL(request.url)
+  if (!policy.isTrustedProxy(peerAddress)) return own.origin
+  const forwarded = forwardedOf(request.headers)
+  const protocol = forwarded.protocol ?? own.protocol.slice(0, -1)
+  const host = forwarded.host ?? own.host
+  return `${protocol}://${host}${forwarded.prefix ?? ''}`
+}
+
+interface Forwarded {
+  protocol?: string | undefined
+  host?: string | undefined
+  prefix?: string | undefined
+}
+
+function forwardedOf(headers: Headers): Forwarded {
+  const prefix = matching(headers.get('x-forwarded-prefix')?.replace(/\/+$/, ''), /^(\/[\w.~-]+)+$/)
+  const standard = headers.get('forwarded')
+  if (standard !== null) {
+    // The first element is what the client asked the outermost proxy.
+    const first = standard.split(',')[0] as string
+    return {
+      protocol: matching(parameter(first, 'proto'), /^https?$/i)?.toLowerCase(),
+      host: matching(parameter(first, 'host'), hostPattern),
+      prefix,
+    }
+  }
+  const port = matching(firstOf(headers.get('x-forwarded-port')), /^\d{1,5}$/)
+  const host = matching(firstOf(headers.get('x-forwarded-host')), hostPattern)
+  const needsPort = host !== undefined && port !== undefined && !/:\d+$/.test(host)
+  const protocol = matching(firstOf(headers.get('x-forwarded-proto')), /^https?$/i)?.toLowerCase()
+  const isUsual = port === (protocol === 'https' ? '443' : '80')
+  return { protocol, host: needsPort && !isUsual ? `${host}:${port}` : host, prefix }
+}
+
+const hostPattern = /^([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/
+
+function parameter(element: string, name: string): string | undefined {
+  const found = new RegExp(`(?:^|;)\\s*${name}=("[^"]*"|[^;]*)`, 'i').exec(element)
+  return found?.[1]?.replace(/^"|"$/g, '').trim()
+}
+
+function firstOf(list: string | null): string | undefined {
+  return list?.split(',')[0]?.trim()
+}
+
+function matching(text: string | undefined, pattern: RegExp): string | undefined {
+  return text !== undefined && pattern.test(text) ? text : undefined
+}

@@ -1,0 +1,43 @@
+import { createHash, type Hash } from 'node:crypto'
+import { HttpProblem } from './problem.ts'
+
+const algorithms = new Map([
+  ['sha-256', 'sha256'],
+  ['sha-512', 'sha512'],
+])
+
+/**
+ * What a sender says the digest of its body is: `Content-Digest` of the bytes as sent, `Repr-Digest`
+ * of the decoded ones.
+ *
+ * Algorithms other than sha-256 and sha-512 are ignored, as are fields that cannot be parsed.
+ *
+ * @see RFC 9530 sections 2 and 3
+ */
+export class DigestCheck {
+  readonly #field: string
+  readonly #expected: { hash: Hash; digest: string }[] = []
+
+  constructor(field: 'Content-Digest' | 'Repr-Digest', value: string | null) {
+    this.#field = field
+    for (const [, name, digest] of (value ?? '').matchAll(/([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g)) {
+      const algorithm = algorithms.get(name as string)
+      if (algorithm !== undefined) {
+        this.#expected.push({ hash: createHash(algorithm), digest: digest as string })
+      }
+    }
+  }
+
+  update(bytes: Uint8Array): void {
+    for (const { hash } of this.#expected) hash.update(bytes)
+  }
+
+  /** @throws {HttpProblem} 400 when it is another */
+  verify(): void {
+    if (this.#expected.every(({ hash, digest }) => hash.digest('base64') === digest)) return
+    throw new HttpProblem(
+      400,
+      `Cannot store the request: the body does not have the digest that ${this.#field} declares; send it again`,
+    )
+  }
+}

@@ -1,0 +1,13 @@
+/** What the runtime tells of a request beside the request itself. */
+export interface Peer {
+  /** The network address of the other end of the connection. */
+  address: string | undefined
+}
+
+export interface AppEnv {
+  Bindings: Peer
+  Variables: {
+    /** The origin that the client knows, with a path prefix where a trusted proxy adds one. */
+    baseURL: string
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * An answer's body from a generator of chunks: pulled as fast as the client takes them, ended early
+ * when it goes away.
+ *
+ * When the generator throws after the first bytes were sent, the connection is broken off, so that
+ * nobody takes what came for all. (WA-S15)
+ */
+export function streamOf(
+  chunks: AsyncGenerator<Uint8Array, void, void>,
+  failed: (error: unknown) => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      try {
+        const { done, value } = await chunks.next()
+        if (done) controller.close()
+        else controller.enqueue(value as Uint8Array<ArrayBuffer>)
+      } catch (error) {
+        failed(error)
+        controller.error(error)
+      }
+    },
+    async cancel() {
+      await chunks.return()
+    },
+  })
+}

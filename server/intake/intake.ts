@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '../../db/database.ts'
+import { type Handling, openTransfer, renewTransfers, type Service } from '../../db/transfers.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import { TooManyTransfersError, TransferLostError } from './errors.ts'
+import { sweepStrays, sweepTransfers } from './sweep.ts'
+import { Transfer, type TransferLimits } from './transfer.ts'
+
+export interface IntakeLimits extends TransferLimits {
+  /** Transfers open at once on this server. */
+  transfers: number
+  /** How long other servers leave a transfer alone after this one last answered for it. */
+  leaseMs: number
+}
+
+export interface IntakeDeps {
+  db: Database
+  store: Store
+  log: Log
+  limits: IntakeLimits
+  /** Something that people look at has changed: a transfer began, moved on or ended. */
+  changed(): void
+}
+
+export interface TransferRequest {
+  service: Service
+  handling: Handling
+  /** From the path of the request. */
+  studyInstanceUID?: string | undefined
+  sender?: string | undefined
+  senderProduct?: string | undefined
+  announcedBytes?: number | undefined
+}
+
+const beatMs = 1000
+const strayBeatsMs = 10 * 60 * 1000
+
+/**
+ * Opens transfers and answers for those that are open.
+ *
+ * Once a second one statement renews the leases of all of them and notes how far they are. Every half
+ * lease it sweeps up what dead servers left behind.
+ */
+export class Intake {
+  readonly serverID = randomUUID()
+  readonly #deps: IntakeDeps
+  readonly #open = new Map<string, Transfer>()
+  #opening = 0
+  #timer: NodeJS.Timeout | undefined
+  #renewing = false
+  #sweptAt = 0
+  #straysSweptAt = 0
+  #stopped = false
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps
+  }
+
+  get openCount(): number {
+    return this.#open.size + this.#opening
+  }
+
+  /**
+   * Sweeps once, then begins to renew and to sweep.
+   * @param alone No other server can be using the database (it is embedded).
+   */
+  async start(alone: boolean): Promise<void> {
+    const { db, store, log } = this.#deps
+    const swept = await sweepTransfers(db, store, alone ? this.serverID : undefined)
+    if (swept.expired > 0 || swept.deleted > 0) {
+      log.info('swept up after a server that died', swept)
+    }
+    this.#sweptAt = Date.now()
+    this.#timer = setInterval(() => void this.#beat(), beatMs)
+  }
+
+  /** Opens no more transfers; waits up to `graceMs` for those that are open, then aborts them. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true
+    for (const giveUpAt = Date.now() + graceMs; this.openCount > 0 && Date.now() < giveUpAt; ) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    for (const transfer of [...this.#open.values()]) {
+      await transfer.abort('The server was stopped')
+    }
+    clearInterval(this.#timer)
+  }
+
+  /**
+   * To be called before anything of the body is read.
+   * @throws {TooManyTransfersError} → 503; {StoreError} → 503 or 507; a database error → 503
+   */
+  async open(request: TransferRequest): Promise<Transfer> {
+    const { db, store, log, limits } = this.#deps
+    if (this.#stopped) throw new TransferLostError('the server is stopping')
+    if (this.openCount >= limits.transfers) throw new TooManyTransfersError(limits.transfers)
+    this.#opening++
+    try {
+      const transferID = randomUUID()
+      const segmentID = randomUUID()
+      const { serverID } = this
+      const row = { ...request, transferID, segmentID, serverID }
+      await openTransfer(db, row, limits.leaseMs / 1000)
+      const transfer = await Transfer.begin(
+        { ...request, transferID, segmentID, openedAt: Date.now() },
+        {
+          db,
+          store,
+          log,
+          limits,
+          ended: (ended) => {
+            this.#open.delete(ended.transferID)
+            this.#deps.changed()
+          },
+        },
+      )
+      this.#open.set(transferID, transfer)
+      this.#deps.changed()
+      return transfer
+    } finally {
+      this.#opening--
+    }
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#renewing) return
+    this.#renewing = true
+    try {
+      await this.#renew()
+      await this.#sweep()
+    } catch (error) {
+      this.#deps.log.warn('the database does not answer', { error: (error as Error).message })
+    } finally {
+      this.#renewing = false
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { db, limits } = this.#deps
+    // Most transfers are over within a second; those cost nothing here.
+    const old = [...this.#open.values()].filter((t) => t.openedAt < Date.now() - beatMs)
+    if (old.length === 0) return
+    const alive = await renewTransfers(db, old, limits.leaseMs / 1000)
+    for (const transfer of old) {
+      if (!alive.has(transfer.transferID) && this.#open.has(transfer.transferID)) transfer.lose()
+    }
+    this.#deps.changed()
+  }
+
+  async #sweep(): Promise<void> {
+    const { db, store, log, limits } = this.#deps
+    const now = Date.now()
+    if (now - this.#sweptAt < limits.leaseMs / 2) return
+    this.#sweptAt = now
+    const swept = await sweepTransfers(db, store)
+    if (swept.expired > 0) log.info('swept up after a server that died', swept)
+    if (now - this.#straysSweptAt < strayBeatsMs) return
+    this.#straysSweptAt = now
+    const strays = await sweepStrays(db, store, new Date(now - 2 * limits.leaseMs))
+    if (strays > 0) log.info('deleted segments without a row', { strays })
+  }
+}

@@ -1,0 +1,77 @@
+import type { Database } from '../../db/database.ts'
+import {
+  doomedSegments,
+  expireTransfers,
+  forgetSegments,
+  knownSegments,
+} from '../../db/transfers.ts'
+import type { Store } from '../store/store.ts'
+
+const segmentsAtOnce = 500
+
+/**
+ * Deletes the objects of doomed segments, then their rows: a crash in between repeats the deletion,
+ * and never leaves an object without a row. Any server may do it at any time.
+ *
+ * @param transferID Only those of this transfer. Default all.
+ * @returns how many were deleted.
+ */
+export async function deleteDoomedSegments(
+  db: Database,
+  store: Store,
+  transferID?: string,
+): Promise<number> {
+  for (let deleted = 0; ; ) {
+    const segmentIDs = await doomedSegments(db, { transferID, limit: segmentsAtOnce })
+    for (const segmentID of segmentIDs) await store.delete(segmentID)
+    await forgetSegments(db, segmentIDs)
+    deleted += segmentIDs.length
+    if (segmentIDs.length < segmentsAtOnce) return deleted
+  }
+}
+
+/**
+ * Ends what dead servers left: transfers whose lease ran out, and their segments.
+ *
+ * @param alone The id of this server when it has the database for itself; then all others are dead.
+ */
+export async function sweepTransfers(
+  db: Database,
+  store: Store,
+  alone?: string,
+): Promise<{ expired: number; deleted: number }> {
+  const expired = await expireTransfers(db, alone)
+  return { expired, deleted: await deleteDoomedSegments(db, store) }
+}
+
+/**
+ * Deletes objects that have no row. They come about when Postgres crashes within the moment in which
+ * the row of a new transfer is not yet on its disk; the transfer cannot commit then.
+ *
+ * @param olderThan Younger objects are left alone: their rows may be on their way.
+ * @returns how many were deleted.
+ */
+export async function sweepStrays(db: Database, store: Store, olderThan: Date): Promise<number> {
+  let deleted = 0
+  let batch: string[] = []
+  async function deleteUnknown(): Promise<void> {
+    const known = await knownSegments(db, batch)
+    for (const segmentID of batch) {
+      if (known.has(segmentID)) continue
+      await store.delete(segmentID)
+      deleted++
+    }
+    batch = []
+  }
+  for await (const { segmentID, modifiedAt } of store.list()) {
+    if (modifiedAt < olderThan && isSegmentID(segmentID)) batch.push(segmentID)
+    if (batch.length === segmentsAtOnce) await deleteUnknown()
+  }
+  await deleteUnknown()
+  return deleted
+}
+
+/** Whatever else lies in the store's folder is not ours to delete. */
+function isSegmentID(name: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name)
+}

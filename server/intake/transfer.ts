@@ -1,0 +1,416 @@
+import type { Database } from '../../db/database.ts'
+import {
+  commitTransfer,
+  type Disagreement,
+  endTransfer,
+  type Handling,
+  openSegment,
+  type Refusal,
+  restageInstances,
+  type StagedInstance,
+  stageInstances,
+  transferOutcome,
+} from '../../db/transfers.ts'
+import type { InstanceLimits } from '../dicom/instance-reader.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import { InstanceTooLargeError, OutcomeUnknownError, TransferLostError } from './errors.ts'
+import { intakeReasons } from './failure-reasons.ts'
+import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
+import { rewriteSegments } from './rewrite-segments.ts'
+import { SegmentChain } from './segments.ts'
+import { deleteDoomedSegments } from './sweep.ts'
+
+export interface TransferLimits {
+  /** Bytes of one part. */
+  partBytes: number
+  /** Bytes after which a further segment is begun. */
+  segmentBytes: number
+  /** Rows staged in one statement. */
+  batchRows: number
+  instance: Partial<InstanceLimits>
+}
+
+export interface TransferDeps {
+  db: Database
+  store: Store
+  log: Log
+  limits: TransferLimits
+  /** Called once, when the transfer has ended in any way. */
+  ended(transfer: Transfer): void
+}
+
+export interface StoredInstance {
+  position: number
+  studyInstanceUID: string
+  seriesInstanceUID: string
+  sopInstanceUID: string
+  sopClassUID: string
+  /** It was stored before, with equal bytes. */
+  duplicate: boolean
+  /** Why it is stored with a warning, without any value. */
+  warning?: string | undefined
+}
+
+/** What became of a transfer that came to its end. Both lists are in the order of the parts. */
+export interface TransferOutcome {
+  transferID: string
+  state: 'committed' | 'refused'
+  stored: StoredInstance[]
+  refused: Refusal[]
+}
+
+const queuedBatches = 2
+const outcomeWaitMs = 20_000
+const outcomeRetryMs = 250
+
+/**
+ * One attempt to hand over a set of instances, from its first byte to its end.
+ *
+ * receiving
+ *   `beginPart`, `push` and `endPart` are synchronous: they read the head of each part, digest its
+ *   bytes and queue them for the segment. Between them the caller awaits `drain`, which holds it back
+ *   while the disk or the database is slower than the sender; so memory is bounded. Accepted parts are
+ *   staged in batches. A part that is refused gives its bytes back at once. In strict handling the
+ *   first refusal dooms the transfer: all bytes are given back, and the rest of the body is read only
+ *   for the answer, which names every instance.
+ *
+ * committing
+ *   `commit` syncs the segments, then one SQL transaction makes all instances visible. If it finds
+ *   some that are stored already, the segments are written again without them first.
+ *
+ * committed, refused, aborted
+ *   `commit` ends in `committed` or `refused`; `abort` and `refuse` end a transfer early. Whatever is
+ *   not committed is deleted: rows first, so that a crash in between leaves doomed segments, which any
+ *   server's sweep deletes, and never a row without bytes.
+ *
+ * lost
+ *   The lease was not renewed in time and another server ended the transfer. All that is left is to
+ *   say so (`TransferLostError`).
+ */
+export class Transfer {
+  readonly transferID: string
+  readonly handling: Handling
+  receivedBytes = 0
+  partCount = 0
+  readonly openedAt: number
+  readonly #deps: TransferDeps
+  readonly #segments: SegmentChain
+  readonly #ledger: PartLedger
+  #part: PartReceiver | undefined
+  #batch: StagedInstance[] = []
+  #stagedCount = 0
+  #staging: Promise<void>[] = []
+  #lost: string | undefined
+  #state: 'receiving' | 'committing' | 'ended' = 'receiving'
+
+  private constructor(
+    transferID: string,
+    handling: Handling,
+    studyInstanceUID: string | undefined,
+    segments: SegmentChain,
+    openedAt: number,
+    deps: TransferDeps,
+  ) {
+    this.transferID = transferID
+    this.handling = handling
+    this.openedAt = openedAt
+    this.#segments = segments
+    this.#deps = deps
+    this.#ledger = new PartLedger(studyInstanceUID)
+  }
+
+  /** To be called when the rows of the transfer and its first segment are there. @throws {StoreError} */
+  static async begin(
+    transfer: {
+      transferID: string
+      segmentID: string
+      handling: Handling
+      studyInstanceUID?: string | undefined
+      openedAt: number
+    },
+    deps: TransferDeps,
+  ): Promise<Transfer> {
+    const segments = await SegmentChain.begin(
+      deps.store,
+      transfer.segmentID,
+      deps.limits.segmentBytes,
+      async (segmentID) => {
+        if (!(await openSegment(deps.db, transfer.transferID, segmentID))) {
+          throw new TransferLostError('another server ended the transfer')
+        }
+      },
+    )
+    const { transferID, handling, studyInstanceUID, openedAt } = transfer
+    return new Transfer(transferID, handling, studyInstanceUID, segments, openedAt, deps)
+  }
+
+  /** Nothing of it will be kept, whatever else arrives. */
+  get #isDoomed(): boolean {
+    return this.handling === 'strict' && this.#ledger.refused.length > 0
+  }
+
+  beginPart(): void {
+    const writer = this.#segments.turn()
+    this.#part = new PartReceiver(
+      this.partCount++,
+      writer.segmentID,
+      writer.byteLength,
+      this.#deps.limits.instance,
+    )
+  }
+
+  /** @throws {InstanceTooLargeError} → 413; {StoreError} → 503 or 507 */
+  push(bytes: Uint8Array): void {
+    const part = this.#part as PartReceiver
+    part.push(bytes)
+    if (part.byteLength > this.#deps.limits.partBytes) {
+      throw new InstanceTooLargeError(part.position, this.#deps.limits.partBytes)
+    }
+    if (!this.#isDoomed && !part.isRefused) this.#segments.current.append(bytes)
+  }
+
+  endPart(): void {
+    const part = this.#part as PartReceiver
+    this.#part = undefined
+    const end = part.end()
+    const row =
+      'error' in end
+        ? this.#ledger.refuse(part, end.error.failureReason, end.error.message)
+        : this.#ledger.take(part, end.instance, end.digest)
+    if (row === undefined || this.#isDoomed) {
+      this.#segments.current.rewind(this.#isDoomed ? 0 : part.segmentOffset)
+      return
+    }
+    if ('instance' in end) this.#segments.current.append(end.instance.metadata)
+    this.#batch.push(row)
+    if (this.#batch.length >= this.#deps.limits.batchRows) this.#stage()
+  }
+
+  /**
+   * Resolves when more may be pushed.
+   * @throws {StoreError} → 503 or 507; {TransferLostError} → 503; a database error → 503
+   */
+  async drain(): Promise<void> {
+    if (this.#lost !== undefined) throw new TransferLostError(this.#lost)
+    while (this.#staging.length > queuedBatches) await this.#staging.shift()
+    await this.#segments.drain()
+  }
+
+  /**
+   * Stores what arrived: all of it, or in lenient handling all that was not refused, in one commit.
+   * When it resolves with `committed`, bytes and rows are durable.
+   *
+   * @throws {StoreError} → 503 or 507; {TransferLostError}, {OutcomeUnknownError} → 503. Except after
+   *   the last, nothing is stored; the caller then calls `abort`.
+   */
+  async commit(): Promise<TransferOutcome> {
+    this.#state = 'committing'
+    const ledger = this.#ledger
+    if (this.#isDoomed || (ledger.accepted.length === 0 && ledger.refused.length > 0)) {
+      return this.#endRefused(ledger.refused)
+    }
+    this.#stage()
+    const [kept] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
+    let segments = kept
+    let dropped = new Set<number>()
+    const refused = [...ledger.refused]
+    for (;;) {
+      const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
+      const result = await this.#commitStaged(fresh, segments, refused, dropped)
+      if (result.outcome === 'committed') {
+        return this.#endCommitted(result.disagreements, refused, dropped)
+      }
+      if (result.outcome === 'lost') throw new TransferLostError(result.reason)
+      if (result.outcome === 'refused') {
+        return this.#endRefused(ledger.spread(result.refused))
+      }
+      const known = ledger.spread(result.refused)
+      refused.push(...known)
+      for (const position of result.duplicates) ledger.markDuplicate(position)
+      dropped = new Set([...dropped, ...result.duplicates, ...known.map((one) => one.position)])
+      const nothingIsLeft = ledger.accepted.every((a) => dropped.has(a.position) && !a.duplicate)
+      if (nothingIsLeft) return this.#endRefused(refused)
+      segments = await this.#rewrite(fresh, dropped, segments)
+    }
+  }
+
+  /** The connection went away, or the server cannot go on: nothing is kept. Never throws. */
+  async abort(reason: string): Promise<void> {
+    await this.#end('aborted', reason, [])
+  }
+
+  /** The request as a whole is refused (400, 413, 415): nothing is kept. Never throws. */
+  async refuse(reason: string): Promise<void> {
+    await this.#end('refused', reason, this.#ledger.refused)
+  }
+
+  /** Another server ended it. */
+  lose(): void {
+    this.#lost = 'the server did not renew its lease in time'
+  }
+
+  #stage(): void {
+    if (this.#batch.length === 0) return
+    const staged = stageInstances(this.#deps.db, this.transferID, this.#batch)
+    // Awaited by drain and commit; until then a failure must not count as unhandled.
+    staged.catch(() => {})
+    this.#staging.push(staged)
+    this.#stagedCount += this.#batch.length
+    this.#batch = []
+  }
+
+  async #commitStaged(
+    fresh: AcceptedInstance[],
+    segments: { segmentID: string; byteLength: number }[],
+    refused: Refusal[],
+    dropped: Set<number>,
+  ): ReturnType<typeof commitTransfer> {
+    const warned = this.#ledger.warned.filter((w) => !dropped.has(w.position))
+    try {
+      return await commitTransfer(this.#deps.db, this.transferID, {
+        stagedCount: fresh.length,
+        handling: this.handling,
+        segments,
+        refused,
+        warned,
+        ...this.#received(),
+      })
+    } catch (error) {
+      return this.#findOutcome(error)
+    }
+  }
+
+  /**
+   * The connection broke while the commit was running: was it made? Ending the transfer settles it,
+   * for that waits for a commit that is still running, and does nothing after one that was made.
+   */
+  async #findOutcome(cause: unknown): ReturnType<typeof commitTransfer> {
+    const { db, log } = this.#deps
+    const reason = 'the database went away during the commit'
+    log.warn('asking what became of a commit', { transfer: this.transferID })
+    for (const giveUpAt = Date.now() + outcomeWaitMs; Date.now() < giveUpAt; ) {
+      try {
+        await endTransfer(db, this.transferID, {
+          state: 'aborted',
+          reason,
+          refused: [],
+          ...this.#received(),
+        })
+        const outcome = await transferOutcome(db, this.transferID)
+        return outcome?.state === 'committed'
+          ? { outcome: 'committed', disagreements: outcome.disagreements }
+          : { outcome: 'lost', reason }
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, outcomeRetryMs))
+      }
+    }
+    throw new OutcomeUnknownError(cause)
+  }
+
+  async #rewrite(
+    fresh: AcceptedInstance[],
+    dropped: Set<number>,
+    segments: { segmentID: string; byteLength: number }[],
+  ): Promise<{ segmentID: string; byteLength: number }[]> {
+    const { db, store } = this.#deps
+    const rewritten = await rewriteSegments(fresh, dropped, segments, store, async (segmentID) => {
+      if (!(await openSegment(db, this.transferID, segmentID))) {
+        throw new TransferLostError('another server ended the transfer')
+      }
+    })
+    await restageInstances(db, this.transferID, [...dropped], rewritten.moved)
+    return rewritten.segments
+  }
+
+  async #endCommitted(
+    disagreements: Disagreement[],
+    refused: Refusal[],
+    dropped: Set<number>,
+  ): Promise<TransferOutcome> {
+    this.#state = 'ended'
+    this.#deps.ended(this)
+    const details = new Map(disagreements.map((d) => [d.position, d.detail]))
+    const refusedPositions = new Set(refused.map((one) => one.position))
+    const stored = this.#ledger.accepted
+      .filter((a) => !refusedPositions.has(a.position))
+      .map((a): StoredInstance => {
+        const contradiction = [a.position, a.attributesOf.study, a.attributesOf.series]
+          .map((position) => details.get(position))
+          .find((detail) => detail !== undefined)
+        const { position, studyInstanceUID, seriesInstanceUID, sopInstanceUID, sopClassUID } = a
+        return {
+          position,
+          studyInstanceUID,
+          seriesInstanceUID,
+          sopInstanceUID,
+          sopClassUID,
+          duplicate: a.duplicate,
+          warning: a.duplicate ? undefined : (a.warning ?? contradiction),
+        }
+      })
+    if (dropped.size > 0) await this.#deleteDoomed()
+    return { transferID: this.transferID, state: 'committed', stored, refused: inOrder(refused) }
+  }
+
+  /** Names the innocent as well: each instance that was not stored is in the answer. (AT-02) */
+  async #endRefused(guilty: Refusal[]): Promise<TransferOutcome> {
+    const guiltyPositions = new Set(guilty.map((one) => one.position))
+    const innocent = this.#ledger.accepted
+      .filter((a) => !guiltyPositions.has(a.position))
+      .map((a) => ({
+        position: a.position,
+        failureReason: intakeReasons.rolledBackWithRequest,
+        detail: 'Rolled back, because another instance of the same request was refused',
+        studyInstanceUID: a.studyInstanceUID,
+        sopClassUID: a.sopClassUID,
+        sopInstanceUID: a.sopInstanceUID,
+      }))
+    const count = guilty.length
+    await this.#end('refused', `${count} ${count === 1 ? 'instance was' : 'instances were'} refused`, guilty)
+    const refused = inOrder([...guilty, ...innocent])
+    return { transferID: this.transferID, state: 'refused', stored: [], refused }
+  }
+
+  async #end(state: 'refused' | 'aborted', reason: string, refused: Refusal[]): Promise<void> {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    try {
+      await Promise.allSettled(this.#staging)
+      const end = { state, reason, refused: inOrder(refused), ...this.#received() }
+      await endTransfer(this.#deps.db, this.transferID, end)
+      await this.#deleteDoomed()
+    } catch (error) {
+      // The sweep of any server does it later.
+      this.#deps.log.warn('a transfer could not be ended, and is left to expire', {
+        transfer: this.transferID,
+        error: (error as Error).message,
+      })
+      await this.#segments.abandon()
+    } finally {
+      this.#deps.ended(this)
+    }
+  }
+
+  async #deleteDoomed(): Promise<void> {
+    const { db, store, log } = this.#deps
+    try {
+      await this.#segments.abandon()
+      await deleteDoomedSegments(db, store, this.transferID)
+    } catch (error) {
+      log.warn('segments could not be deleted, and are left to the sweep', {
+        transfer: this.transferID,
+        error: (error as Error).message,
+      })
+    }
+  }
+
+  #received() {
+    const duplicateCount = this.#ledger.accepted.filter((a) => a.duplicate).length
+    return { receivedBytes: this.receivedBytes, partCount: this.partCount, duplicateCount }
+  }
+}
+
+function inOrder(refused: Refusal[]): Refusal[] {
+  return refused.toSorted((a, b) => a.position - b.position)
+}

@@ -1,0 +1,29 @@
+/** Who sent a request, as far as the connection tells. */
+export type Peer = { address: string }
+
+/** The application as a runtime sees it: Hono's `app.fetch` fits. */
+export type Fetch = (request: Request, peer: Peer) => Response | Promise<Response>
+
+export type ListenOptions = {
+  hostname: string
+  /** 0: any free one. */
+  port: number
+  /** Milliseconds that a body, being waited for, may bring nothing before it counts as cut. */
+  idleMs: number
+  /** Told what a handler threw, or a response's body: the client gets a bare 500, or a cut answer. */
+  onFault(error: unknown): void
+}
+
+export type Listener = {
+  /** For people and tests: `http://127.0.0.1:8104`. */
+  url: string
+  port: number
+  /** Takes no new connection, lets the requests under way finish for so long, then cuts what is left. */
+  stop(graceMs: number): Promise<void>
+}
+
+/** What differs between Node, Bun and Deno; made in the `main` of each, and nowhere else. */
+export type Host = {
+  name: 'node' | 'bun' | 'deno'
+  listen(fetch: Fetch, options: ListenOptions): Promise<Listener>
+}

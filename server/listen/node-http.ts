@@ -1,0 +1,145 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { OperatorError } from '../operator-error.ts'
+import { sendAnswer } from './answer.ts'
+import type { Fetch, Listener, ListenOptions } from './host.ts'
+import { openBody } from './request-body.ts'
+
+/** Milliseconds for the head of a request; there is no limit for the whole, as a study may take hours. */
+const HEAD_MS = 60_000
+
+/** Milliseconds that an unused connection is kept: longer than proxies do (60 s), so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+
+/**
+ * Serves a `fetch` handler over `node:http`, which Bun and Deno have too.
+ *
+ * Decision 3 says why this is not each runtime's own server, nor the adapter of Hono.
+ */
+export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Promise<Listener> {
+  const server = createServer({
+    requestTimeout: 0,
+    headersTimeout: HEAD_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  })
+  const underWay = new Set<ServerResponse>()
+  function handle(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    expectsContinue: boolean,
+  ): void {
+    underWay.add(outgoing)
+    outgoing.on('close', () => underWay.delete(outgoing))
+    serveOne(fetch, options, incoming, outgoing, expectsContinue).catch((error) => {
+      options.onFault(error)
+      outgoing.destroy()
+    })
+  }
+  server.on('request', (incoming, outgoing) => handle(incoming, outgoing, false))
+  // Without this Node says 100 Continue by itself, before anybody has looked at the head.
+  server.on('checkContinue', (incoming, outgoing) => handle(incoming, outgoing, true))
+  await bind(server, options)
+  const { port } = server.address() as AddressInfo
+  const hostname = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname
+  return {
+    url: `http://${hostname}:${port}`,
+    port,
+    stop: (graceMs) => stop(server, underWay, graceMs),
+  }
+}
+
+async function serveOne(
+  fetch: Fetch,
+  options: ListenOptions,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  expectsContinue: boolean,
+): Promise<void> {
+  const left = new AbortController()
+  // Closed before the answer was out: whoever works on it can stop.
+  outgoing.on('close', () => {
+    if (!outgoing.writableFinished) left.abort(new Error('The client has left'))
+  })
+  const request = toRequest(incoming, left.signal, {
+    idleMs: options.idleMs,
+    onFirstRead() {
+      if (expectsContinue && !outgoing.headersSent) outgoing.writeContinue()
+    },
+  })
+  let response: Response
+  if (request === undefined) {
+    response = new Response(null, { status: 400 })
+  } else {
+    try {
+      response = await fetch(request, { address: incoming.socket.remoteAddress ?? '' })
+    } catch (error) {
+      options.onFault(error)
+      response = new Response(null, { status: 500 })
+    }
+  }
+  await sendAnswer(response, incoming, outgoing)
+}
+
+function toRequest(
+  incoming: IncomingMessage,
+  signal: AbortSignal,
+  bodyOptions: Parameters<typeof openBody>[1],
+): Request | undefined {
+  const headers = new Headers()
+  const raw = incoming.rawHeaders
+  try {
+    for (let i = 0; i + 1 < raw.length; i += 2)
+      headers.append(raw[i] as string, raw[i + 1] as string)
+    const method = incoming.method ?? 'GET'
+    const hasBody = method !== 'GET' && method !== 'HEAD'
+    return new Request(toURL(incoming), {
+      method,
+      headers,
+      signal,
+      ...(hasBody ? { body: openBody(incoming, bodyOptions), duplex: 'half' } : {}),
+    })
+  } catch {
+    // A method, host, target or header that the web's own types do not take.
+    return undefined
+  }
+}
+
+// Only the path and the query come from the request line, so that nobody sends a host in it.
+function toURL(incoming: IncomingMessage): string {
+  const host = new URL(`http://${incoming.headers.host ?? 'localhost'}`).host
+  const target = incoming.url ?? '/'
+  const path = target.startsWith('/')
+    ? target
+    : new URL(target).href.replace(/^[^:]+:\/\/[^/]*/, '')
+  return new URL(`http://${host}${path}`).href
+}
+
+function bind(server: Server, { hostname, port }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = BIND_ERRORS[cause.code ?? ''] ?? cause.message
+      reject(new OperatorError(`Cannot listen on ${hostname}:${port}: ${why}`, { cause }))
+    })
+    server.listen({ host: hostname, port }, () => resolve())
+  })
+}
+
+const BIND_ERRORS: Record<string, string> = {
+  EADDRINUSE: 'something else does already; stop it or set STOWAGE_PORT to another port',
+  EADDRNOTAVAIL: 'this machine has no such address; set STOWAGE_HOST to one of its own',
+  EACCES: 'only root may use that port; set STOWAGE_PORT to one above 1023',
+  ENOTFOUND: 'there is no such host; set STOWAGE_HOST to an address of this machine',
+}
+
+async function stop(server: Server, underWay: Set<ServerResponse>, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  for (const outgoing of underWay) {
+    if (!outgoing.headersSent) outgoing.setHeader('connection', 'close')
+    // Its connection may be kept alive all the same; it is idle a moment after the answer.
+    outgoing.on('close', () => setImmediate(() => server.closeIdleConnections()))
+  }
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  await closed
+  clearTimeout(timer)
+}

@@ -1,0 +1,55 @@
+import type { Log } from '../log.ts'
+import { ensureCluster, placeCluster } from './cluster.ts'
+import { keepPassword } from './door.ts'
+import { prepareRuntime } from './runtime.ts'
+import { Supervisor } from './supervisor.ts'
+
+/** How postgres.js reaches the embedded Postgres. */
+export type EmbeddedConnection = {
+  /** A folder (of a socket) or an address. */
+  host: string
+  port: number
+  database: string
+  username: string
+  password?: string
+}
+
+/** A Postgres that this server runs, watches, and stops. */
+export type EmbeddedPostgres = AsyncDisposable & {
+  readonly connection: EmbeddedConnection
+  /** For people: what psql takes. Without the password, where there is one. */
+  readonly url: string
+  /** The process that runs now; another one after Postgres died and came back. */
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+export type EmbeddedOptions = {
+  dataDir: string
+  log: Log
+  /** Called when the data folder was lost to another server: nothing is left but to end this one. */
+  onLost?: (error: Error) => void
+  /** The npm package with the programs; tests hand in a copy. */
+  packageFolder?: string
+}
+
+/**
+ * Runs the Postgres of a data folder: makes it if there is none, adopts it if a killed server left it running, starts
+ * it otherwise, and starts it again whenever it dies.
+ *
+ * Any number of servers may do this at once on one folder: one gets it.
+ *
+ * @throws {DataFolderInUseError} Another server has this data folder. It is not disturbed.
+ * @throws {PostgresStartError}   Postgres does not start; what it said is in the sentence.
+ * @throws {ClusterError | AccountError | RuntimeMissingError | SocketFolderError} Something is missing or in the way,
+ *   with what to do about it.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const place = await placeCluster(options.dataDir, options.log)
+  const runtime = await prepareRuntime(place.account, place.copiesFolder, options.packageFolder)
+  const passwordFile = await keepPassword(place)
+  await ensureCluster(place, runtime, passwordFile)
+  const supervisor = new Supervisor(place, runtime, options)
+  await supervisor.start()
+  return supervisor
+}

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import type postgres from 'postgres'
+import { OperatorError } from '../operator-error.ts'
+import { MIGRATION_LOCK } from './advisory-locks.ts'
+
+/** The database was migrated by a newer Stowage than this one. */
+export class DatabaseNewerError extends OperatorError {
+  override name = 'DatabaseNewerError'
+}
+
+export class MigrationError extends OperatorError {
+  override name = 'MigrationError'
+}
+
+/** The tags of the migrations that were run now, and how many there are in all. */
+export type MigrationReport = { applied: string[]; known: number }
+
+type AnySql = postgres.Sql<{ bigint: number }> | postgres.Sql
+type Journal = { entries: { when: number; tag: string }[] }
+
+/**
+ * Runs the migrations that a database has not seen, in the journal's order, each in a transaction of its own.
+ *
+ * Any number of servers may do this at once: a session lock lets one work while the others wait, and then find
+ * nothing left to do. The table is drizzle's own, so drizzle's tools agree with ours; the loop is not, because
+ * drizzle's client cannot run on a reserved connection, and its rule (newer than the newest) would leave out a migration
+ * that was merged late.
+ *
+ * @param direct A connection that no pooler stands before; one is reserved.
+ * @throws {DatabaseNewerError} The newest migration in the database is not in our journal. Nothing was changed.
+ * @throws {MigrationError}     A migration failed. It was rolled back; those before it stay.
+ */
+export async function migrateDatabase(
+  direct: AnySql,
+  { folder }: { folder: string },
+): Promise<MigrationReport> {
+  const journal: Journal = JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8'))
+  const statements = new Map(
+    readMigrationFiles({ migrationsFolder: folder }).map((file) => [file.folderMillis, file]),
+  )
+  const sql = await direct.reserve()
+  try {
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK[0]}, ${MIGRATION_LOCK[1]})`
+    const seen = await readApplied(sql)
+    refuseNewer(seen, journal)
+    const applied: string[] = []
+    for (const { when, tag } of journal.entries) {
+      const file = statements.get(when)
+      if (seen.includes(when) || !file) continue
+      await runOne(sql, tag, file)
+      applied.push(tag)
+    }
+    return { applied, known: journal.entries.length }
+  } finally {
+    // When the connection is what failed, the lock went with it.
+    await sql`select pg_advisory_unlock(${MIGRATION_LOCK[0]}, ${MIGRATION_LOCK[1]})`.catch(() => {})
+    sql.release()
+  }
+}
+
+async function readApplied(sql: AnySql): Promise<number[]> {
+  await sql`create schema if not exists drizzle`
+  await sql`
+    create table if not exists drizzle.__drizzle_migrations (
+      id serial primary key,
+      hash text not null,
+      created_at bigint
+    )
+  `
+  const rows = await sql<{ when: string | number }[]>`
+    select created_at as when
+    from drizzle.__drizzle_migrations
+    order by created_at
+  `
+  return rows.map((row) => Number(row.when))
+}
+
+function refuseNewer(seen: number[], journal: Journal): void {
+  const newest = seen.at(-1)
+  if (newest === undefined || journal.entries.some((entry) => entry.when === newest)) return
+  throw new DatabaseNewerError(
+    `Cannot use this database: a newer Stowage has changed it (its newest migration is of ${new Date(newest).toISOString()}, which this one does not know); start that version or a later one`,
+  )
+}
+
+async function runOne(
+  sql: AnySql,
+  tag: string,
+  file: { sql: string[]; folderMillis: number; hash: string },
+): Promise<void> {
+  await sql`begin`
+  try {
+    for (const statement of file.sql) {
+      if (statement.trim() !== '') await sql.unsafe(statement)
+    }
+    await sql`
+      insert into drizzle.__drizzle_migrations (hash, created_at)
+      values (${file.hash}, ${file.folderMillis})
+    `
+    await sql`commit`
+  } catch (cause) {
+    await sql`rollback`.catch(() => {})
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new MigrationError(`Cannot run migration ${tag}: ${reason}`, { cause })
+  }
+}

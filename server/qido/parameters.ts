@@ -1,0 +1,99 @@
+import type { Page, SearchKeys } from '../../db/instances.ts'
+import { isUID } from '../dicom/uid.ts'
+import { HttpProblem } from '../http/problem.ts'
+
+export type Level = 'study' | 'series' | 'instance'
+
+/** Results in one answer: without `limit`, and at most. */
+const defaultLimit = 1000
+const maximumLimit = 10_000
+
+/** Attributes that may be matched, by keyword and tag, and the lowest level that has them. */
+const keys = [
+  { keyword: 'PatientID', tag: '00100020', name: 'patientID', level: 'study' },
+  { keyword: 'StudyDate', tag: '00080020', name: 'studyDate', level: 'study' },
+  { keyword: 'StudyInstanceUID', tag: '0020000D', name: 'studyInstanceUID', level: 'study' },
+  { keyword: 'SeriesInstanceUID', tag: '0020000E', name: 'seriesInstanceUID', level: 'series' },
+  { keyword: 'SOPInstanceUID', tag: '00080018', name: 'sopInstanceUID', level: 'instance' },
+] as const
+
+const levels: Level[] = ['study', 'series', 'instance']
+const ownParameters = new Set([
+  'limit',
+  'offset',
+  'includefield',
+  'fuzzymatching',
+  'emptyvaluematching',
+  'multiplevaluematching',
+  'accept',
+  'charset',
+])
+
+export interface Search {
+  keys: SearchKeys
+  page: Page
+}
+
+/**
+ * The parameters of a search. (PS3.18 8.3.4, 10.6.1.2)
+ *
+ * Matched exactly: Patient ID, Study Date and the UIDs (these also as lists). A key that is an attribute, but
+ * not one of these, is an error, for ignoring it would widen the result (QI-P12); an unknown word is
+ * ignored (PS3.18 8.3).
+ *
+ * @throws {HttpProblem} 400 that names the parameter, never its value
+ */
+export function parseSearch(level: Level, query: URLSearchParams): Search {
+  const search: Search = { keys: {}, page: { limit: defaultLimit, offset: 0 } }
+  const seen = new Set<string>()
+  for (const [parameter, value] of query) {
+    if (parameter === 'limit') search.page.limit = Math.min(unsigned(parameter, value), maximumLimit)
+    else if (parameter === 'offset') search.page.offset = unsigned(parameter, value)
+    else if (ownParameters.has(parameter)) continue
+    else readKey(level, parameter, value, search, seen)
+  }
+  return search
+}
+
+function readKey(
+  level: Level,
+  parameter: string,
+  value: string,
+  search: Search,
+  seen: Set<string>,
+): void {
+  const key = keys.find((k) => k.keyword === parameter || k.tag === parameter.toUpperCase())
+  if (key === undefined) {
+    if (!/^[0-9A-Fa-f]{8}(\.|$)|^[A-Z][A-Za-z]+(\.|$)/.test(parameter)) return
+    throw bad(parameter, 'it cannot be matched here')
+  }
+  if (levels.indexOf(key.level) > levels.indexOf(level)) {
+    throw bad(parameter, `it is no attribute of a ${level}`)
+  }
+  if (seen.has(key.tag)) throw bad(parameter, 'it is given twice')
+  seen.add(key.tag)
+  if (value === '' || value === '*') return
+  if (key.name === 'patientID') search.keys.patientID = value
+  else if (key.name === 'studyDate') search.keys.studyDate = date(parameter, value)
+  else search.keys[key.name] = value.split(/[,\\]/).map((uid) => validUID(parameter, uid))
+}
+
+function validUID(parameter: string, value: string): string {
+  if (!isUID(value)) throw bad(parameter, 'its value is no UID')
+  return value
+}
+
+function date(parameter: string, value: string): string {
+  if (!/^\d{8}$/.test(value)) throw bad(parameter, 'its value is no date of the form YYYYMMDD')
+  return value
+}
+
+function unsigned(parameter: string, value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw bad(parameter, 'its value is no whole number from 0 on')
+  return Number(value)
+}
+
+function bad(parameter: string, reason: string): HttpProblem {
+  const name = /^[\w.]{1,64}$/.test(parameter) ? `"${parameter}"` : 'a parameter'
+  return new HttpProblem(400, `Cannot search by ${name}: ${reason}`)
+}

@@ -1,0 +1,311 @@
+import { close, open as openFile, type Stats, write, writev } from 'node:fs'
+import { fdatasync, fsync, ftruncate, read as readFile } from 'node:fs'
+import { access, constants, mkdir, readdir, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  type SegmentEntry,
+  SegmentNotFoundError,
+  SegmentTooShortError,
+  type SegmentWriter,
+  type Store,
+  StoreError,
+} from './store.ts'
+
+const openAsync = promisify(openFile)
+const closeAsync = promisify(close)
+const writeAsync = promisify(write) as (
+  fd: number,
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesWritten: number } | number>
+const writevAsync = promisify(writev) as (
+  fd: number,
+  chunks: Uint8Array[],
+  position: number,
+) => Promise<{ bytesWritten: number } | number>
+const fdatasyncAsync = promisify(fdatasync)
+const fsyncAsync = promisify(fsync)
+const ftruncateAsync = promisify(ftruncate)
+const readAsync = promisify(readFile) as (
+  fd: number,
+  into: Uint8Array,
+  at: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesRead: number } | number>
+
+const extension = '.segment'
+const readBytes = 1024 * 1024
+/** Queued bytes above which a writer asks its caller to wait. */
+const highWaterBytes = 4 * 1024 * 1024
+/** Chunks handed to one writev; Linux takes 1,024 at most. */
+const chunksPerWrite = 512
+
+/**
+ * Keeps segments as files, in 256 folders named by the last two digits of their id, so that no folder
+ * grows too large and a folder's sync stays cheap.
+ *
+ * @param folder Made if it is not there. May be shared by several servers, over NFS too.
+ */
+export function fileStore(folder: string): Store {
+  return {
+    async create(segmentID) {
+      const directory = join(folder, shard(segmentID))
+      try {
+        await mkdir(directory, { recursive: true })
+        const fd = await openAsync(pathOf(folder, segmentID), 'wx', 0o640)
+        return new FileSegmentWriter(segmentID, fd, syncFolders(folder, directory))
+      } catch (error) {
+        throw new StoreError('create a segment', error)
+      }
+    },
+
+    async *read(segmentID, offset, length) {
+      const fd = await openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
+        throw error.code === 'ENOENT'
+          ? new SegmentNotFoundError(segmentID)
+          : new StoreError('read a segment', error)
+      })
+      try {
+        for (let done = 0; done < length; ) {
+          const chunk = new Uint8Array(Math.min(readBytes, length - done))
+          const count = counted(
+            await readAsync(fd, chunk, 0, chunk.length, offset + done),
+            'bytesRead',
+          )
+          if (count === 0) {
+            throw new SegmentTooShortError(segmentID, offset + length, offset + done)
+          }
+          done += count
+          yield count === chunk.length ? chunk : chunk.subarray(0, count)
+        }
+      } finally {
+        await closeAsync(fd)
+      }
+    },
+
+    async delete(segmentID) {
+      await unlink(pathOf(folder, segmentID)).catch((error) => {
+        if (error.code !== 'ENOENT') throw new StoreError('delete a segment', error)
+      })
+    },
+
+    async *list() {
+      for (const name of await namesIn(folder)) {
+        for (const file of /^[0-9a-f]{2}$/.test(name) ? await namesIn(join(folder, name)) : []) {
+          const entry = file.endsWith(extension) ? await entryOf(join(folder, name), file) : undefined
+          if (entry !== undefined) yield entry
+        }
+      }
+    },
+
+    async probe() {
+      try {
+        await mkdir(folder, { recursive: true })
+        await access(folder, constants.W_OK)
+      } catch (error) {
+        throw new StoreError('write to the store', error)
+      }
+    },
+  }
+}
+
+type Operation = { append: Uint8Array } | { rewind: number }
+
+/**
+ * One loop writes what is queued, in order, at explicit positions; `drain` and `seal` wait for it.
+ *
+ * The folders are synced as soon as the file is made, while the body is still arriving, so that a
+ * seal costs one fdatasync.
+ */
+class FileSegmentWriter implements SegmentWriter {
+  readonly segmentID: string
+  readonly #fd: number
+  readonly #foldersSynced: Promise<void>
+  #queue: Operation[] = []
+  #queuedBytes = 0
+  #byteLength = 0
+  /** Where the next queued byte goes, and how far the file reaches. */
+  #position = 0
+  #fileLength = 0
+  #writing: Promise<void> | undefined
+  #error: StoreError | undefined
+  #closed = false
+
+  constructor(segmentID: string, fd: number, foldersSynced: Promise<void>) {
+    this.segmentID = segmentID
+    this.#fd = fd
+    this.#foldersSynced = foldersSynced
+    // Awaited by seal; without this an early failure would count as unhandled.
+    foldersSynced.catch(() => {})
+  }
+
+  get byteLength(): number {
+    return this.#byteLength
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#mustBeOpen()
+    this.#byteLength += bytes.length
+    this.#queuedBytes += bytes.length
+    this.#queue.push({ append: bytes })
+    // Small pieces wait for company or for drain, so that one system call takes many.
+    if (this.#queuedBytes >= readBytes) this.#startWriting()
+  }
+
+  rewind(offset: number): void {
+    this.#mustBeOpen()
+    this.#byteLength = offset
+    this.#queue.push({ rewind: offset })
+  }
+
+  async drain(): Promise<void> {
+    while (this.#queuedBytes > highWaterBytes && this.#error === undefined) {
+      this.#startWriting()
+      await this.#writing
+    }
+    this.#mustBeOpen()
+  }
+
+  async seal(): Promise<void> {
+    this.#mustBeOpen()
+    while (this.#queue.length > 0 && this.#error === undefined) {
+      this.#startWriting()
+      await this.#writing
+    }
+    await this.#writing
+    this.#mustBeOpen()
+    try {
+      if (this.#fileLength > this.#byteLength) await ftruncateAsync(this.#fd, this.#byteLength)
+      await fdatasyncAsync(this.#fd)
+      await this.#foldersSynced
+    } catch (error) {
+      this.#error = new StoreError('sync a segment', error)
+    }
+    await this.#close()
+    if (this.#error !== undefined) throw this.#error
+  }
+
+  async abandon(): Promise<void> {
+    this.#error ??= new StoreError('write to a segment', new Error('it was abandoned'))
+    this.#queue = []
+    await this.#writing
+    await this.#foldersSynced.catch(() => {})
+    await this.#close()
+  }
+
+  #mustBeOpen(): void {
+    if (this.#error !== undefined) throw this.#error
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await closeAsync(this.#fd).catch(() => {})
+  }
+
+  #startWriting(): void {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+    })
+  }
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const first = this.#queue[0] as Operation
+        if ('rewind' in first) {
+          this.#queue.shift()
+          this.#position = first.rewind
+          continue
+        }
+        const chunks: Uint8Array[] = []
+        let length = 0
+        for (const operation of this.#queue) {
+          if ('rewind' in operation || chunks.length === chunksPerWrite) break
+          chunks.push(operation.append)
+          length += operation.append.length
+        }
+        this.#queue.splice(0, chunks.length)
+        await writeAll(this.#fd, chunks, this.#position, length)
+        this.#position += length
+        this.#fileLength = Math.max(this.#fileLength, this.#position)
+        this.#queuedBytes -= length
+      }
+    } catch (error) {
+      this.#error ??= new StoreError('write to a segment', error)
+      this.#queue = []
+    }
+  }
+}
+
+/** A write may be short (a full disk says so only at the next one), so what is left is written again. */
+async function writeAll(
+  fd: number,
+  chunks: Uint8Array[],
+  position: number,
+  length: number,
+): Promise<void> {
+  let written = counted(await writevAsync(fd, chunks, position), 'bytesWritten')
+  if (written === length) return
+  for (const chunk of chunks) {
+    if (written >= chunk.length) {
+      written -= chunk.length
+      position += chunk.length
+      continue
+    }
+    for (let from = written; from < chunk.length; ) {
+      from += counted(
+        await writeAsync(fd, chunk, from, chunk.length - from, position + from),
+        'bytesWritten',
+      )
+    }
+    written = 0
+    position += chunk.length
+  }
+}
+
+/** What promisify makes of read and write: an object on Node, a bare number on some other runtimes. */
+function counted(result: Record<string, unknown> | number, name: string): number {
+  return typeof result === 'number' ? result : (result[name] as number)
+}
+
+function shard(segmentID: string): string {
+  return segmentID.slice(-2)
+}
+
+function pathOf(folder: string, segmentID: string): string {
+  return join(folder, shard(segmentID), `${segmentID}${extension}`)
+}
+
+async function syncFolders(...folders: string[]): Promise<void> {
+  for (const folder of folders) {
+    const fd = await openAsync(folder, 'r')
+    try {
+      await fsyncAsync(fd)
+    } finally {
+      await closeAsync(fd)
+    }
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error) => {
+    if (error.code === 'ENOENT') return []
+    throw new StoreError('list the store', error)
+  })
+}
+
+async function entryOf(folder: string, file: string): Promise<SegmentEntry | undefined> {
+  const found: Stats | undefined = await stat(join(folder, file)).catch(() => undefined)
+  return (
+    found && {
+      segmentID: file.slice(0, -extension.length),
+      byteLength: found.size,
+      modifiedAt: found.mtime,
+    }
+  )
+}

@@ -1,0 +1,81 @@
+import {
+  type SegmentEntry,
+  SegmentNotFoundError,
+  SegmentTooShortError,
+  type SegmentWriter,
+  type Store,
+} from './store.ts'
+
+/** Keeps segments in memory: for tests of what stands on a store. Nothing of it is durable. */
+export function memoryStore(): Store {
+  const segments = new Map<string, { bytes: Uint8Array; modifiedAt: Date }>()
+  return {
+    async create(segmentID) {
+      segments.set(segmentID, { bytes: new Uint8Array(), modifiedAt: new Date() })
+      return new MemorySegmentWriter(segmentID, (bytes) => {
+        if (segments.has(segmentID)) segments.set(segmentID, { bytes, modifiedAt: new Date() })
+      })
+    },
+
+    async *read(segmentID, offset, length) {
+      const segment = segments.get(segmentID)
+      if (segment === undefined) throw new SegmentNotFoundError(segmentID)
+      if (offset + length > segment.bytes.length) {
+        throw new SegmentTooShortError(segmentID, offset + length, segment.bytes.length)
+      }
+      if (length > 0) yield segment.bytes.subarray(offset, offset + length)
+    },
+
+    async delete(segmentID) {
+      segments.delete(segmentID)
+    },
+
+    async *list() {
+      for (const [segmentID, { bytes, modifiedAt }] of segments) {
+        yield { segmentID, byteLength: bytes.length, modifiedAt } satisfies SegmentEntry
+      }
+    },
+
+    async probe() {},
+  }
+}
+
+class MemorySegmentWriter implements SegmentWriter {
+  readonly segmentID: string
+  readonly #keep: (bytes: Uint8Array) => void
+  #chunks: Uint8Array[] = []
+  #byteLength = 0
+
+  constructor(segmentID: string, keep: (bytes: Uint8Array) => void) {
+    this.segmentID = segmentID
+    this.#keep = keep
+  }
+
+  get byteLength(): number {
+    return this.#byteLength
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#chunks.push(bytes)
+    this.#byteLength += bytes.length
+  }
+
+  rewind(offset: number): void {
+    this.#chunks = [joined(this.#chunks).subarray(0, offset)]
+    this.#byteLength = offset
+  }
+
+  async drain(): Promise<void> {}
+
+  async seal(): Promise<void> {
+    this.#keep(joined(this.#chunks))
+  }
+
+  async abandon(): Promise<void> {
+    this.#chunks = []
+  }
+}
+
+function joined(chunks: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(chunks))
+}

@@ -1,0 +1,84 @@
+/**
+ * Where bytes rest: append-only objects, called segments, named by a UUID.
+ *
+ * A segment is written once, from front to back, by one writer; it is durable when `seal` has
+ * resolved, and never changes after that. What a segment means is not the store's business: rows in
+ * the database say which ranges of it are instances.
+ */
+export interface Store {
+  /** Makes an empty segment. @throws {StoreError} the store cannot be written → 503 or 507 */
+  create(segmentID: string): Promise<SegmentWriter>
+  /**
+   * Reads a range, in order, in chunks of at most 1 MiB, so that memory does not grow with `length`.
+   * @param offset Bytes from the front. @param length Bytes.
+   * @throws {SegmentNotFoundError} no such segment
+   * @throws {SegmentTooShortError} the segment ends before the range does
+   */
+  read(segmentID: string, offset: number, length: number): AsyncIterable<Uint8Array>
+  /** Deletes a segment, sealed or not. One that is not there is no error. */
+  delete(segmentID: string): Promise<void>
+  /** All segments, in no order, also those still being written. */
+  list(): AsyncIterable<SegmentEntry>
+  /** Resolves when the store can be written, for readiness. @throws {StoreError} */
+  probe(): Promise<void>
+}
+
+export interface SegmentEntry {
+  segmentID: string
+  byteLength: number
+  modifiedAt: Date
+}
+
+/**
+ * Appends to one segment.
+ *
+ * `append` and `rewind` only queue; what is queued is bounded by whoever awaits `drain` between them.
+ * After an error nothing of the segment is to be trusted: every later call throws that error.
+ */
+export interface SegmentWriter {
+  readonly segmentID: string
+  /** Bytes appended so far, written or not: the offset of the next byte. */
+  readonly byteLength: number
+  /** Takes `bytes` without copying: they must not be changed afterwards. */
+  append(bytes: Uint8Array): void
+  /** Gives back everything from `offset` on. */
+  rewind(offset: number): void
+  /** Resolves when less than a few MiB are queued. @throws {StoreError} */
+  drain(): Promise<void>
+  /** Writes what is queued, and syncs data and directory. @throws {StoreError} */
+  seal(): Promise<void>
+  /** Stops writing and lets go of the segment, which is then the caller's to delete. Never throws. */
+  abandon(): Promise<void>
+}
+
+/** The store cannot take or give bytes now. `full`: no space is left → 507, Failure Reason A700. */
+export class StoreError extends Error {
+  override name = 'StoreError'
+  readonly full: boolean
+
+  constructor(action: string, cause: unknown) {
+    const code = errorCode(cause)
+    super(`Cannot ${action}: ${code ?? 'unknown error'}`, { cause })
+    this.full = code === 'ENOSPC' || code === 'EDQUOT'
+  }
+}
+
+export class SegmentNotFoundError extends Error {
+  override name = 'SegmentNotFoundError'
+
+  constructor(segmentID: string) {
+    super(`Cannot read segment "${segmentID}": it is not in the store`)
+  }
+}
+
+export class SegmentTooShortError extends RangeError {
+  override name = 'SegmentTooShortError'
+
+  constructor(segmentID: string, expectedBytes: number, foundBytes: number) {
+    super(`Cannot read segment "${segmentID}": it ends at ${foundBytes} bytes, not ${expectedBytes}`)
+  }
+}
+
+function errorCode(cause: unknown): string | undefined {
+  return cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined
+}

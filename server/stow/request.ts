@@ -1,0 +1,77 @@
+import type { Handling } from '../../db/transfers.ts'
+import { HttpProblem } from '../http/problem.ts'
+import { negotiate, parseAccept } from '../multipart/accept.ts'
+import { multipartBoundary, parseMediaType, rootMediaType } from '../multipart/media-type.ts'
+
+/** How the instances come: one a part, or the body is the one instance. */
+export type Payload =
+  | { form: 'multipart'; boundary: string; isTypeDeclared: boolean }
+  | { form: 'single' }
+
+export type AnswerType = 'json' | 'xml' | 'multipart-xml'
+
+const dicom = 'application/dicom'
+
+const answers = [
+  { type: 'application/dicom+json', aliases: ['application/json'], answer: 'json' as const },
+  { type: 'application/dicom+xml', answer: 'xml' as const },
+  { type: 'multipart/related', root: 'application/dicom+xml', answer: 'multipart-xml' as const },
+]
+
+/**
+ * What the body is, by its Content-Type. (PS3.18 10.5.1.4; ST-M1, ST-M2, MP-01 to MP-09)
+ *
+ * @throws {HttpProblem} 415 missing or not supported; {MediaTypeError}, {BoundaryError} → 400
+ */
+export function parsePayload(contentType: string | null): Payload {
+  if (contentType === null || contentType.trim() === '') throw unsupported('it has no Content-Type')
+  const mediaType = parseMediaType(contentType)
+  if (mediaType.type === dicom) return { form: 'single' }
+  if (mediaType.type !== 'multipart/related') {
+    throw unsupported(`its Content-Type is "${mediaType.type}"`)
+  }
+  const root = rootMediaType(mediaType)
+  if (root !== undefined && root.type !== dicom) {
+    // ST-M3 and ST-M4 are declared as not supported in docs/conformance.md.
+    throw unsupported(`the type of its parts is "${root.type}"`)
+  }
+  return {
+    form: 'multipart',
+    boundary: multipartBoundary(mediaType),
+    isTypeDeclared: root !== undefined,
+  }
+}
+
+function unsupported(reason: string): HttpProblem {
+  return new HttpProblem(
+    415,
+    `Cannot store the request: ${reason}; send multipart/related; type="application/dicom", or application/dicom`,
+    { headers: { accept: 'multipart/related; type="application/dicom", application/dicom' } },
+  )
+}
+
+/** In which form the answer is wanted (ST-H4 to ST-H6). @throws {HttpProblem} 406 */
+export function parseAnswerType(accept: string | null): AnswerType {
+  const choice = negotiate(parseAccept(accept), answers)
+  if (choice !== undefined) return choice.offer.answer
+  throw new HttpProblem(
+    406,
+    'Cannot answer in any type that Accept lists; accept application/dicom+json or application/dicom+xml',
+    { members: { available: ['application/dicom+json', 'application/dicom+xml'] } },
+  )
+}
+
+/**
+ * Strict or lenient, as `Prefer: handling=...` asks (RFC 7240 4.4). Of a preference given twice the
+ * first counts (RFC 7240 2); one that we do not know counts as not given.
+ */
+export function parseHandling(
+  prefer: string | null,
+  byDefault: Handling,
+): { handling: Handling; isPreferred: boolean } {
+  const found = /(?:^|[,;])\s*handling\s*=\s*"?([\w-]+)"?/i.exec(prefer ?? '')
+  const wanted = found?.[1]?.toLowerCase()
+  return wanted === 'strict' || wanted === 'lenient'
+    ? { handling: wanted, isPreferred: true }
+    : { handling: byDefault, isPreferred: false }
+}

@@ -1,0 +1,131 @@
+import { type Context, Hono } from 'hono'
+import type { Handling } from '../../db/transfers.ts'
+import { isUID } from '../dicom/uid.ts'
+import { BodyCutError, type BodyLimits, checkBody, readBody } from '../http/body.ts'
+import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
+import type { Intake } from '../intake/intake.ts'
+import type { Transfer, TransferOutcome } from '../intake/transfer.ts'
+import { MultipartReader } from '../multipart/multipart-reader.ts'
+import { checkPart } from '../multipart/part-policy.ts'
+import { type Payload, parseAnswerType, parseHandling, parsePayload } from './request.ts'
+import { encode, onlyStudyOf, responseModule, statusOf } from './response.ts'
+
+export interface StowDeps {
+  intake: Intake
+  limits: BodyLimits & {
+    /** Number of parts of one request. */
+    parts: number
+  }
+  /** What holds for a request without `Prefer: handling=...`. */
+  handling: Handling
+}
+
+/**
+ * STOW-RS: the Store transaction. (PS3.18 10.5)
+ *
+ * All that can be refused by the headers is refused before the body is read, and before
+ * `100 Continue`. Then the body is one transfer: it is committed as a whole, or nothing of it is kept.
+ */
+export function stowRoutes(deps: StowDeps): Hono<AppEnv> {
+  return new Hono<AppEnv>()
+    .post('/studies', (c) => store(c, undefined, deps))
+    .post('/studies/:study', (c) => store(c, c.req.param('study'), deps))
+}
+
+async function store(
+  c: Context<AppEnv>,
+  studyInstanceUID: string | undefined,
+  { intake, limits, handling: byDefault }: StowDeps,
+): Promise<Response> {
+  const { headers } = c.req.raw
+  if (studyInstanceUID !== undefined && !isUID(studyInstanceUID)) {
+    throw new HttpProblem(400, 'Cannot store to this study: its path has no valid Study Instance UID')
+  }
+  const answerType = parseAnswerType(headers.get('accept'))
+  const payload = parsePayload(headers.get('content-type'))
+  const { handling, isPreferred } = parseHandling(headers.get('prefer'), byDefault)
+  const announcedBytes = checkBody(headers, limits)
+
+  const transfer = await intake.open({
+    service: 'stow',
+    handling,
+    studyInstanceUID,
+    announcedBytes,
+    sender: c.env.address,
+    senderProduct: headers.get('user-agent')?.slice(0, 200),
+  })
+  let outcome: TransferOutcome
+  try {
+    await receive(c.req.raw, payload, transfer, limits)
+    outcome = await transfer.commit()
+  } catch (error) {
+    await endEarly(transfer, error)
+    throw error
+  }
+  const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
+  const study = onlyStudyOf(outcome)
+  const { contentType, body } = encode(responseModule(outcome, studiesURL), answerType)
+  return new Response(body, {
+    status: statusOf(outcome),
+    headers: {
+      'content-type': contentType,
+      'cache-control': 'no-store',
+      link: `<${c.get('baseURL')}/api/transfers/${outcome.transferID}>; rel="describedby"`,
+      ...(isPreferred ? { 'preference-applied': `handling=${handling}` } : {}),
+      ...(study === undefined
+        ? {}
+        : { location: `${studiesURL}/${study}`, 'content-location': `${studiesURL}/${study}` }),
+    },
+  })
+}
+
+async function receive(
+  request: Request,
+  payload: Payload,
+  transfer: Transfer,
+  limits: StowDeps['limits'],
+): Promise<void> {
+  const body = readBody(request, limits, (bytes) => {
+    transfer.receivedBytes += bytes
+  })
+  if (payload.form === 'single') {
+    transfer.beginPart()
+    for await (const chunk of body) {
+      transfer.push(chunk)
+      await transfer.drain()
+    }
+    transfer.endPart()
+    return
+  }
+  const reader = new MultipartReader(
+    payload.boundary,
+    {
+      partBegin(headers) {
+        checkPart(headers, transfer.partCount, 'application/dicom', payload.isTypeDeclared)
+        transfer.beginPart()
+      },
+      partData: (bytes) => transfer.push(bytes),
+      partEnd: () => transfer.endPart(),
+    },
+    { parts: limits.parts },
+  )
+  for await (const chunk of body) {
+    reader.push(chunk)
+    await transfer.drain()
+  }
+  reader.end()
+}
+
+/** A problem with the request is the sender's fault (`refused`); all else ended it from outside (`aborted`). */
+async function endEarly(transfer: Transfer, error: unknown): Promise<void> {
+  if (error instanceof BodyCutError) {
+    await transfer.abort('The connection ended before the body did')
+    return
+  }
+  const status = (error as { status?: unknown }).status
+  const isRefusal = typeof status === 'number' && status < 500 && status !== 408
+  // The message of a fault is for the log of the server, not for people who look at transfers.
+  if (isRefusal) await transfer.refuse((error as Error).message)
+  else await transfer.abort(`The server could not go on: ${(error as Error).name}`)
+}
