@@ -103,7 +103,7 @@ declare
   staged_count integer;
   duplicate_positions jsonb;
   refused jsonb;
-  stored_count integer;
+  inserted_count integer;
   disagreements jsonb;
 begin
   -- What is acknowledged must survive a crash, even where the database's default says otherwise.
@@ -310,8 +310,8 @@ begin
   where s.transfer_id = the_transfer
   order by s.sop_instance_uid
   on conflict (sop_instance_uid) do nothing;
-  get diagnostics stored_count = row_count;
-  if stored_count <> expected_count then
+  get diagnostics inserted_count = row_count;
+  if inserted_count <> expected_count then
     raise exception 'Another transfer stored an instance of this one' using errcode = '40001';
   end if;
 
@@ -389,7 +389,7 @@ begin
   update transfers
   set
     state = 'committed', ended_at = committed_at, received_bytes = the_received_bytes,
-    part_count = the_part_count, stored_count = commit_transfer.stored_count,
+    part_count = the_part_count, stored_count = expected_count,
     duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals),
     warning_count = coalesce(jsonb_array_length(disagreements), 0) + jsonb_array_length(the_warnings)
   where transfer_id = the_transfer;

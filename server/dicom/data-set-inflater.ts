@@ -1,4 +1,5 @@
 import { Inflate } from 'pako'
+import { u32 } from './bytes.ts'
 import type { DataSetReader } from './data-set-reader.ts'
 import { DeflateError, InflatedTooLargeError, StructureError, TruncatedError } from './errors.ts'
 import type { InstanceLimits } from './limits.ts'
@@ -11,7 +12,8 @@ const SMALL_BYTES = 16 * 2 ** 20
 /**
  * Inflates a deflated data set (PS3.5 A.5) as it arrives and passes it on in windows of 64 KiB.
  *
- * pako, and not node:zlib, since that inflates in steps only asynchronously. Zeros may follow the deflated bytes.
+ * pako, and not node:zlib, since that inflates in steps only asynchronously. Zeros may follow the deflated bytes, and before them the
+ * trailer of gzip (RFC 1952 2.3.1: checksum and size), which some writers leave in; its size must be right.
  *
  * @throws {DeflateError} → refusal 0xC000
  * @throws {InflatedTooLargeError} → refusal 0xA700
@@ -21,6 +23,8 @@ export class DataSetInflater {
   readonly #limits: InstanceLimits
   #deflatedBytes = 0
   #inflatedBytes = 0
+  /** What follows the deflated bytes, up to 8. */
+  readonly #trailer: number[] = []
 
   constructor(dataSet: DataSetReader, limits: InstanceLimits) {
     this.#limits = limits
@@ -41,13 +45,26 @@ export class DataSetInflater {
       if (!inflate.ended) return
       rest = bytes.subarray(bytes.length - inflate.strm.avail_in)
     }
-    if (rest.some((byte) => byte !== 0)) {
-      throw new StructureError('unknown bytes after the deflated data set')
-    }
+    for (const byte of rest) this.#takeTrailing(byte)
   }
 
   end(): void {
     if (!this.#inflate.ended) throw new TruncatedError('the file ends inside its deflated data set')
+    const { length } = this.#trailer
+    const isZero = this.#trailer.every((byte) => byte === 0)
+    if (
+      isZero ||
+      (length === 8 &&
+        u32(Uint8Array.from(this.#trailer), 4, false) === this.#inflatedBytes % 2 ** 32)
+    ) {
+      return
+    }
+    throw new StructureError('unknown bytes after the deflated data set')
+  }
+
+  #takeTrailing(byte: number): void {
+    if (this.#trailer.length < 8) this.#trailer.push(byte)
+    else if (byte !== 0) throw new StructureError('unknown bytes after the deflated data set')
   }
 
   #checkSize(): void {

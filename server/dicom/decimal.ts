@@ -10,12 +10,18 @@ import type { JsonBytes } from './json-bytes.ts'
  * @see PS3.18 F.2.3; JS-14
  */
 export function writeDecimal(out: JsonBytes, bytes: Uint8Array, start: number, end: number): void {
-  if (isShortJsonNumber(bytes, start, end)) return out.raw(bytes, start, end)
+  if (isShortJsonNumber(bytes, start, end)) {
+    out.raw(bytes, start, end)
+    return
+  }
   const text = latin1(bytes, start, end)
   if (decimalPattern.test(text)) {
     const value = Number(text)
     const written = String(value)
-    if (Number.isFinite(value) && canonical(written) === canonical(text)) return out.ascii(written)
+    if (Number.isFinite(value) && canonical(written) === canonical(text)) {
+      out.ascii(written)
+      return
+    }
   }
   if (!out.plain(bytes, start, end)) out.string(text.replace(/[^ -~]/g, '\uFFFD'))
 }

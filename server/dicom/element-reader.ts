@@ -15,7 +15,7 @@ import { definiteVR, OB, OW, UN } from './open-vr.ts'
 import { RootAttributes } from './root-attributes.ts'
 import type { TransferSyntax } from './transfer-syntaxes.ts'
 import { writeValue } from './values.ts'
-import { BINARY, BULK, KNOWN, kindBytes, kinds, LONG_FORM, vrCode, vrFlags, vrKinds } from './vr.ts'
+import { BINARY, BULK, kindBytes, kinds, LONG_FORM, vrCode, vrFlags, vrKinds } from './vr.ts'
 
 const UNDEFINED = 0xffffffff
 const SPECIFIC_CHARACTER_SET = 0x00080005
@@ -216,7 +216,7 @@ export class ElementReader {
       this.skip = length
       return valueAt
     }
-    if (length > this.#limits.valueBytes && (vrFlags[vr] as number & BULK) === 0) {
+    if (length > this.#limits.valueBytes && ((vrFlags[vr] as number) & BULK) === 0) {
       throw this.#tooLong(fileStart + at, length)
     }
     const valueEnd = valueAt + length

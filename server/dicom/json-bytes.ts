@@ -12,7 +12,7 @@ const encoder = new TextEncoder()
  * writers of values, which check the room once a value by {@link reserve}.
  */
 export class JsonBytes {
-  bytes = new Uint8Array(8192)
+  bytes = new Uint8Array(16_384)
   length = 0
 
   /** Makes room for `count` more bytes. May replace `bytes`. */

@@ -7,7 +7,7 @@ import { kinds } from './vr.ts'
 interface RootAttribute {
   keyword: string
   name: AttributeKeyword
-  syntax?: Syntax
+  syntax: Syntax | undefined
 }
 
 /** The root-level attributes that the database keeps, and what is looked at in their values. */
@@ -37,22 +37,28 @@ const table: [tag: number, keyword: string, name: AttributeKeyword, syntax?: Syn
   [0x00400245, 'PerformedProcedureStepStartTime', 'performedProcedureStepStartTime', 'time'],
 ]
 
-const attributes = new Map<number, RootAttribute>(
-  table.map(([tag, keyword, name, syntax]) => [
-    tag,
-    syntax === undefined ? { keyword, name } : { keyword, name, syntax },
-  ]),
-)
-
-/** The UIDs that identify an instance, by tag: they are checked when the file has ended. */
-const uids = new Map([
+/** The UIDs that identify an instance: they are checked when the file has ended. */
+const uids: [tag: number, keyword: IdentityKeyword][] = [
   [0x00080016, 'SOPClassUID'],
   [0x00080018, 'SOPInstanceUID'],
   [0x0020000d, 'StudyInstanceUID'],
   [0x0020000e, 'SeriesInstanceUID'],
-] as const)
+]
 
-export type IdentityKeyword = typeof uids extends Map<number, infer Keyword> ? Keyword : never
+/** Both tables by tag: one look for each element of the root. */
+const wanted = new Map<number, RootAttribute | IdentityKeyword>([
+  ...table.map(([tag, keyword, name, syntax]): [number, RootAttribute] => [
+    tag,
+    { keyword, name, syntax },
+  ]),
+  ...uids,
+])
+
+export type IdentityKeyword =
+  | 'SOPClassUID'
+  | 'SOPInstanceUID'
+  | 'StudyInstanceUID'
+  | 'SeriesInstanceUID'
 
 /** Collects what stands at the root of a data set while it is read. */
 export class RootAttributes {
@@ -71,11 +77,10 @@ export class RootAttributes {
     bigEndian: boolean,
     characterSet: CharacterSet,
   ): void {
-    const attribute = attributes.get(tag)
-    if (attribute === undefined) {
-      const keyword = uids.get(tag)
-      if (keyword !== undefined)
-        this.uids[keyword] = latin1(bytes, start, end).replace(/[ \0]+$/, '')
+    const attribute = wanted.get(tag)
+    if (attribute === undefined) return
+    if (typeof attribute === 'string') {
+      this.uids[attribute] = trimmed(latin1(bytes, start, end))
       return
     }
     const text = valueText(kind, bytes, start, end, bigEndian, characterSet)

@@ -24,9 +24,9 @@ export function writeValue(
   bigEndian: boolean,
   characterSet: CharacterSet,
 ): void {
-  if (kind < kinds.us) return writeText(out, kind, bytes, start, end, characterSet)
-  if (kind >= kinds.bytes) return writeBinary(out, kind, bytes, start, end, bigEndian)
-  writeNumbers(out, kind, bytes, start, end, bigEndian)
+  if (kind < kinds.us) writeText(out, kind, bytes, start, end, characterSet)
+  else if (kind >= kinds.bytes) writeBinary(out, kind, bytes, start, end, bigEndian)
+  else writeNumbers(out, kind, bytes, start, end, bigEndian)
 }
 
 function writeText(

@@ -277,6 +277,8 @@ export class Transfer {
         ...this.#received(),
       })
     } catch (error) {
+      // An error that Postgres itself reports has rolled the commit back; any other leaves it open.
+      if (isReportedByPostgres(error)) throw error
       return this.#findOutcome(error)
     }
   }
@@ -413,4 +415,10 @@ export class Transfer {
 
 function inOrder(refused: Refusal[]): Refusal[] {
   return refused.toSorted((a, b) => a.position - b.position)
+}
+
+/** Has a SQLSTATE, other than those of a connection or a server that is going down (08, 57P). */
+function isReportedByPostgres(error: unknown): boolean {
+  const { name, code } = error as { name?: string; code?: string }
+  return name === 'PostgresError' && code !== undefined && !/^(08|57P)/.test(code)
 }

@@ -36,7 +36,7 @@ async function sendEarly(
 ): Promise<void> {
   const content = new Uint8Array(await response.arrayBuffer())
   outgoing.setHeader('connection', 'close')
-  outgoing.setHeader('content-length', content.byteLength)
+  if (response.body !== null) outgoing.setHeader('content-length', content.byteLength)
   outgoing.flushHeaders()
   if (content.byteLength > 0) outgoing.write(content)
   await dropRest(incoming)
@@ -62,7 +62,11 @@ async function sendBody(response: Response, outgoing: ServerResponse): Promise<v
     if (whole && !outgoing.hasHeader('content-length')) {
       outgoing.setHeader('content-length', first.value?.byteLength ?? 0)
     }
-    for (let piece = first; !piece.done; piece = await (ahead ?? reader.read()), ahead = undefined) {
+    for (
+      let piece = first;
+      !piece.done;
+      piece = await (ahead ?? reader.read()), ahead = undefined
+    ) {
       if (!outgoing.write(piece.value)) await drained(outgoing)
       if (outgoing.destroyed) return
     }

@@ -1,5 +1,4 @@
-/** Who sent a request, as far as the connection tells. */
-export type Peer = { address: string }
+import type { Peer } from '../http/env.ts'
 
 /** The application as a runtime sees it: Hono's `app.fetch` fits. */
 export type Fetch = (request: Request, peer: Peer) => Response | Promise<Response>
@@ -8,8 +7,6 @@ export type ListenOptions = {
   hostname: string
   /** 0: any free one. */
   port: number
-  /** Milliseconds that a body, being waited for, may bring nothing before it counts as cut. */
-  idleMs: number
   /** Told what a handler threw, or a response's body: the client gets a bare 500, or a cut answer. */
   onFault(error: unknown): void
 }

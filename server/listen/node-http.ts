@@ -30,6 +30,8 @@ export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Prom
   ): void {
     underWay.add(outgoing)
     outgoing.on('close', () => underWay.delete(outgoing))
+    // A write after the client left; `close` tells it too.
+    outgoing.on('error', () => {})
     serveOne(fetch, options, incoming, outgoing, expectsContinue).catch((error) => {
       options.onFault(error)
       outgoing.destroy()
@@ -60,18 +62,15 @@ async function serveOne(
   outgoing.on('close', () => {
     if (!outgoing.writableFinished) left.abort(new Error('The client has left'))
   })
-  const request = toRequest(incoming, left.signal, {
-    idleMs: options.idleMs,
-    onFirstRead() {
-      if (expectsContinue && !outgoing.headersSent) outgoing.writeContinue()
-    },
+  const request = toRequest(incoming, left.signal, () => {
+    if (expectsContinue && !outgoing.headersSent) outgoing.writeContinue()
   })
   let response: Response
   if (request === undefined) {
     response = new Response(null, { status: 400 })
   } else {
     try {
-      response = await fetch(request, { address: incoming.socket.remoteAddress ?? '' })
+      response = await fetch(request, { address: incoming.socket.remoteAddress })
     } catch (error) {
       options.onFault(error)
       response = new Response(null, { status: 500 })
@@ -83,7 +82,7 @@ async function serveOne(
 function toRequest(
   incoming: IncomingMessage,
   signal: AbortSignal,
-  bodyOptions: Parameters<typeof openBody>[1],
+  onFirstRead: () => void,
 ): Request | undefined {
   const headers = new Headers()
   const raw = incoming.rawHeaders
@@ -96,7 +95,7 @@ function toRequest(
       method,
       headers,
       signal,
-      ...(hasBody ? { body: openBody(incoming, bodyOptions), duplex: 'half' } : {}),
+      ...(hasBody ? { body: openBody(incoming, onFirstRead), duplex: 'half' } : {}),
     })
   } catch {
     // A method, host, target or header that the web's own types do not take.

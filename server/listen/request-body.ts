@@ -1,24 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 
-/** The connection went away before the body was complete. What was read so far is not the whole. */
-export class BodyCutError extends Error {
-  override name = 'BodyCutError'
-}
-
-/** The sender kept the connection but sent nothing for too long. */
-export class BodyStalledError extends Error {
-  override name = 'BodyStalledError'
+/** The connection went away before the message was complete. What was read of its body is not the whole. */
+export class ConnectionLostError extends Error {
+  override name = 'ConnectionLostError'
 }
 
 /** Bytes held between the connection and a reader that is slower: enough to keep a disk busy, and all there is. */
 const HIGH_WATER_BYTES = 512 * 1024
 const LOW_WATER_BYTES = 128 * 1024
-
-export type BodyOptions = {
-  idleMs: number
-  /** Called once, when somebody wants the body: the moment to say 100 Continue. */
-  onFirstRead(): void
-}
 
 /**
  * The body of a request as a web stream, with what a store of whole studies needs of one.
@@ -27,24 +16,25 @@ export type BodyOptions = {
  *   with Content-Length and with chunks alike.
  * - Nothing is taken from the connection before the first read, so a request can be refused before it is sent.
  * - A slow reader slows the sender: at most `HIGH_WATER_BYTES` wait here, uncopied.
- * - A reader that waits longer than `idleMs` for a byte gets an error. His own slowness does not count.
  * - Cancelling leaves the connection alone, so that an answer can still be sent over it.
  *
- * @throws {BodyCutError | BodyStalledError} On reading.
+ * @param onFirstRead Called once, when somebody wants the body: the moment to say 100 Continue.
+ * @throws {ConnectionLostError} On reading.
  */
 export function openBody(
   incoming: IncomingMessage,
-  options: BodyOptions,
+  onFirstRead: () => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const queue: Uint8Array<ArrayBuffer>[] = []
   let queuedBytes = 0
   let opened = false
-  let finished: 'whole' | BodyCutError | undefined
+  let cancelled = false
+  let finished: 'whole' | ConnectionLostError | undefined
   let wake: (() => void) | undefined
 
   function open(): void {
     opened = true
-    options.onFirstRead()
+    onFirstRead()
     incoming.on('data', receive)
     incoming.on('end', () => finish(incoming.complete ? 'whole' : cut()))
     incoming.on('error', (cause) => finish(cut(cause)))
@@ -60,23 +50,14 @@ export function openBody(
     wake?.()
   }
 
-  function finish(how: 'whole' | BodyCutError): void {
+  function finish(how: 'whole' | ConnectionLostError): void {
     finished ??= how
     wake?.()
   }
 
   function somethingNew(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () =>
-          reject(new BodyStalledError(`Cannot read the body: no byte for ${options.idleMs} ms`)),
-        options.idleMs,
-      )
-      wake = () => {
-        clearTimeout(timer)
-        wake = undefined
-        resolve()
-      }
+    return new Promise((resolve) => {
+      wake = resolve
     })
   }
 
@@ -84,7 +65,8 @@ export function openBody(
     {
       async pull(controller) {
         if (!opened) open()
-        while (queue.length === 0 && finished === undefined) await somethingNew()
+        while (queue.length === 0 && finished === undefined && !cancelled) await somethingNew()
+        if (cancelled) return
         // What came before the cut is not handed out once the cut is known: it can only be thrown away.
         if (finished instanceof Error) throw finished
         const chunk = queue.shift()
@@ -94,14 +76,19 @@ export function openBody(
         controller.enqueue(chunk)
       },
       cancel() {
+        cancelled = true
         queue.length = 0
         incoming.pause()
+        // A read may be waiting: it ends with the stream.
+        wake?.()
       },
     },
     { highWaterMark: 0 },
   )
 }
 
-function cut(cause?: unknown): BodyCutError {
-  return new BodyCutError('Cannot read the rest of the body: the connection was closed', { cause })
+function cut(cause?: unknown): ConnectionLostError {
+  return new ConnectionLostError('Cannot read the rest of the body: the connection was closed', {
+    cause,
+  })
 }

@@ -102,9 +102,10 @@ export function dicomFile(options: DicomFileOptions = {}): Buffer {
     options.meta,
     without,
   )
+  meta.sort(byTag)
   const metaBytes = Buffer.concat(meta.flatMap((element) => encode(element, metaSyntax)))
   const groupLength = { tag: '00020000', vr: 'UL', value: metaBytes.length }
-  const head = [Buffer.alloc(128), Buffer.from('DICM', 'latin1')]
+  const head: Buffer[] = [Buffer.alloc(128), Buffer.from('DICM', 'latin1')]
   if (!without.has('00020000')) head.push(...encode(groupLength, metaSyntax))
   head.push(metaBytes)
 
@@ -113,8 +114,7 @@ export function dicomFile(options: DicomFileOptions = {}): Buffer {
     options.elements,
     without,
   )
-  if (options.unsorted !== true)
-    elements.sort((a, b) => (a.tag < b.tag ? -1 : a.tag > b.tag ? 1 : 0))
+  if (options.unsorted !== true) elements.sort(byTag)
   const body = dataSet(elements, transferSyntaxUID)
   if (transferSyntaxUID === deflatedLittleEndian)
     body.splice(0, body.length, deflateRawSync(Buffer.concat(body)))
@@ -132,6 +132,10 @@ export function dataSet(
     encapsulated: /^1\.2\.840\.10008\.1\.2\.(4\.|5$)/.test(transferSyntaxUID),
   }
   return elements.flatMap((element) => encode(element, syntax))
+}
+
+function byTag(a: DicomElement, b: DicomElement): number {
+  return a.tag < b.tag ? -1 : a.tag > b.tag ? 1 : 0
 }
 
 interface Syntax {

@@ -1,0 +1,103 @@
+import { Hono } from 'hono'
+import { secureHeaders } from 'hono/secure-headers'
+import type { Database } from '../db/database.ts'
+import type { Handling } from '../db/transfers.ts'
+import { adminRoutes } from './admin/routes.tsx'
+import { toProblem } from './errors.ts'
+import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
+import type { BodyLimits } from './http/body.ts'
+import type { AppEnv } from './http/env.ts'
+import { HttpProblem } from './http/problem.ts'
+import type { Intake } from './intake/intake.ts'
+import type { LiveHub } from './live/live-hub.ts'
+import type { Log } from './log.ts'
+import { qidoRoutes } from './qido/routes.ts'
+import type { Store } from './store/store.ts'
+import { stowRoutes } from './stow/routes.ts'
+import { uploadRoutes } from './upload/routes.tsx'
+import { wadoRoutes } from './wado/routes.ts'
+
+export interface AppDeps {
+  db: Database
+  store: Store
+  intake: Intake
+  live: LiveHub
+  log: Log
+  limits: BodyLimits & { parts: number }
+  handling: Handling
+  baseURLPolicy: BaseURLPolicy
+}
+
+/** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        formAction: ["'self'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      strictTransportSecurity: false,
+    }),
+  )
+  app.use(async (c, next) => {
+    c.set('baseURL', baseURLOf(c.req.raw, c.env?.address, deps.baseURLPolicy))
+    await next()
+  })
+
+  const dicomWeb = new Hono<AppEnv>()
+    .route('/', stowRoutes(deps))
+    .route('/', qidoRoutes(deps))
+    .route('/', wadoRoutes(deps))
+    // PS3.18 8.5: a method that a resource does not have is 405, with those it has. (ST-R3)
+    .all('/studies', () => notAllowed('GET, POST'))
+    .all('/studies/:study', () => notAllowed('GET, POST'))
+  app.route('/dicom-web', dicomWeb)
+  app.route('/', uploadRoutes(deps))
+  app.route('/', adminRoutes(deps))
+
+  app.notFound((c) => new HttpProblem(404, `There is nothing at ${c.req.path}`).toResponse())
+  app.onError((error, c) => {
+    const problem = toProblem(error)
+    if (problem !== undefined && problem.status < 500) return problem.toResponse()
+    const reference = crypto.randomUUID()
+    deps.log.error('a request failed', {
+      reference,
+      method: c.req.method,
+      path: c.req.routePath,
+      status: problem?.status ?? 500,
+      error: describe(error),
+    })
+    return (
+      problem ??
+      new HttpProblem(
+        500,
+        'Something is wrong in the server; its log has more under the reference',
+        {
+          members: { reference },
+        },
+      )
+    ).toResponse()
+  })
+  return app
+}
+
+function notAllowed(allow: string): Response {
+  return new HttpProblem(405, `Only ${allow} are possible here`, {
+    headers: { allow },
+  }).toResponse()
+}
+
+/** Name, code and message down to the first cause. What Postgres says in detail may hold values. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { cause } = error
+  const code = (error as { code?: string }).code
+  return `${error.name}${code ? ` ${code}` : ''}: ${error.message}${cause ? ` <- ${describe(cause)}` : ''}`
+}

@@ -1,0 +1,136 @@
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { ConfigError, type Environment, findNearest } from './config.ts'
+import { renderSettingsHelp } from './config-table.ts'
+import type { Host } from './listen/host.ts'
+import { OperatorError } from './operator-error.ts'
+
+/** What a command is given to work with. */
+export type CommandContext = {
+  /** The arguments after the command's name. */
+  args: string[]
+  env: Environment
+  host: Host
+  /** Writes one line of the answer to standard output. */
+  print(line: string): void
+}
+
+/** A command's module: `run` resolves to the exit code of the process. */
+export type CommandModule = { run(context: CommandContext): Promise<number> }
+
+/** Wrong arguments; exit code 2. */
+export class UsageError extends OperatorError {
+  override name = 'UsageError'
+}
+
+/** Exit codes: all went well; it could not be done; it was asked for in a wrong way. */
+export const EXIT_DONE = 0
+export const EXIT_FAILED = 1
+export const EXIT_USAGE = 2
+
+type Command = { arguments: string; meaning: string; load(): Promise<CommandModule> }
+
+// Loaded when called for: "stowage --help" need not load a database client.
+const COMMANDS: Record<string, Command> = {
+  serve: {
+    arguments: '',
+    meaning: 'Run the server (what happens without a command)',
+    load: () => import('./commands/serve.ts'),
+  },
+  send: {
+    arguments: 'DIR...',
+    meaning: 'Send the DICOM files in folders to a DICOMweb server',
+    load: () => import('./commands/send.ts'),
+  },
+  check: {
+    arguments: '',
+    meaning: 'Compare what the database says with what the store holds',
+    load: () => import('./commands/check.ts'),
+  },
+  migrate: {
+    arguments: '',
+    meaning: 'Bring the database up to date, without serving',
+    load: () => import('./commands/migrate.ts'),
+  },
+}
+
+/**
+ * Runs the command that the arguments name.
+ *
+ * @returns The exit code. An `OperatorError` is told as one sentence; anything else is a fault and shows its stack.
+ */
+export async function runCommand(argv: string[], env: Environment, host: Host): Promise<number> {
+  const print = (line: string) => void process.stdout.write(`${line}\n`)
+  try {
+    const [first, ...rest] = argv
+    if (first === '--help' || first === '-h' || first === 'help') {
+      print(renderHelp())
+      return EXIT_DONE
+    }
+    if (first === '--version' || first === '-V') {
+      print(await readVersion())
+      return EXIT_DONE
+    }
+    const isNamed = first !== undefined && !first.startsWith('-')
+    const name = isNamed ? first : 'serve'
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+    if (!command) throw new UsageError(describeUnknown(name))
+    const { run } = await command.load()
+    return await run({ args: isNamed ? rest : argv, env, host, print })
+  } catch (error) {
+    return tell(error)
+  }
+}
+
+/** For commands that take no arguments. @throws {UsageError} There are some. */
+export function refuseArguments(command: string, args: string[]): void {
+  try {
+    parseArgs({ args, options: {}, allowPositionals: false })
+  } catch {
+    throw new UsageError(
+      `Cannot run "stowage ${command}" with ${args.join(' ')}: it takes no arguments; settings are environment variables, see "stowage --help"`,
+    )
+  }
+}
+
+/** The version in package.json. */
+export async function readVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+function renderHelp(): string {
+  const commands = Object.entries(COMMANDS).map(
+    ([name, command]) => `  ${`${name} ${command.arguments}`.trim().padEnd(14)}${command.meaning}`,
+  )
+  return [
+    'Usage: stowage [COMMAND] [ARGUMENTS]',
+    '',
+    'A DICOMweb receiver and archive that stores whole studies or nothing, and can prove it.',
+    '',
+    'Commands:',
+    ...commands,
+    `  ${'--help'.padEnd(14)}Show this`,
+    `  ${'--version'.padEnd(14)}Show the version`,
+    '',
+    'Settings, by environment variables:',
+    renderSettingsHelp(),
+  ].join('\n')
+}
+
+function describeUnknown(name: string): string {
+  const nearest = findNearest(name, Object.keys(COMMANDS))
+  const hint = nearest === undefined ? '' : `; is "${nearest}" meant?`
+  return `Cannot run "${name}": there is no such command${hint || '; see "stowage --help"'}`
+}
+
+function tell(error: unknown): number {
+  if (error instanceof OperatorError) {
+    process.stderr.write(`stowage: ${error.message}\n`)
+    return error instanceof UsageError || error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED
+  }
+  // The stack and nothing else: printing the whole error would show what Postgres adds to it, key values among it.
+  const stack = error instanceof Error ? error.stack : String(error)
+  process.stderr.write(`stowage: ${stack}\n`)
+  return EXIT_FAILED
+}

@@ -1,0 +1,77 @@
+import {
+  type CommandContext,
+  EXIT_DONE,
+  EXIT_FAILED,
+  readVersion,
+  refuseArguments,
+} from '../cli.ts'
+import { findUnknownSettings, readConfig } from '../config.ts'
+import { createLog, type Log } from '../log.ts'
+import { openDatabase } from '../postgres/open.ts'
+
+/** Milliseconds that requests under way have to finish when the server is told to stop. */
+const GRACE_MS = 30_000
+
+/**
+ * `stowage serve`: runs the server until it is told to stop (SIGINT, SIGTERM), or its data folder is lost.
+ *
+ * Told to stop, it takes no new request, lets those under way finish, then closes what it opened in reverse order.
+ * Told twice, it ends at once; nothing that was acknowledged is lost by that.
+ */
+export async function run({ args, env, host }: CommandContext): Promise<number> {
+  refuseArguments('serve', args)
+  const config = readConfig(env)
+  const log = createLog(config.logLevel)
+  for (const sentence of findUnknownSettings(env)) log.warn(sentence)
+  const ending = new Ending(log)
+  log.info('Stowage starts', { version: await readVersion(), runtime: host.name })
+  await using database = await openDatabase(config, log, (error) => ending.fail(error))
+  const { createApp } = await import('../app.ts')
+  await using app = await createApp({ config, log, sql: database.sql, direct: database.direct })
+  const listener = await host.listen(app.fetch, {
+    hostname: config.host,
+    port: config.port,
+    onFault: (error) => log.error('A request failed', { reason: describeFault(error) }),
+  })
+  log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
+  const code = await ending.reached
+  await listener.stop(GRACE_MS)
+  log.info('Stowage stopped')
+  return code
+}
+
+/** When and why the server ends. */
+class Ending {
+  readonly reached: Promise<number>
+  #reach: (code: number) => void = () => {}
+  readonly #log: Log
+
+  constructor(log: Log) {
+    this.#log = log
+    this.reached = new Promise((resolve) => {
+      this.#reach = resolve
+    })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => this.#receive(signal))
+    }
+  }
+
+  fail(error: Error): void {
+    this.#log.error(error.message)
+    this.#reach(EXIT_FAILED)
+  }
+
+  #asked = false
+
+  #receive(signal: NodeJS.Signals): void {
+    if (this.#asked) process.exit(EXIT_FAILED)
+    this.#asked = true
+    this.#log.info('Stowage stops when the requests under way are done', { signal })
+    this.#reach(EXIT_DONE)
+  }
+}
+
+// No more than the stack: errors of Postgres carry key values in other properties.
+function describeFault(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

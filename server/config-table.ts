@@ -1,0 +1,168 @@
+import {
+  byteCount,
+  folder,
+  hostname,
+  oneOf,
+  origin,
+  postgresURL,
+  proxyTrust,
+  type Shape,
+  seconds,
+  wholeNumber,
+} from './config-shapes.ts'
+import { LOG_LEVELS } from './log.ts'
+
+/** One setting: how it is called outside, what it is without being set, what it takes, and what it means. */
+export type Setting<T = unknown> = {
+  name: string
+  /** As somebody would write it. Undefined: nothing, and the meaning says what happens then. */
+  fallback: string | undefined
+  shape: Shape<T>
+  meaning: string
+}
+
+/**
+ * Every setting of Stowage. The key is its name in `Config`, where units are milliseconds and bytes.
+ *
+ * `--help` and the table in the README are printed from here.
+ */
+export const SETTINGS = {
+  host: setting('STOWAGE_HOST', '127.0.0.1', hostname, 'Address to listen on; 0.0.0.0 for all'),
+  port: setting(
+    'STOWAGE_PORT',
+    '8104',
+    wholeNumber(0, 65_535),
+    'Port to listen on; 0 for a free one',
+  ),
+  baseURL: optional(
+    'STOWAGE_BASE_URL',
+    origin,
+    'Origin that clients use, with a path prefix if there is one; goes into Retrieve URLs. Not set: taken from the request',
+  ),
+  isTrustedProxy: setting(
+    'STOWAGE_TRUST_PROXY',
+    '0',
+    proxyTrust,
+    'Whose Forwarded and X-Forwarded-* headers are believed: nobody (0), everybody (1), or these addresses and networks',
+  ),
+  dataDir: setting(
+    'STOWAGE_DATA_DIR',
+    './data',
+    folder,
+    'Folder of the embedded Postgres and, unless set otherwise, of the segments',
+  ),
+  storeDir: optional(
+    'STOWAGE_STORE_DIR',
+    folder,
+    'Folder of the segments, which several servers may share. Not set: segments in the data folder',
+  ),
+  databaseURL: optional(
+    'DATABASE_URL',
+    postgresURL,
+    'A Postgres 15 or later. Not set: Stowage runs its own in the data folder',
+  ),
+  databaseDirectURL: optional(
+    'DATABASE_DIRECT_URL',
+    postgresURL,
+    'The way around a pooler, for LISTEN and locks. Setting it turns off prepared statements on DATABASE_URL',
+  ),
+  databaseConnections: setting(
+    'STOWAGE_DATABASE_CONNECTIONS',
+    '10',
+    wholeNumber(2, 1000),
+    'Most connections to the database at once',
+  ),
+  databaseWaitMs: setting(
+    'STOWAGE_DATABASE_WAIT_SECONDS',
+    '30',
+    seconds(0),
+    'How long to wait at the start for a database that is not up yet',
+  ),
+  quietMs: setting(
+    'STOWAGE_QUIET_SECONDS',
+    '60',
+    seconds(0),
+    'Quiet time: how long nothing may arrive before a study, series or patient is stable',
+  ),
+  handling: setting(
+    'STOWAGE_HANDLING',
+    'strict',
+    oneOf('strict', 'lenient'),
+    'What becomes of a request with one refused instance: all of it refused (strict), or the good ones stored (lenient); a request may say otherwise with Prefer',
+  ),
+  maxTransfers: setting(
+    'STOWAGE_MAX_TRANSFERS',
+    '200',
+    wholeNumber(1, 100_000),
+    'Most transfers at once on this server; the next is answered 503',
+  ),
+  maxRequestBytes: setting(
+    'STOWAGE_MAX_REQUEST_BYTES',
+    '1TiB',
+    byteCount(1024),
+    'Largest body of a request, as sent and as decoded',
+  ),
+  maxPartBytes: setting(
+    'STOWAGE_MAX_PART_BYTES',
+    '64GiB',
+    byteCount(1024),
+    'Largest instance in a request',
+  ),
+  maxParts: setting(
+    'STOWAGE_MAX_PARTS',
+    '100000',
+    wholeNumber(1, 10_000_000),
+    'Most instances in a request',
+  ),
+  segmentBytes: setting(
+    'STOWAGE_SEGMENT_BYTES',
+    '1GiB',
+    byteCount(1024 ** 2),
+    'Size at which a transfer goes on in a new segment',
+  ),
+  idleMs: setting(
+    'STOWAGE_IDLE_SECONDS',
+    '60',
+    seconds(1),
+    'How long a sender may send nothing in the middle of a request',
+  ),
+  leaseMs: setting(
+    'STOWAGE_LEASE_SECONDS',
+    '30',
+    seconds(3),
+    'How long the transfers of a server that died are kept before another one ends them',
+  ),
+  logLevel: setting(
+    'STOWAGE_LOG_LEVEL',
+    'info',
+    oneOf(...LOG_LEVELS),
+    'Least important entry that is logged',
+  ),
+} as const satisfies Record<string, Setting>
+
+function setting<T>(name: string, fallback: string, shape: Shape<T>, meaning: string) {
+  return { name, fallback, shape, meaning } satisfies Setting<T>
+}
+
+function optional<T>(name: string, shape: Shape<T>, meaning: string) {
+  return { name, fallback: undefined, shape, meaning } satisfies Setting<T>
+}
+
+/** The settings as lines for a terminal. */
+export function renderSettingsHelp(): string {
+  return Object.values<Setting>(SETTINGS)
+    .map(({ name, fallback, shape, meaning }) => {
+      const taken = fallback === undefined ? shape.name : `${shape.name}; default ${fallback}`
+      return `  ${name}  (${taken})\n      ${meaning}`
+    })
+    .join('\n')
+}
+
+/** The settings as the Markdown table that the README holds. */
+export function renderSettingsTable(): string {
+  const rows = Object.values<Setting>(SETTINGS).map(
+    ({ name, fallback, shape, meaning }) =>
+      `| \`${name}\` | ${fallback === undefined ? '' : `\`${fallback}\``} | ${shape.name} | ${meaning} |`,
+  )
+  return ['| name | default | takes | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n')
+}

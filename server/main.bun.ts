@@ -1,0 +1,7 @@
+import { runCommand } from './cli.ts'
+import { listenNodeHttp } from './listen/node-http.ts'
+
+process.exitCode = await runCommand(process.argv.slice(2), process.env, {
+  name: 'bun',
+  listen: listenNodeHttp,
+})

@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { type Instance, InstanceReader } from '../../server/dicom/instance-reader.ts'
+
+/** Real files to test with, beside the project; not part of it. */
+export const corpusFolder = resolve(process.cwd(), '../shared/corpus')
+
+/** Says why corpus tests are skipped, or undefined when they are not. Prints it, so that nobody misses it. */
+export function whyNoCorpus(): string | undefined {
+  if (existsSync(corpusFolder)) return undefined
+  return printed('skipped: there is no corpus at ../shared/corpus')
+}
+
+/** Says why tests against dcmtk and pydicom are skipped, or undefined. */
+export function whyNoReaders(): string | undefined {
+  if (spawnSync('dcm2json', ['--version']).status !== 0) return printed('skipped: no dcm2json (dcmtk) here')
+  if (spawnSync(python, ['-c', 'import pydicom']).status !== 0) {
+    return printed('skipped: no python3 with pydicom here')
+  }
+  return undefined
+}
+
+/** The files of the corpus by their path in it, in order. */
+export function corpusFiles(): string[] {
+  return readdirSync(corpusFolder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/\.(md|txt)$/.test(entry.name))
+    .map((entry) => relative(corpusFolder, join(entry.parentPath, entry.name)))
+    .sort()
+}
+
+export function corpusFile(path: string): Buffer {
+  return readFileSync(join(corpusFolder, path))
+}
+
+/** Reads a whole file in chunks of `chunkBytes`. */
+export function readInstance(file: Uint8Array, chunkBytes = 65_536): Instance {
+  const reader = new InstanceReader()
+  for (let at = 0; at < file.length; at += chunkBytes) reader.push(file.subarray(at, at + chunkBytes))
+  return reader.end()
+}
+
+/** The JSON model as an object. */
+export function metadataOf(instance: Instance): DicomJson {
+  return JSON.parse(Buffer.from(instance.metadata).toString())
+}
+
+export interface DicomJsonElement {
+  vr: string
+  Value?: unknown[]
+  InlineBinary?: string
+  BulkDataURI?: string
+}
+
+export type DicomJson = Record<string, DicomJsonElement>
+
+/** dcmtk's opinion of one file; undefined when it cannot read it. */
+export function dcm2json(file: Uint8Array): DicomJson | undefined {
+  const run = spawnSync('dcm2json', ['-q', '--encode-extended', '-fc', '-'], {
+    input: file,
+    maxBuffer: 2 ** 28,
+  })
+  if (run.status !== 0) return undefined
+  return JSON.parse(run.stdout.toString().replace(/:?\b(-?inf|-?nan)\b/g, (word) => word))
+}
+
+/** pydicom's opinion of files of the corpus; a file that it cannot read is missing. */
+export function pydicomJson(paths: string[]): Map<string, DicomJson> {
+  const run = spawnSync(python, ['-W', 'ignore', '-c', script, corpusFolder], {
+    input: paths.join('\n'),
+    maxBuffer: 2 ** 29,
+  })
+  if (run.status !== 0) throw new Error(`pydicom failed: ${run.stderr.toString().slice(-2000)}`)
+  const found = new Map<string, DicomJson>()
+  for (const line of run.stdout.toString().split('\n').filter(Boolean)) {
+    const { path, json } = JSON.parse(line)
+    if (json !== null) found.set(path, json)
+  }
+  return found
+}
+
+/** Debian's, not one that a version manager put before it. */
+const python = '/usr/bin/python3'
+
+const script = `
+import json, os, sys
+import pydicom
+for path in sys.stdin.read().split('\\n'):
+    try:
+        ds = pydicom.dcmread(os.path.join(sys.argv[1], path))
+        model = ds.to_json_dict(bulk_data_threshold=10**12, suppress_invalid_tags=True)
+        print(json.dumps({'path': path, 'json': model}))
+    except Exception as error:
+        print(json.dumps({'path': path, 'json': None, 'error': str(error)}))
+`
+
+function printed(reason: string): string {
+  console.warn(reason)
+  return reason
+}
