@@ -82,7 +82,7 @@ export const SETTINGS = {
     'STOWAGE_QUIET_SECONDS',
     '60',
     seconds(0),
-    'Quiet time: how long nothing may arrive before a study, series or patient is stable',
+    'Quiet time: how long nothing may arrive before a study, series or patient is stable. Taken and checked, but not used yet',
   ),
   handling: setting(
     'STOWAGE_HANDLING',
@@ -101,6 +101,12 @@ export const SETTINGS = {
     '1TiB',
     byteCount(1024),
     'Largest body of a request, as sent and as decoded',
+  ),
+  maxInflateRatio: setting(
+    'STOWAGE_MAX_INFLATE_RATIO',
+    '100',
+    wholeNumber(1, 10_000),
+    'How many times larger than sent a gzip body may get, beyond its first 64 MiB',
   ),
   maxPartBytes: setting(
     'STOWAGE_MAX_PART_BYTES',

@@ -1,3 +1,4 @@
+import { createApp } from '../app.ts'
 import {
   type CommandContext,
   EXIT_DONE,
@@ -6,8 +7,10 @@ import {
   refuseArguments,
 } from '../cli.ts'
 import { findUnknownSettings, readConfig } from '../config.ts'
+import type { Listener } from '../listen/host.ts'
 import { createLog, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
+import { startServices } from '../services.ts'
 
 /** Milliseconds that requests under way have to finish when the server is told to stop. */
 const GRACE_MS = 30_000
@@ -26,18 +29,22 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
   const ending = new Ending(log)
   log.info('Stowage starts', { version: await readVersion(), runtime: host.name })
   await using database = await openDatabase(config, log, (error) => ending.fail(error))
-  const { createApp } = await import('../app.ts')
-  await using app = await createApp({ config, log, sql: database.sql, direct: database.direct })
-  const listener = await host.listen(app.fetch, {
-    hostname: config.host,
-    port: config.port,
-    onFault: (error) => log.error('A request failed', { reason: describeFault(error) }),
-  })
-  log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
-  const code = await ending.reached
-  await listener.stop(GRACE_MS)
-  log.info('Stowage stopped')
-  return code
+  const { sql, direct } = database
+  const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
+  let listener: Listener | undefined
+  try {
+    listener = await host.listen(createApp(services).fetch, {
+      hostname: config.host,
+      port: config.port,
+      onFault: (error) => log.error('A request failed', { reason: describeFault(error) }),
+    })
+    log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
+    return await ending.reached
+  } finally {
+    // Together: the pages' streams never end by themselves, and it is the services that end them.
+    await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
+    log.info('Stowage stopped')
+  }
 }
 
 /** When and why the server ends. */

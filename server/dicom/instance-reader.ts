@@ -20,7 +20,7 @@ export type { InstanceLimits } from './limits.ts'
  * counts from its first item up to the Sequence Delimitation Item.
  *
  * A structural error is thrown at once; what is wrong with the identity only by {@link end}, so that as much of it as
- * can be read is there for the report. After a throw the reader takes no more.
+ * can be read is there for the report. After a throw, `push` and `end` throw the same again.
  *
  * @throws {NotDicomError} {@link FileMetaError} {@link TruncatedError} {@link LengthError} {@link StructureError}
  *   {@link UnknownVRError} {@link RepeatedElementError} {@link DeflateError} → refusal 0xC000
@@ -35,6 +35,7 @@ export class InstanceReader {
   readonly #meta: FileMetaReader
   #dataSet: DataSetReader | undefined
   #inflater: DataSetInflater | undefined
+  #failure: unknown
 
   constructor(limits: Partial<InstanceLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits }
@@ -48,13 +49,18 @@ export class InstanceReader {
 
   /** Takes the next bytes of the file. They are not kept and may be overwritten afterwards. */
   push(bytes: Uint8Array): void {
-    if (this.#inflater !== undefined) this.#inflater.push(bytes)
-    else if (this.#dataSet !== undefined) this.#dataSet.push(bytes)
-    else if (this.#meta.push(bytes)) this.#openDataSet(bytes)
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      this.#take(bytes)
+    } catch (failure) {
+      this.#failure = failure
+      throw failure
+    }
   }
 
   /** Says that the file has ended. */
   end(): Instance {
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#dataSet === undefined) throw this.#meta.ended()
     this.#inflater?.end()
     const metadata = this.#dataSet.end()
@@ -66,6 +72,12 @@ export class InstanceReader {
       metadata,
       warnings: root.warnings,
     }
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#inflater !== undefined) this.#inflater.push(bytes)
+    else if (this.#dataSet !== undefined) this.#dataSet.push(bytes)
+    else if (this.#meta.push(bytes)) this.#openDataSet(bytes)
   }
 
   #openDataSet(bytes: Uint8Array): void {

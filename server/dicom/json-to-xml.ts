@@ -35,22 +35,24 @@ function attributesXml(dataset: DicomJson): string {
 
 function attributeXml(tag: string, attribute: DicomJsonAttribute, dataset: DicomJson): string {
   const content = contentXml(attribute)
-  const start = `<DicomAttribute${namesXml(tag, dataset)} vr="${escaped(attribute.vr)}"`
+  const start = `<DicomAttribute${namesXml(tag, attribute.vr, dataset)}`
   return content === '' ? `${start}/>` : `${start}>${content}</DicomAttribute>`
 }
 
-/** `tag`, and `keyword` or `privateCreator` where there is one. */
-function namesXml(tag: string, dataset: DicomJson): string {
+/** `tag`, `vr`, and `keyword` or `privateCreator` where there is one. */
+function namesXml(tag: string, vr: string, dataset: DicomJson): string {
+  const vrXml = ` vr="${escaped(vr)}"`
   const isPrivate = /^[0-9A-F]{3}[13579BDF]/.test(tag)
   const block = tag.slice(4, 6)
   if (isPrivate && block !== '00') {
     const creator = dataset[`${tag.slice(0, 4)}00${block}`]?.Value?.[0]
     // Without its creator the block number is all there is to tell it from others.
-    if (typeof creator !== 'string') return ` tag="${tag}"`
-    return ` tag="${tag.slice(0, 4)}00${tag.slice(6)}" privateCreator="${escaped(creator)}"`
+    if (typeof creator !== 'string') return ` tag="${tag}"${vrXml}`
+    return ` tag="${tag.slice(0, 4)}00${tag.slice(6)}"${vrXml} privateCreator="${escaped(creator)}"`
   }
   const keyword = entryOfTag(tag)?.keyword
-  return keyword === undefined ? ` tag="${tag}"` : ` tag="${tag}" keyword="${escaped(keyword)}"`
+  const names = ` tag="${tag}"${vrXml}`
+  return keyword === undefined ? names : `${names} keyword="${escaped(keyword)}"`
 }
 
 function contentXml({ vr, Value, InlineBinary, BulkDataURI }: DicomJsonAttribute): string {

@@ -80,7 +80,7 @@ export class RootAttributes {
     const attribute = wanted.get(tag)
     if (attribute === undefined) return
     if (typeof attribute === 'string') {
-      this.uids[attribute] = trimmed(latin1(bytes, start, end))
+      this.uids[attribute] = withoutPadding(latin1(bytes, start, end))
       return
     }
     const text = valueText(kind, bytes, start, end, bigEndian, characterSet)
@@ -110,14 +110,20 @@ function valueText(
   return trimmed(latin1(bytes, start, end))
 }
 
-/** Without padding; an inner NUL cannot go into a text column of Postgres. */
+/** Without padding at both ends; an inner NUL cannot go into a text column of Postgres. */
 function trimmed(text: string): string {
+  const value = withoutPadding(text)
   let start = 0
+  while (start < value.length && isPadding(value.charCodeAt(start))) start++
+  const inner = value.slice(start)
+  return inner.includes('\0') ? inner.replaceAll('\0', '\uFFFD') : inner
+}
+
+/** Spaces and NULs at the end are padding, also in a UID (VA-2). */
+function withoutPadding(text: string): string {
   let end = text.length
-  while (end > start && isPadding(text.charCodeAt(end - 1))) end--
-  while (start < end && isPadding(text.charCodeAt(start))) start++
-  const value = text.slice(start, end)
-  return value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value
+  while (end > 0 && isPadding(text.charCodeAt(end - 1))) end--
+  return text.slice(0, end)
 }
 
 function isPadding(code: number): boolean {

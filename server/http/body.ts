@@ -4,9 +4,14 @@ import { HttpProblem } from './problem.ts'
 export interface BodyLimits {
   /** Bytes of a body, as sent and as decoded. */
   requestBytes: number
+  /** How many times larger than sent a gzip body may get, beyond its first 64 MiB. */
+  inflateRatio: number
   /** How long a sender may send nothing while we wait for it. */
   idleMs: number
 }
+
+/** Inflated bytes below which nobody asks for the ratio. */
+const freeInflatedBytes = 64 * 1024 * 1024
 
 /** The connection broke, or less came than was announced. Nobody may be there to hear an answer. */
 export class BodyCutError extends Error {
@@ -48,7 +53,11 @@ export async function* readBody(
 ): AsyncGenerator<Uint8Array> {
   if (request.body === null) return
   const digest = new DigestCheck('Repr-Digest', request.headers.get('repr-digest'))
-  const raw = readRaw(request, request.body, limits, received)
+  let sentBytes = 0
+  const raw = readRaw(request, request.body, limits, (bytes) => {
+    sentBytes += bytes
+    received(bytes)
+  })
   if (encodingOf(request.headers) === 'identity') {
     for await (const chunk of raw) {
       digest.update(chunk)
@@ -59,6 +68,13 @@ export async function* readBody(
     for await (const chunk of gunzip(raw)) {
       decodedBytes += chunk.length
       if (decodedBytes > limits.requestBytes) throw tooLarge(limits)
+      if (decodedBytes > freeInflatedBytes + limits.inflateRatio * sentBytes) {
+        throw new HttpProblem(
+          413,
+          `Cannot store the request: its body inflates to more than ${limits.inflateRatio} times its size; send it without Content-Encoding`,
+          { headers: { connection: 'close' } },
+        )
+      }
       digest.update(chunk)
       yield chunk
     }

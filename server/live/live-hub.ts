@@ -41,6 +41,7 @@ export class LiveHub {
   }
 
   async stop(): Promise<void> {
+    if (this.#stopped) return
     this.#stopped = true
     clearTimeout(this.#notice)
     await this.#unlisten?.().catch(() => {})

@@ -1,0 +1,73 @@
+import { openDatabase } from '../db/database.ts'
+import type { AppDeps } from './app.ts'
+import type { Config } from './config.ts'
+import { Intake } from './intake/intake.ts'
+import { LiveHub } from './live/live-hub.ts'
+import type { Log } from './log.ts'
+import type { Sql } from './postgres/connect.ts'
+import { fileStore } from './store/file-store.ts'
+
+/** Rows that are staged in one statement: some 300 KB of JSON. */
+const batchRows = 500
+
+/** What an app stands on, running. Disposing lets open transfers finish for a while, then aborts them. */
+export type Services = AppDeps & AsyncDisposable
+
+/** Builds every service once, and starts those that have a life of their own. */
+export async function startServices({
+  config,
+  log,
+  sql,
+  direct,
+  graceMs,
+}: {
+  config: Config
+  log: Log
+  sql: Sql
+  /** Connections that no pooler stands before. */
+  direct: Sql
+  /** Milliseconds that open transfers have to finish at the end. */
+  graceMs: number
+}): Promise<Services> {
+  const db = openDatabase(sql)
+  const store = fileStore(config.storeDir)
+  await store.probe()
+  const live = new LiveHub({ db, log })
+  const intake = new Intake({
+    db,
+    store,
+    log,
+    changed: () => live.changed(),
+    limits: {
+      transfers: config.maxTransfers,
+      leaseMs: config.leaseMs,
+      partBytes: config.maxPartBytes,
+      segmentBytes: config.segmentBytes,
+      batchRows,
+      instance: {},
+    },
+  })
+  // An embedded Postgres serves this process alone, so whatever is open in it is left over.
+  const isAlone = config.databaseURL === undefined
+  await intake.start(isAlone)
+  await live.start(direct)
+  return {
+    db,
+    store,
+    live,
+    intake,
+    log,
+    handling: config.handling,
+    limits: {
+      requestBytes: config.maxRequestBytes,
+      inflateRatio: config.maxInflateRatio,
+      parts: config.maxParts,
+      idleMs: config.idleMs,
+    },
+    baseURLPolicy: config,
+    async [Symbol.asyncDispose]() {
+      await live.stop()
+      await intake.stop(graceMs)
+    },
+  }
+}

@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt, randomUUID } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+
+export type Runtime = 'node' | 'bun' | 'deno'
+
+/** Under which runtime the server of the end-to-end tests runs: `RUNTIME=bun npm run test:e2e`. */
+export const runtime = (process.env.RUNTIME ?? 'node') as Runtime
+
+/**
+ * An external Postgres for the end-to-end tests, with the right to create databases. Without it each
+ * server has its embedded one.
+ */
+export const externalDatabaseURL = process.env.TEST_DATABASE_URL
+
+export interface ServerOptions {
+  /** Settings beside those that the harness makes. */
+  env?: Record<string, string>
+  /** A data folder of an earlier server: it is used again, and is the caller's to remove. */
+  dataDir?: string
+  /** The database of an earlier server, where it is external. */
+  databaseURL?: string | undefined
+}
+
+const commands: Record<Runtime, string[]> = {
+  node: [process.execPath, 'bin/stowage.mjs'],
+  bun: ['bun', 'server/main.bun.ts'],
+  deno: ['deno', 'run', '--allow-all', 'server/main.deno.ts'],
+}
+
+/**
+ * Starts Stowage as a process of its own, as an administrator would, and waits until it is ready.
+ *
+ * `await using server = await startServer()` stops it at the end of the test and removes its data.
+ */
+export async function startServer(options: ServerOptions = {}): Promise<StowageServer> {
+  const dataDir = options.dataDir ?? (await temporaryFolder())
+  const databaseURL = options.databaseURL ?? (await freshExternalDatabase())
+  const server = new StowageServer(dataDir, databaseURL, options)
+  await server.start()
+  return server
+}
+
+export class StowageServer implements AsyncDisposable {
+  readonly dataDir: string
+  readonly databaseURL: string | undefined
+  readonly #options: ServerOptions
+  #port = 0
+  #child: ChildProcess | undefined
+  #log = ''
+
+  constructor(dataDir: string, databaseURL: string | undefined, options: ServerOptions) {
+    this.dataDir = dataDir
+    this.databaseURL = databaseURL
+    this.#options = options
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  get dicomWeb(): string {
+    return `${this.url}/dicom-web`
+  }
+
+  get pid(): number {
+    return this.#child?.pid as number
+  }
+
+  /** Everything the server has said, of all its lives. */
+  get log(): string {
+    return this.#log
+  }
+
+  get env(): Record<string, string | undefined> {
+    return {
+      ...process.env,
+      DATABASE_URL: this.databaseURL,
+      STOWAGE_DATA_DIR: this.dataDir,
+      STOWAGE_PORT: String(this.#port),
+      STOWAGE_HOST: '127.0.0.1',
+      ...this.#options.env,
+    }
+  }
+
+  /** Starts it, again after `kill` or `stop`, on the same data. */
+  async start(): Promise<void> {
+    this.#port ||= await freePort()
+    const [command, ...args] = [...commands[runtime], 'serve'] as unknown as [string, ...string[]]
+    const child = spawn(command, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    const keep = (chunk: Buffer) => {
+      this.#log += chunk
+    }
+    child.stdout?.on('data', keep)
+    child.stderr?.on('data', keep)
+    await this.until(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`The server ended at its start:\n${this.#log}`)
+      }
+      return this.#isReady()
+    })
+  }
+
+  /** SIGKILL: nothing is cleaned up, and its embedded Postgres goes on. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** SIGTERM: the orderly end. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  /** Waits until a condition holds, asking again and again. */
+  async until(condition: () => Promise<boolean>, seconds = 60): Promise<void> {
+    for (const giveUpAt = Date.now() + seconds * 1000; ; ) {
+      if (await condition()) return
+      if (Date.now() > giveUpAt) throw new Error(`Waited for ${seconds} s in vain:\n${this.#log}`)
+      await sleep(25)
+    }
+  }
+
+  /** Runs another command of `stowage` on the same data. */
+  async run(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+    const [command, ...rest] = [...commands[runtime], ...args] as [string, ...string[]]
+    const child = spawn(command, rest, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    child.stdout?.on('data', (chunk) => {
+      stdout += chunk
+    })
+    child.stderr?.on('data', (chunk) => {
+      stderr += chunk
+    })
+    const code = await new Promise<number | null>((end) => child.once('close', end))
+    return { code, stdout, stderr }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    if (this.#options.dataDir === undefined) await rm(this.dataDir, { recursive: true, force: true })
+    if (this.#options.databaseURL === undefined && this.databaseURL !== undefined) {
+      await dropExternalDatabase(this.databaseURL)
+    }
+  }
+
+  async #isReady(): Promise<boolean> {
+    const answer = await fetch(`${this.url}/readyz`).catch(() => undefined)
+    await answer?.body?.cancel()
+    return answer?.status === 200
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolveEnd) => child.once('exit', resolveEnd))
+    child.kill(signal)
+    await ended
+  }
+}
+
+/** A new folder that other users can enter too: an embedded Postgres under root runs as another user. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(resolve(tmpdir()), 'stowage-test-'))
+  await chmod(folder, 0o755)
+  return folder
+}
+
+/** A port that is free now, below the ephemeral range. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(12_000, 32_000)
+    const isFree = await new Promise<boolean>((answer) => {
+      const probe = createServer()
+      probe.once('error', () => answer(false))
+      probe.listen(port, '127.0.0.1', () => probe.close(() => answer(true)))
+    })
+    if (isFree) return port
+  }
+}
+
+async function freshExternalDatabase(): Promise<string | undefined> {
+  if (externalDatabaseURL === undefined) return undefined
+  const name = `stowage_test_${randomUUID().replaceAll('-', '')}`
+  await withAdministrator((sql) => sql.unsafe(`create database ${name}`))
+  const url = new URL(externalDatabaseURL)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+async function dropExternalDatabase(databaseURL: string): Promise<void> {
+  const name = new URL(databaseURL).pathname.slice(1)
+  await withAdministrator((sql) => sql.unsafe(`drop database if exists ${name} with (force)`))
+}
+
+async function withAdministrator(work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
+  const sql = postgres(externalDatabaseURL as string, { max: 1, onnotice: () => {} })
+  try {
+    await work(sql)
+  } finally {
+    await sql.end()
+  }
+}
