@@ -25,15 +25,15 @@ describe('single-byte character sets (PS3.3 C.12.1.1.2; JS-18)', () => {
     ['ISO_IR 109', 'a\xa1', 'aĦ'],
     ['ISO_IR 110', '\xbf', 'ŋ'],
     ['ISO_IR 144', '\xbb\xee\xda', 'Люк'],
-    ['ISO_IR 127', '\xe2\xc8\xc7\xe6\xea', 'قباني'.replace('ن', 'ن').slice(0, 0) + '\u0642\u0628\u0627\u0646'.slice(0, 0)],
+    ['ISO_IR 127', '\xe2\xc8\xc7\xe6\xea', '\u0642\u0628\u0627\u0646\u064a'],
     ['ISO_IR 126', '\xc4\xe9\xef\xed', 'Διον'],
     ['ISO_IR 138', '\xf9\xf8\xe5\xef', 'שרון'],
     ['ISO_IR 148', '\xdd\xfe', 'İş'],
     ['ISO_IR 203', '\xa4', '€'],
     ['ISO_IR 166', '\xca\xc1', 'สม'],
     ['ISO_IR 13', '\xd4\xcf\xc0\xde^\xc0\xdb\xb3', 'ﾔﾏﾀﾞ^ﾀﾛｳ'],
-  ].filter(([, , decoded]) => decoded !== ''))('%s', (set, bytes, decoded) => {
-    expect(names(set as string, bytes as string)).toEqual([decoded])
+  ])('%s', (set, bytes, decoded) => {
+    expect(names(set, bytes)).toEqual([decoded])
   })
 
   test('ISO_IR 13 has a yen sign and an overline where ASCII has others, and its 5Ch still separates (JS-19)', () => {
@@ -71,13 +71,15 @@ describe('code extensions (PS3.5 6.1.2.5, annexes H, I, J, K)', () => {
   })
 
   test('Chinese in GB 2312 (K.2)', () => {
-    expect(names('\\ISO 2022 IR 58', `Zhang^XiaoDong=${esc}$)A\xd5\xc5^${esc}$)A\xd0\xa1\xb6\xab=`)).toEqual([
-      'Zhang^XiaoDong=张^小东=',
-    ])
+    expect(
+      names('\\ISO 2022 IR 58', `Zhang^XiaoDong=${esc}$)A\xd5\xc5^${esc}$)A\xd0\xa1\xb6\xab=`),
+    ).toEqual(['Zhang^XiaoDong=张^小东='])
   })
 
   test('several single-byte sets in one value', () => {
-    expect(text('ISO 2022 IR 100\\ISO 2022 IR 144', `\xe9${esc}-L\xbb\xee\xda${esc}-A\xe9`)).toBe('éЛюкé')
+    expect(text('ISO 2022 IR 100\\ISO 2022 IR 144', `\xe9${esc}-L\xbb\xee\xda${esc}-A\xe9`)).toBe(
+      'éЛюкé',
+    )
   })
 
   test('the first sets come back at a delimiter: ^ and = in a name, a backslash, a line end', () => {
@@ -88,7 +90,7 @@ describe('code extensions (PS3.5 6.1.2.5, annexes H, I, J, K)', () => {
   })
 
   test('a byte 5Ch inside a kanji separates nothing (JS-19)', () => {
-    expect(values('\\ISO 2022 IR 87', `${esc}$B0\\${esc}(B\\x`)).toEqual(['亜'.replace('亜', '葦'), 'x'])
+    expect(values('\\ISO 2022 IR 87', `${esc}$B0\\${esc}(B\\x`)).toEqual(['移', 'x'])
   })
 })
 
@@ -98,7 +100,9 @@ describe('multi-byte sets without extensions', () => {
   })
 
   test('GB18030 and GBK, where 5Ch may be half of a character (J.4; JS-19)', () => {
-    expect(names('GB18030', 'Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab')).toEqual(['Wang^XiaoDong=王^小东'])
+    expect(names('GB18030', 'Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab')).toEqual([
+      'Wang^XiaoDong=王^小东',
+    ])
     expect(values('GBK', '\x81\\\\b')).toEqual(['乗', 'b'])
   })
 })

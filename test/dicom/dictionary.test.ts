@@ -6,7 +6,11 @@ describe('the data dictionary (PS3.6)', () => {
   test('knows an attribute by its tag, in either case', () => {
     const patientID = { tag: '00100020', keyword: 'PatientID', vr: 'LO' }
     expect(entryOfTag('00100020')).toEqual(patientID)
-    expect(entryOfTag('0020000d')).toEqual({ tag: '0020000D', keyword: 'StudyInstanceUID', vr: 'UI' })
+    expect(entryOfTag('0020000d')).toEqual({
+      tag: '0020000D',
+      keyword: 'StudyInstanceUID',
+      vr: 'UI',
+    })
   })
 
   test('knows an attribute by its keyword', () => {

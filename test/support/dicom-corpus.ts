@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { type Instance, InstanceReader } from '../../server/dicom/instance-reader.ts'
+import type { DicomJson } from './dicom-reading.ts'
 
 /** Real files to test with, beside the project; not part of it. */
 export const corpusFolder = resolve(process.cwd(), '../shared/corpus')
@@ -14,7 +14,8 @@ export function whyNoCorpus(): string | undefined {
 
 /** Says why tests against dcmtk and pydicom are skipped, or undefined. */
 export function whyNoReaders(): string | undefined {
-  if (spawnSync('dcm2json', ['--version']).status !== 0) return printed('skipped: no dcm2json (dcmtk) here')
+  if (spawnSync('dcm2json', ['--version']).status !== 0)
+    return printed('skipped: no dcm2json (dcmtk) here')
   if (spawnSync(python, ['-c', 'import pydicom']).status !== 0) {
     return printed('skipped: no python3 with pydicom here')
   }
@@ -33,35 +34,14 @@ export function corpusFile(path: string): Buffer {
   return readFileSync(join(corpusFolder, path))
 }
 
-/** Reads a whole file in chunks of `chunkBytes`. */
-export function readInstance(file: Uint8Array, chunkBytes = 65_536): Instance {
-  const reader = new InstanceReader()
-  for (let at = 0; at < file.length; at += chunkBytes) reader.push(file.subarray(at, at + chunkBytes))
-  return reader.end()
-}
-
-/** The JSON model as an object. */
-export function metadataOf(instance: Instance): DicomJson {
-  return JSON.parse(Buffer.from(instance.metadata).toString())
-}
-
-export interface DicomJsonElement {
-  vr: string
-  Value?: unknown[]
-  InlineBinary?: string
-  BulkDataURI?: string
-}
-
-export type DicomJson = Record<string, DicomJsonElement>
-
 /** dcmtk's opinion of one file; undefined when it cannot read it. */
 export function dcm2json(file: Uint8Array): DicomJson | undefined {
-  const run = spawnSync('dcm2json', ['-q', '--encode-extended', '-fc', '-'], {
+  const run = spawnSync('dcm2json', ['-q', '-fc', '-'], {
     input: file,
     maxBuffer: 2 ** 28,
   })
   if (run.status !== 0) return undefined
-  return JSON.parse(run.stdout.toString().replace(/:?\b(-?inf|-?nan)\b/g, (word) => word))
+  return JSON.parse(run.stdout.toString())
 }
 
 /** pydicom's opinion of files of the corpus; a file that it cannot read is missing. */

@@ -148,7 +148,8 @@ export class StowageServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
-    if (this.#options.dataDir === undefined) await rm(this.dataDir, { recursive: true, force: true })
+    if (this.#options.dataDir === undefined)
+      await rm(this.dataDir, { recursive: true, force: true })
     if (this.#options.databaseURL === undefined && this.databaseURL !== undefined) {
       await dropExternalDatabase(this.databaseURL)
     }

@@ -9,7 +9,10 @@ export function multipartBody(files: Uint8Array[]): Buffer {
   const pieces: Uint8Array[] = []
   for (const [index, file] of files.entries()) {
     const lead = index === 0 ? '' : '\r\n'
-    pieces.push(Buffer.from(`${lead}--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`), file)
+    pieces.push(
+      Buffer.from(`${lead}--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`),
+      file,
+    )
   }
   pieces.push(Buffer.from(`\r\n--${boundary}--\r\n`))
   return Buffer.concat(pieces)

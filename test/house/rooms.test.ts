@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+/**
+ * Who may import whom. A room is a folder; a file directly in `server/` is its own room. `type:` means
+ * that only types may be imported. What is not listed is forbidden.
+ */
+const pure: string[] = []
+const face = [
+  'db',
+  'server/intake',
+  'server/store',
+  'server/http',
+  'server/dicom',
+  'server/multipart',
+  'server/log.ts',
+]
+const allowed: Record<string, string[]> = {
+  db: pure,
+  'server/dicom': pure,
+  'server/multipart': pure,
+  'server/log.ts': pure,
+  'server/operator-error.ts': pure,
+  'server/http': pure,
+  'server/store': pure,
+  'server/listen': ['server/http', 'server/operator-error.ts'],
+  'server/config-shapes.ts': ['server/log.ts', 'server/operator-error.ts'],
+  'server/config-table.ts': ['server/config-shapes.ts', 'server/log.ts'],
+  'server/config.ts': ['server/config-shapes.ts', 'server/config-table.ts', 'server/operator-error.ts'],
+  'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
+  'server/intake': ['db', 'server/store', 'server/dicom', 'server/log.ts'],
+  'server/live': ['db', 'server/log.ts'],
+  'server/stow': face,
+  'server/qido': face,
+  'server/wado': face,
+  // The two faces that people see know what is seen.
+  'server/admin': [...face, 'server/live', 'web'],
+  'server/upload': [...face, 'web'],
+  web: ['type:db'],
+  // The sending side is a client: it knows no database.
+  'server/send': ['server/dicom', 'server/multipart', 'server/log.ts', 'server/operator-error.ts'],
+  'server/check': ['db', 'server/store', 'server/dicom', 'server/log.ts'],
+}
+
+/** These put the rooms together, and may know everybody. */
+const composers = [
+  'server/app.ts',
+  'server/errors.ts',
+  'server/services.ts',
+  'server/cli.ts',
+  'server/commands',
+  'server/main.node.ts',
+  'server/main.bun.ts',
+  'server/main.deno.ts',
+]
+
+interface Import {
+  from: string
+  to: string
+  isTypeOnly: boolean
+}
+
+const imports = ['db', 'server', 'web'].flatMap(sourceFiles).flatMap(importsOf)
+
+describe('who may import whom (docs/architecture.md)', () => {
+  test('every room is listed, so that a new one gets a rule', () => {
+    const rooms = new Set(['db', 'server', 'web'].flatMap(sourceFiles).map(roomOf))
+    const unlisted = [...rooms].filter((room) => !(room in allowed) && !composers.includes(room))
+    expect(unlisted).toEqual([])
+  })
+
+  test('no file imports from a room that its own may not know', () => {
+    const forbidden = imports
+      .filter(({ from, to, isTypeOnly }) => !mayImport(roomOf(from), roomOf(to), isTypeOnly))
+      .map(({ from, to }) => `${from} -> ${to}`)
+    expect(forbidden).toEqual([])
+  })
+
+  test('no file but the mains and the embedded Postgres knows which runtime it runs on', () => {
+    const knowing = ['db', 'server', 'web']
+      .flatMap(sourceFiles)
+      .filter((file) => !/main\.(node|bun|deno)\.ts$|^server\/(postgres|listen)\//.test(file))
+      .filter((file) => /\b(Bun|Deno)\./.test(readFileSync(file, 'utf8')))
+    expect(knowing).toEqual([])
+  })
+})
+
+function mayImport(from: string, to: string, isTypeOnly: boolean): boolean {
+  if (from === to || composers.includes(from)) return true
+  const list = allowed[from] ?? []
+  return list.includes(to) || (isTypeOnly && list.includes(`type:${to}`))
+}
+
+function roomOf(file: string): string {
+  const [first, second] = file.split('/')
+  return first === 'server' ? `server/${second}` : (first as string)
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !/\.d\.ts$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(file, 'utf8')
+  const pattern = /(?:^|\n)\s*(import|export)\s+(type\s+)?[^'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g
+  return [...text.matchAll(pattern)].map(([, , type, path, dynamic]) => ({
+    from: file,
+    to: relative('.', join(dirname(file), (path ?? dynamic) as string)),
+    isTypeOnly: type !== undefined,
+  }))
+}

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto'
+import { inject } from 'vitest'
+import { silentLog } from '../../server/log.ts'
+import { connectDatabase, type Sql } from '../../server/postgres/connect.ts'
+import { connect } from './global-setup.ts'
+
+/** A database of a test's own, migrated and empty. */
+export type TestDatabase = AsyncDisposable & {
+  name: string
+  sql: Sql
+  direct: Sql
+  /** What psql takes, for a look inside while a test waits. */
+  url: string
+}
+
+/**
+ * Clones the migrated template: `await using db = await freshDatabase()`.
+ *
+ * At the end it is dropped, whoever is still connected.
+ *
+ * @param connections Of `sql`, at most.
+ */
+export async function freshDatabase(connections = 5): Promise<TestDatabase> {
+  const { administratorURL, template } = inject('testPostgres')
+  const name = `stowage_test_${randomUUID().replaceAll('-', '')}`
+  const administrator = connect(administratorURL)
+  await administrator`create database ${administrator(name)} template ${administrator(template)}`
+  const { host, port, user, pass } = administrator.options
+  const [socketFolder] = [administrator.options.path].flatMap((path) =>
+    typeof path === 'string' ? [path.slice(0, path.lastIndexOf('/'))] : [],
+  )
+  const target = {
+    host: socketFolder ?? (host[0] as string),
+    port: port[0] as number,
+    database: name,
+    username: user,
+    password: String(pass ?? ''),
+  }
+  const database = await connectDatabase(
+    { databaseConnections: connections, databaseWaitMs: 0 },
+    { embedded: target, log: silentLog },
+  )
+  return {
+    name,
+    sql: database.sql,
+    direct: database.direct,
+    url: administratorURL.replace(/(@[^/]*\/)[^?]*/, `$1${name}`),
+    async [Symbol.asyncDispose]() {
+      await database.end()
+      await administrator`drop database ${administrator(name)} with (force)`
+      await administrator.end()
+    },
+  }
+}
