@@ -240,7 +240,11 @@ export async function transferOutcome(
 
 export async function listTransfers(
   { orm }: Database,
-  page: { states?: TransferState[]; limit: number; before?: { startedAt: Date; transferID: string } },
+  page: {
+    states?: TransferState[]
+    limit: number
+    before?: { startedAt: Date; transferID: string }
+  },
 ): Promise<Transfer[]> {
   const { states, before } = page
   return orm
@@ -300,7 +304,10 @@ export async function doomedSegments(
     .select({ segmentID: segments.segmentID })
     .from(segments)
     .where(
-      and(eq(segments.state, 'doomed'), transferID ? eq(segments.transferID, transferID) : undefined),
+      and(
+        eq(segments.state, 'doomed'),
+        transferID ? eq(segments.transferID, transferID) : undefined,
+      ),
     )
     .orderBy(segments.segmentKey)
     .limit(limit)

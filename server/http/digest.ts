@@ -20,7 +20,9 @@ export class DigestCheck {
 
   constructor(field: 'Content-Digest' | 'Repr-Digest', value: string | null) {
     this.#field = field
-    for (const [, name, digest] of (value ?? '').matchAll(/([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g)) {
+    for (const [, name, digest] of (value ?? '').matchAll(
+      /([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g,
+    )) {
       const algorithm = algorithms.get(name as string)
       if (algorithm !== undefined) {
         this.#expected.push({ hash: createHash(algorithm), digest: digest as string })

@@ -369,7 +369,11 @@ export class Transfer {
         sopInstanceUID: a.sopInstanceUID,
       }))
     const count = guilty.length
-    await this.#end('refused', `${count} ${count === 1 ? 'instance was' : 'instances were'} refused`, guilty)
+    await this.#end(
+      'refused',
+      `${count} ${count === 1 ? 'instance was' : 'instances were'} refused`,
+      guilty,
+    )
     const refused = inOrder([...guilty, ...innocent])
     return { transferID: this.transferID, state: 'refused', stored: [], refused }
   }

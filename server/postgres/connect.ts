@@ -3,6 +3,7 @@ import postgres from 'postgres'
 import type { Log } from '../log.ts'
 import { OperatorError } from '../operator-error.ts'
 import type { EmbeddedConnection } from './embedded.ts'
+import { parseSocketURL } from './socket-url.ts'
 
 /** The postgres.js client of this project: `bigint` columns come as numbers. */
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -57,12 +58,12 @@ export async function connectDatabase(
   // A way around implies something to go around: a pooler in transaction mode, which gives each transaction
   // another connection, where a statement prepared in the last one is unknown.
   const pooled = databaseDirectURL !== undefined && databaseDirectURL !== databaseURL
-  const sql = open(embedded ?? databaseURL, {
+  const sql = await open(embedded ?? databaseURL, {
     max: settings.databaseConnections,
     prepare: !pooled,
     idle_timeout: 300,
   })
-  const direct = open(embedded ?? databaseDirectURL ?? databaseURL, {
+  const direct = await open(embedded ?? databaseDirectURL ?? databaseURL, {
     max: DIRECT_CONNECTIONS,
     // A session lock must not end because the connection is old.
     max_lifetime: null,
@@ -84,7 +85,7 @@ export async function connectDatabase(
 
 type Tuning = { max: number; prepare?: boolean; idle_timeout: number; max_lifetime?: null }
 
-function open(target: EmbeddedConnection | string | undefined, tuning: Tuning): Sql {
+async function open(target: EmbeddedConnection | string | undefined, tuning: Tuning): Promise<Sql> {
   const options = {
     ...tuning,
     connect_timeout: 10,
@@ -93,9 +94,11 @@ function open(target: EmbeddedConnection | string | undefined, tuning: Tuning): 
     onnotice: () => {},
     types: { bigint: { to: 20, from: [20], parse: parseBigint, serialize: String } },
   }
-  if (typeof target === 'string') return postgres(target, options)
-  if (target) return postgres({ ...target, ...options })
-  throw new DatabaseUnreachableError('Cannot connect: no embedded Postgres and no DATABASE_URL')
+  if (target === undefined) {
+    throw new DatabaseUnreachableError('Cannot connect: no embedded Postgres and no DATABASE_URL')
+  }
+  const socket = typeof target === 'string' ? await parseSocketURL(target) : target
+  return socket ? postgres({ ...socket, ...options }) : postgres(target as string, options)
 }
 
 // Sizes in bytes and counts stay far below 2^53. What does not would be wrong without anybody noticing.

@@ -47,7 +47,8 @@ export function parseSearch(level: Level, query: URLSearchParams): Search {
   const search: Search = { keys: {}, page: { limit: defaultLimit, offset: 0 } }
   const seen = new Set<string>()
   for (const [parameter, value] of query) {
-    if (parameter === 'limit') search.page.limit = Math.min(unsigned(parameter, value), maximumLimit)
+    if (parameter === 'limit')
+      search.page.limit = Math.min(unsigned(parameter, value), maximumLimit)
     else if (parameter === 'offset') search.page.offset = unsigned(parameter, value)
     else if (ownParameters.has(parameter)) continue
     else readKey(level, parameter, value, search, seen)

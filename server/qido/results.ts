@@ -1,4 +1,4 @@
-import type { Series, searchInstances, Study } from '../../db/instances.ts'
+import type { Series, Study, searchInstances } from '../../db/instances.ts'
 
 type Element = { vr: string; Value?: unknown[] }
 export type Result = Record<string, Element>
@@ -52,7 +52,10 @@ export function seriesResult(series: Series, study: Study, studiesURL: string): 
 }
 
 /** @see PS3.18 Table 10.6.3-5 */
-export function instanceResult({ instance, series, study }: InstanceRow, studiesURL: string): Result {
+export function instanceResult(
+  { instance, series, study }: InstanceRow,
+  studiesURL: string,
+): Result {
   const { sopInstanceUID } = instance
   const url = `${studiesURL}/${study.studyInstanceUID}/series/${series.seriesInstanceUID}/instances/${sopInstanceUID}`
   return ordered({

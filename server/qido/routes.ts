@@ -2,11 +2,11 @@ import { type Context, Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
 import {
   countMatches,
+  type SearchKeys,
+  type Study,
   searchInstances,
   searchSeries,
   searchStudies,
-  type SearchKeys,
-  type Study,
 } from '../../db/instances.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'

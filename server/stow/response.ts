@@ -19,7 +19,8 @@ type Dataset = Record<string, Element>
  */
 export function statusOf(outcome: TransferOutcome): 200 | 202 | 409 {
   if (outcome.stored.length === 0) return 409
-  const isPlain = outcome.refused.length === 0 && outcome.stored.every((s) => s.warning === undefined)
+  const isPlain =
+    outcome.refused.length === 0 && outcome.stored.every((s) => s.warning === undefined)
   return isPlain ? 200 : 202
 }
 

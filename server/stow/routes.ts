@@ -40,7 +40,10 @@ async function store(
 ): Promise<Response> {
   const { headers } = c.req.raw
   if (studyInstanceUID !== undefined && !isUID(studyInstanceUID)) {
-    throw new HttpProblem(400, 'Cannot store to this study: its path has no valid Study Instance UID')
+    throw new HttpProblem(
+      400,
+      'Cannot store to this study: its path has no valid Study Instance UID',
+    )
   }
   const answerType = parseAnswerType(headers.get('accept'))
   const payload = parsePayload(headers.get('content-type'))

@@ -42,7 +42,8 @@ export function wadoRoutes(deps: WadoDeps): Hono<AppEnv> {
 async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
   const path = resourceOf(c.req.param())
   // A single part can hold one instance only, so it is for the instance resource. (WA-N7)
-  const offers = path.sopInstanceUID === undefined ? [multipartDicom] : [multipartDicom, singleDicom]
+  const offers =
+    path.sopInstanceUID === undefined ? [multipartDicom] : [multipartDicom, singleDicom]
   const offer = choose(c, offers)
   const { first, all } = await open(deps, path)
   if (offer === singleDicom) {
@@ -139,9 +140,13 @@ function choose<T extends Offer>(c: Context<AppEnv>, offers: T[]): T {
   const choice = negotiate(parseAccept(c.req.query('accept') ?? c.req.header('accept')), offers)
   if (choice !== undefined) return choice.offer
   const available = offers.map(({ type, root }) => (root ? `${type}; type="${root}"` : type))
-  throw new HttpProblem(406, `Cannot answer in any type that Accept lists; there is ${available.join(', ')}`, {
-    members: { available },
-  })
+  throw new HttpProblem(
+    406,
+    `Cannot answer in any type that Accept lists; there is ${available.join(', ')}`,
+    {
+      members: { available },
+    },
+  )
 }
 
 /** @throws {HttpProblem} 404 there is no such resource (WA-S3) */

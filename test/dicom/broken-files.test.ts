@@ -38,8 +38,9 @@ describe('a truncated file (DV-04)', () => {
       if (refusal === undefined) taken.push(length)
       else expect([0xc000, 0x0120]).toContain(refusal.failureReason)
     }
-    // A file cut between two elements of the root cannot be told from a shorter one, once it has its identity.
-    expect(taken.length).toBeLessThan(name === 'deflated' ? 1 : 14)
+    // Once it has its identity, a file cut between two elements of the root cannot be told from a shorter one;
+    // nor in big endian, where most tags begin with a zero, from a padded one.
+    expect(taken.length).toBeLessThan(name === 'deflated' ? 1 : name === 'big endian' ? 28 : 14)
     for (const length of taken) {
       expect(metadataOf(readInstance(file.subarray(0, length)))).not.toHaveProperty('7FE00010')
     }
@@ -64,7 +65,7 @@ describe('a length that lies (DV-04, DV-24)', () => {
       const elements = [{ tag: '00091010', vr, value: 'x', claimedLength: 0xfffffffe }]
       expect(refusalOf(dicomFile({ elements }))).toMatchObject({ name: 'TruncatedError' })
     }
-    const elements = [{ tag: '00080301', vr: 'UI', value: 'x', claimedLength: 0xfffffffe }]
+    const elements = [{ tag: '00081050', vr: 'PN', value: 'x', claimedLength: 0xfffffffe }]
     const file = dicomFile({ elements, transferSyntaxUID: implicitLittleEndian })
     expect(refusalOf(file)).toMatchObject({ name: 'ValueTooLongError', failureReason: 0xa700 })
   })

@@ -27,7 +27,11 @@ const allowed: Record<string, string[]> = {
   'server/listen': ['server/http', 'server/operator-error.ts'],
   'server/config-shapes.ts': ['server/log.ts', 'server/operator-error.ts'],
   'server/config-table.ts': ['server/config-shapes.ts', 'server/log.ts'],
-  'server/config.ts': ['server/config-shapes.ts', 'server/config-table.ts', 'server/operator-error.ts'],
+  'server/config.ts': [
+    'server/config-shapes.ts',
+    'server/config-table.ts',
+    'server/operator-error.ts',
+  ],
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
@@ -105,7 +109,8 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(file, 'utf8')
-  const pattern = /(?:^|\n)\s*(import|export)\s+(type\s+)?[^'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g
+  const pattern =
+    /(?:^|\n)\s*(import|export)\s+(type\s+)?[^'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g
   return [...text.matchAll(pattern)].map(([, , type, path, dynamic]) => ({
     from: file,
     to: relative('.', join(dirname(file), (path ?? dynamic) as string)),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
 import { silentLog } from '../../server/log.ts'
 import { connectDatabase, type Sql } from '../../server/postgres/connect.ts'
-import { connect } from './global-setup.ts'
+import { connect, withDatabase } from './global-setup.ts'
 
 /** A database of a test's own, migrated and empty. */
 export type TestDatabase = AsyncDisposable & {
@@ -23,28 +23,18 @@ export type TestDatabase = AsyncDisposable & {
 export async function freshDatabase(connections = 5): Promise<TestDatabase> {
   const { administratorURL, template } = inject('testPostgres')
   const name = `stowage_test_${randomUUID().replaceAll('-', '')}`
-  const administrator = connect(administratorURL)
+  const administrator = await connect(administratorURL)
   await administrator`create database ${administrator(name)} template ${administrator(template)}`
-  const { host, port, user, pass } = administrator.options
-  const [socketFolder] = [administrator.options.path].flatMap((path) =>
-    typeof path === 'string' ? [path.slice(0, path.lastIndexOf('/'))] : [],
-  )
-  const target = {
-    host: socketFolder ?? (host[0] as string),
-    port: port[0] as number,
-    database: name,
-    username: user,
-    password: String(pass ?? ''),
-  }
+  const url = withDatabase(administratorURL, name)
   const database = await connectDatabase(
-    { databaseConnections: connections, databaseWaitMs: 0 },
-    { embedded: target, log: silentLog },
+    { databaseURL: url, databaseConnections: connections, databaseWaitMs: 0 },
+    { log: silentLog },
   )
   return {
     name,
     sql: database.sql,
     direct: database.direct,
-    url: administratorURL.replace(/(@[^/]*\/)[^?]*/, `$1${name}`),
+    url,
     async [Symbol.asyncDispose]() {
       await database.end()
       await administrator`drop database ${administrator(name)} with (force)`

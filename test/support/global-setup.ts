@@ -7,6 +7,7 @@ import { silentLog } from '../../server/log.ts'
 import { startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
 import { migrateDatabase } from '../../server/postgres/migrate.ts'
 import { MIGRATIONS_FOLDER } from '../../server/postgres/open.ts'
+import { parseSocketURL } from '../../server/postgres/socket-url.ts'
 
 /** Where the tests of a run find their Postgres, and the migrated database that they clone. */
 export type TestPostgres = { administratorURL: string; template: string }
@@ -23,7 +24,9 @@ type Project = { provide(key: 'testPostgres', value: TestPostgres): void }
 export async function setup(project: Project): Promise<() => Promise<void>> {
   const started = await startTestPostgres()
   project.provide('testPostgres', { ...started })
-  return () => started[Symbol.asyncDispose]()
+  return async () => {
+    await started[Symbol.asyncDispose]()
+  }
 }
 
 /**
@@ -35,9 +38,9 @@ export async function startTestPostgres(): Promise<TestPostgres & AsyncDisposabl
   const embedded = external === undefined ? await startTemporaryPostgres() : undefined
   const administratorURL = external ?? (embedded as { url: string }).url
   const template = `stowage_template_${randomUUID().replaceAll('-', '').slice(0, 12)}`
-  const administrator = connect(administratorURL)
+  const administrator = await connect(administratorURL)
   await administrator`create database ${administrator(template)}`
-  const inTemplate = connect(administratorURL, template)
+  const inTemplate = await connect(administratorURL, template)
   await migrateDatabase(inTemplate, { folder: MIGRATIONS_FOLDER })
   // A template cannot be cloned while somebody is connected to it.
   await inTemplate.end()
@@ -57,7 +60,7 @@ async function startTemporaryPostgres() {
   // Under root Postgres runs as another user, who has to reach it.
   await chmod(dataDir, 0o711)
   const embedded = await startEmbeddedPostgres({ dataDir, log: silentLog })
-  const administrator = connect(embedded.url)
+  const administrator = await connect(embedded.url)
   // These databases are thrown away; nobody waits for a disk.
   await administrator`alter system set fsync = off`
   await administrator`select pg_reload_conf()`
@@ -71,16 +74,14 @@ async function startTemporaryPostgres() {
   }
 }
 
-/** A plain client. postgres.js does not understand `?host=/folder`, which psql does. */
-export function connect(url: string, database?: string): postgres.Sql {
-  const folder = new URL(url.replace('@/', '@localhost/')).searchParams.get('host')
-  const target = folder === null ? {} : { host: folder, port: 5432, username: 'stowage' }
-  return postgres(folder === null ? url : '', {
-    ...target,
-    ...(database === undefined
-      ? { database: new URL(url.replace('@/', '@localhost/')).pathname.slice(1) }
-      : { database }),
-    max: 1,
-    onnotice: () => {},
-  })
+/** A plain client of one connection, to a database of the same Postgres. */
+export async function connect(url: string, database?: string): Promise<postgres.Sql> {
+  const options = { max: 1, onnotice: () => {}, ...(database === undefined ? {} : { database }) }
+  const socket = await parseSocketURL(url)
+  return socket ? postgres({ ...socket, ...options }) : postgres(url, options)
+}
+
+/** The URL of another database of the same Postgres. */
+export function withDatabase(url: string, database: string): string {
+  return url.replace(/(:\/\/[^/?]*)(\/[^?]*)?/, `$1/${database}`)
 }

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { findTransfer } from '../../db/transfers.ts'
+import { sweepStrays, sweepTransfers } from '../../server/intake/sweep.ts'
+import { dicomFile } from '../support/dicom-file.ts'
+import { type TestIntake, testIntake } from '../support/intake.ts'
+
+async function halfATransfer(t: TestIntake) {
+  const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
+  transfer.beginPart()
+  transfer.push(dicomFile())
+  transfer.endPart()
+  return transfer
+}
+
+describe('the sweep', () => {
+  test('ends a transfer whose lease ran out, and gives its segments back (OTR-9)', async () => {
+    await using t = await testIntake()
+    const transfer = await halfATransfer(t)
+    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 0, deleted: 0 })
+    await t.db.sql`update transfers set lease_until = now() - interval '1 second'`
+    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 1, deleted: 1 })
+    expect(await findTransfer(t.db, transfer.transferID)).toMatchObject({ state: 'expired' })
+    expect(await t.storedBytes()).toBe(0)
+    await expect(transfer.commit()).rejects.toThrow('Nothing of it is stored')
+  })
+
+  test('ends everything that is not its own when the database is its own', async () => {
+    await using t = await testIntake()
+    await halfATransfer(t)
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toMatchObject({ expired: 0 })
+    expect(await sweepTransfers(t.db, t.store, randomUUID())).toMatchObject({ expired: 1 })
+  })
+
+  test('leaves what is committed alone, also when it runs at the same time', async () => {
+    await using t = await testIntake()
+    const sweeping = Array.from({ length: 5 }, () => sweepTransfers(t.db, t.store))
+    await Promise.all([t.send([dicomFile(), dicomFile()]), ...sweeping])
+    await sweepStrays(t.db, t.store, new Date(Date.now() + 60_000))
+    expect(await t.counts()).toMatchObject({ instances: 2 })
+    expect(await t.storedBytes()).toBeGreaterThan(0)
+  })
+
+  test('deletes old objects without a row, and nothing that is not a segment', async () => {
+    await using t = await testIntake()
+    const stray = await t.store.create(randomUUID())
+    stray.append(Buffer.from('stray'))
+    await stray.seal()
+    const foreign = await t.store.create('notes-of-fred')
+    await foreign.seal()
+    expect(await sweepStrays(t.db, t.store, new Date(Date.now() - 60_000))).toBe(0)
+    expect(await sweepStrays(t.db, t.store, new Date(Date.now() + 60_000))).toBe(1)
+    const left: string[] = []
+    for await (const { segmentID } of t.store.list()) left.push(segmentID)
+    expect(left).toEqual(['notes-of-fred'])
+  })
+})

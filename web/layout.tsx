@@ -1,0 +1,80 @@
+import type { Child } from 'hono/jsx'
+import { paths } from './paths.ts'
+
+/**
+ * How htmx behaves on every page.
+ *
+ * `morphIgnore` keeps what a reader has opened; `includeIndicatorCSS` would be an inline style, which
+ * the Content-Security-Policy forbids.
+ */
+const htmxConfig = JSON.stringify({
+  extensions: 'sse',
+  morphIgnore: ['data-htmx-powered', 'open'],
+  defaultTimeout: 15_000,
+  history: true,
+  transitions: false,
+  includeIndicatorCSS: false,
+})
+
+interface LayoutProps {
+  title: string
+  /** The page in the navigation that this one is, or belongs to. */
+  current?: 'studies' | 'upload'
+  children: Child
+}
+
+export function Layout({ title, current, children }: LayoutProps) {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <title>{title} · Stowage</title>
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        {/* Not "no-referrer": with that, browsers send a form with `Origin: null`, as a foreign page would. */}
+        <meta name="referrer" content="same-origin" />
+        <meta name="htmx-config" content={htmxConfig} />
+        <link rel="icon" href={paths.asset('mark.svg')} type="image/svg+xml" />
+        <link rel="stylesheet" href={paths.asset('app.css')} />
+        <script src={paths.asset('vendor/htmx.min.js')} defer />
+        <script src={paths.asset('vendor/hx-sse.js')} defer />
+        <script src={paths.asset('live.js')} defer />
+      </head>
+      <body>
+        <a class="skip" href="#main">
+          Skip to content
+        </a>
+        <header class="bar">
+          <a class="mark" href={paths.studies}>
+            Stowage
+          </a>
+          <nav aria-label="Pages">
+            <NavigationLink href={paths.studies} isCurrent={current === 'studies'}>
+              Studies
+            </NavigationLink>
+            <NavigationLink href={paths.upload} isCurrent={current === 'upload'}>
+              Upload
+            </NavigationLink>
+          </nav>
+        </header>
+        <main id="main" tabindex={-1}>
+          {children}
+        </main>
+      </body>
+    </html>
+  )
+}
+
+interface NavigationLinkProps {
+  href: string
+  isCurrent: boolean
+  children: Child
+}
+
+function NavigationLink({ href, isCurrent, children }: NavigationLinkProps) {
+  return (
+    <a href={href} {...(isCurrent ? { 'aria-current': 'page' as const } : {})}>
+      {children}
+    </a>
+  )
+}

@@ -1,0 +1,124 @@
+import type { Transfer, findTransfer } from '../../db/transfers.ts'
+import { Layout } from '../layout.tsx'
+import { FindingTable } from '../parts/finding-table.tsx'
+import { Instant } from '../parts/instant.tsx'
+import { bytesText, countOf, countText } from '../parts/quantity.tsx'
+import { TransferBadge } from '../parts/state-badge.tsx'
+import { durationOf, originOf, outcomeOf, Progress } from '../parts/transfer-row.tsx'
+import { paths } from '../paths.ts'
+
+export type TransferWithFindings = NonNullable<Awaited<ReturnType<typeof findTransfer>>>
+
+interface TransferPageProps {
+  transfer: TransferWithFindings
+}
+
+/** As many refusals or warnings as one page lists; the API has all of them. */
+const listedFindings = 1000
+
+export function TransferPage({ transfer }: TransferPageProps) {
+  return (
+    <Layout title="Transfer" current="studies">
+      <h1>Transfer</h1>
+      <TransferView transfer={transfer} />
+    </Layout>
+  )
+}
+
+/** Looks again every two seconds while it is arriving. */
+function TransferView({ transfer }: TransferPageProps) {
+  const { state, transferID } = transfer
+  const isOpen = state === 'receiving'
+  const again = isOpen
+    ? {
+        'hx-get': paths.transfer(transferID),
+        'hx-trigger': 'every 2s',
+        'hx-select': '#transfer',
+        'hx-swap': 'outerMorph',
+      }
+    : {}
+  return (
+    <div id="transfer" {...again}>
+      <p class="verdict">
+        <TransferBadge state={state} /> {isOpen ? <Progress transfer={transfer} /> : verdictOf(transfer)}
+      </p>
+      <TransferFacts transfer={transfer} />
+      <Findings transfer={transfer} />
+    </div>
+  )
+}
+
+function verdictOf(transfer: Transfer): string {
+  const outcome = `${outcomeOf(transfer)}.`
+  return transfer.reason === null ? outcome : `${outcome} ${transfer.reason}.`
+}
+
+function TransferFacts({ transfer }: TransferPageProps) {
+  const { studyInstanceUID, senderProduct, endedAt, announcedBytes } = transfer
+  return (
+    <dl class="facts">
+      <Fact name="From">{originOf(transfer)}</Fact>
+      {senderProduct && <Fact name="Calls itself">{senderProduct}</Fact>}
+      <Fact name="Handling">
+        {transfer.handling === 'strict' ? 'Strict: all or nothing' : 'Lenient: the good ones'}
+      </Fact>
+      <Fact name="Started (UTC)">
+        <Instant at={transfer.startedAt} />
+      </Fact>
+      {endedAt && (
+        <Fact name="Ended (UTC)">
+          <Instant at={endedAt} />, after {durationOf(transfer)}
+        </Fact>
+      )}
+      <Fact name="Instances">{countText(transfer.partCount)}</Fact>
+      <Fact name="Received">
+        {bytesText(transfer.receivedBytes)}
+        {announcedBytes !== null && ` of ${bytesText(announcedBytes)}`}
+      </Fact>
+      {studyInstanceUID && (
+        <Fact name="Sent to study">
+          <a class="uid" href={paths.study(studyInstanceUID)}>
+            {studyInstanceUID}
+          </a>
+        </Fact>
+      )}
+      <Fact name="Transfer">
+        <span class="uid">{transfer.transferID}</span>
+      </Fact>
+    </dl>
+  )
+}
+
+function Fact({ name, children }: { name: string; children: unknown }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  )
+}
+
+function Findings({ transfer: { refusals, warnings } }: TransferPageProps) {
+  const refused = refusals.slice(0, listedFindings)
+  const warned = warnings.slice(0, listedFindings)
+  return (
+    <>
+      {refused.length > 0 && (
+        <FindingTable
+          caption={captionOf(refused.length, refusals.length, 'refused instance')}
+          findings={refused.map((one) => ({ ...one, reason: one.failureReason }))}
+        />
+      )}
+      {warned.length > 0 && (
+        <FindingTable
+          caption={captionOf(warned.length, warnings.length, 'warning')}
+          findings={warned.map((one) => ({ ...one, reason: one.warningReason }))}
+        />
+      )}
+    </>
+  )
+}
+
+function captionOf(shown: number, total: number, what: string): string {
+  return shown < total ? `First ${countText(shown)} of ${countOf(total, what)}` : countOf(total, what)
+}

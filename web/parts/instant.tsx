@@ -1,0 +1,19 @@
+interface InstantProps {
+  at: Date
+}
+
+/** An instant, in UTC, which is what the log and the API say too: `2026-03-01 14:03:42`. */
+export function Instant({ at }: InstantProps) {
+  const text = at.toISOString()
+  return <time datetime={text}>{text.slice(0, 19).replace('T', ' ')}</time>
+}
+
+/** `0.4 s`, `42 s`, `14 min 3 s`, `2 h 5 min`. */
+export function durationText(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds) / 1000
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+}

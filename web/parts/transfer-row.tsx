@@ -1,0 +1,81 @@
+import type { Transfer } from '../../db/transfers.ts'
+import { elementID, paths } from '../paths.ts'
+import { durationText, Instant } from './instant.tsx'
+import { bytesText, countOf, countText } from './quantity.tsx'
+import { TransferBadge } from './state-badge.tsx'
+
+const services: Record<string, string> = { stow: 'STOW-RS', upload: 'Upload' }
+
+export interface TransferRowProps {
+  transfer: Transfer
+}
+
+/** One transfer in a list, running or ended. */
+export function TransferRow({ transfer }: TransferRowProps) {
+  const { transferID, state, senderProduct, startedAt, partCount } = transfer
+  return (
+    <tr id={elementID('transfer', transferID)} data-state={state}>
+      <td>
+        <TransferBadge state={state} />
+      </td>
+      <td>
+        <a href={paths.transfer(transferID)}>{originOf(transfer)}</a>
+        {senderProduct && <small>{senderProduct}</small>}
+      </td>
+      <td class="number" data-label="Instances">
+        {countText(partCount)}
+      </td>
+      <td>{state === 'receiving' ? <Progress transfer={transfer} /> : <Outcome transfer={transfer} />}</td>
+      <td class="instant" data-label="Started">
+        <Instant at={startedAt} />
+      </td>
+    </tr>
+  )
+}
+
+/** `STOW-RS from 10.0.0.7` */
+export function originOf({ service, sender }: Transfer): string {
+  const name = services[service] ?? service
+  return sender === null ? name : `${name} from ${sender}`
+}
+
+/** What became of a transfer that has ended, in words. */
+export function outcomeOf(transfer: Transfer): string {
+  if (transfer.state !== 'committed') return 'Nothing of it is stored'
+  const { storedCount, duplicateCount, refusedCount, warningCount } = transfer
+  const words = [`${countText(storedCount)} stored`]
+  if (duplicateCount > 0) words.push(`${countText(duplicateCount)} here already`)
+  if (refusedCount > 0) words.push(`${countText(refusedCount)} refused`)
+  if (warningCount > 0) words.push(countOf(warningCount, 'warning'))
+  return words.join(', ')
+}
+
+/** How long it took, or undefined while it goes on. */
+export function durationOf({ startedAt, endedAt }: Transfer): string | undefined {
+  return endedAt === null ? undefined : durationText(endedAt.getTime() - startedAt.getTime())
+}
+
+function Outcome({ transfer }: TransferRowProps) {
+  const { receivedBytes, reason } = transfer
+  const facts = [bytesText(receivedBytes), durationOf(transfer)].filter(Boolean).join(' in ')
+  return (
+    <>
+      {outcomeOf(transfer)}
+      <small>{reason === null ? facts : `${reason} · ${facts}`}</small>
+    </>
+  )
+}
+
+/** A bar only where the sender said how much it sends; one that guesses would lie. */
+export function Progress({ transfer }: TransferRowProps) {
+  const { receivedBytes, announcedBytes } = transfer
+  if (announcedBytes === null) return <>{bytesText(receivedBytes)} received</>
+  return (
+    <>
+      <progress max={announcedBytes} value={receivedBytes} aria-label="Bytes received" />
+      <small>
+        {bytesText(receivedBytes)} of {bytesText(announcedBytes)}
+      </small>
+    </>
+  )
+}
