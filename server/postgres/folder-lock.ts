@@ -3,19 +3,20 @@ import postgres from 'postgres'
 import { OperatorError } from '../operator-error.ts'
 import { DATA_FOLDER_LOCK } from './advisory-locks.ts'
 import type { EmbeddedConnection } from './embedded.ts'
+import { isAlive } from './postmaster.ts'
 import { DATABASE_NAME } from './settings.ts'
 
 /** Another server runs on the data folder. */
 export class DataFolderInUseError extends OperatorError {
   override name = 'DataFolderInUseError'
-  readonly holder: string | undefined
+  readonly holderPid: number | undefined
 
-  constructor(dataDir: string, holder: string | undefined) {
-    const who = holder === undefined ? '' : ` (${holder})`
+  constructor(dataDir: string, holderPid: number | undefined) {
+    const who = holderPid === undefined ? '' : ` (pid ${holderPid})`
     super(
       `Cannot use the data folder ${dataDir}: another Stowage server runs on it${who}; stop that one, or give this one its own STOWAGE_DATA_DIR or a DATABASE_URL`,
     )
-    this.holder = holder
+    this.holderPid = holderPid
   }
 }
 
@@ -26,8 +27,14 @@ export type FolderLock = {
   release(): Promise<void>
 }
 
-/** Milliseconds to wait for the lock: a killed server's session ends within one, a stopping server's within some. */
-const PATIENCE_MS = 4_000
+/** Milliseconds to wait for a holder who lives: he may be about to stop, but most likely he is not. */
+const LIVING_PATIENCE_MS = 1_500
+
+/** Milliseconds to wait for one who does not: Postgres is about to find out, and to give the lock back. */
+const DEAD_PATIENCE_MS = 10_000
+
+/** How a session says whose it is, in `application_name`. */
+const HOLDER_PREFIX = 'stowage server '
 
 /**
  * Takes the lock of a data folder, and makes the database that everything else uses.
@@ -57,7 +64,7 @@ export async function takeDataFolder(
     fetch_types: false,
     onnotice: () => {},
     onclose: () => announceLoss(),
-    connection: { application_name: `stowage server ${process.pid}` },
+    connection: { application_name: `${HOLDER_PREFIX}${process.pid}` },
   })
   const release = () => session.end({ timeout: 1 })
   try {
@@ -72,18 +79,22 @@ export async function takeDataFolder(
 
 async function waitForLock(session: postgres.Sql, dataDir: string): Promise<void> {
   const [ours, guarded] = DATA_FOLDER_LOCK
-  const deadline = Date.now() + PATIENCE_MS
+  const startedAt = Date.now()
   for (;;) {
     const [answer] = await session<{ taken: boolean }[]>`
       select pg_try_advisory_lock(${ours}, ${guarded}) as taken
     `
     if (answer?.taken) return
-    if (Date.now() > deadline) throw new DataFolderInUseError(dataDir, await findHolder(session))
+    const holder = await findHolder(session)
+    const patienceMs =
+      holder !== undefined && isAlive(holder) ? LIVING_PATIENCE_MS : DEAD_PATIENCE_MS
+    if (Date.now() - startedAt > patienceMs) throw new DataFolderInUseError(dataDir, holder)
     await delay(100)
   }
 }
 
-async function findHolder(session: postgres.Sql): Promise<string | undefined> {
+/** The process that holds the lock. */
+async function findHolder(session: postgres.Sql): Promise<number | undefined> {
   const [ours, guarded] = DATA_FOLDER_LOCK
   const [holder] = await session<{ name: string }[]>`
     select pg_stat_activity.application_name as name
@@ -94,7 +105,7 @@ async function findHolder(session: postgres.Sql): Promise<string | undefined> {
     and pg_locks.objid = ${guarded}
     and pg_locks.granted
   `
-  return holder?.name.replace('stowage server', 'pid')
+  return holder && Number(holder.name.slice(HOLDER_PREFIX.length))
 }
 
 async function createDatabase(session: postgres.Sql): Promise<void> {

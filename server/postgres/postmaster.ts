@@ -144,7 +144,8 @@ async function sameFolder(one: string, other: string): Promise<boolean> {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is such a process, whosever it is. */
+export function isAlive(pid: number): boolean {
   return kill(pid, 0)
 }
 
