@@ -35,6 +35,7 @@ export function Layout({ title, current, children }: LayoutProps) {
         <meta name="referrer" content="same-origin" />
         <meta name="htmx-config" content={htmxConfig} />
         <link rel="icon" href={paths.asset('mark.svg')} type="image/svg+xml" />
+        <link rel="stylesheet" href={paths.asset('base.css')} />
         <link rel="stylesheet" href={paths.asset('app.css')} />
         <script src={paths.asset('vendor/htmx.min.js')} defer />
         <script src={paths.asset('vendor/hx-sse.js')} defer />

@@ -194,19 +194,21 @@ export class ElementReader {
     const { tag } = this
     const valueAt = at + headerBytes
     const kind = vrKinds[vr] as number
+    // Group lengths say nothing in JSON (JS-20), nor does a group that belongs before the data set (JS-21).
+    const isDropped = (tag & 0xffff) === 0 || tag >>> 16 === 2
     if (length === UNDEFINED) {
+      if (isDropped) throw undefinedLength(tag, fileStart + at)
       this.#openUndefined(vr, fileStart + at, fileStart + valueAt)
       return valueAt
     }
     if (fileStart + valueAt + length > this.level.end) throw overrun(tag, fileStart + at, length)
+    if (isDropped) {
+      this.skip = length
+      return valueAt
+    }
     if (kind === kinds.sequence) {
       this.#openMember(SQ, fileStart + at)
       this.#open(SEQUENCE, fileStart + valueAt + length, false, wasUnknown)
-      return valueAt
-    }
-    // Group lengths say nothing in JSON (JS-20), nor does a group that belongs before the data set (JS-21).
-    if ((tag & 0xffff) === 0 || tag >>> 16 === 2) {
-      this.skip = length
       return valueAt
     }
     if (this.#isBulk(vr, length)) {
@@ -250,9 +252,9 @@ export class ElementReader {
   /** Pixel data always becomes bulk data; other values by their VR and length (JS-10). */
   #isBulk(vr: number, length: number): boolean {
     const { tag } = this
-    if (tag === PIXEL_DATA || tag === 0x7fe00008 || tag === 0x7fe00009) return true
-    const limits = this.#limits
     const flags = vrFlags[vr] as number
+    if (isPixelData(tag)) return (flags & BULK) !== 0
+    const limits = this.#limits
     if ((flags & BULK) === 0 || length <= SMALL_BYTES)
       return (flags & BINARY) !== 0 && length > limits.inlineBinaryBytes
     if (length > ((flags & BINARY) === 0 ? limits.inlineTextBytes : limits.inlineBinaryBytes))
@@ -264,7 +266,7 @@ export class ElementReader {
   #openUndefined(vr: number, offset: number, valueOffset: number): void {
     const { level, tag } = this
     if (tag === PIXEL_DATA || vr === OB || vr === OW) {
-      this.#openMember(vr === UN || level.implicit ? OB : vr, offset)
+      this.#openMember(vr === OW && !level.implicit ? OW : OB, offset)
       this.#open(FRAGMENTS, level.end, true, false)
       this.level.valueAt = valueOffset
       return
@@ -330,6 +332,11 @@ export class ElementReader {
       valueBytes,
     )
   }
+}
+
+/** Pixel Data, Float Pixel Data and Double Float Pixel Data. */
+function isPixelData(tag: number): boolean {
+  return tag === PIXEL_DATA || tag === 0x7fe00008 || tag === 0x7fe00009
 }
 
 function isCapital(byte: number | undefined): boolean {

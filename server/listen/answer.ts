@@ -22,6 +22,8 @@ export async function sendAnswer(
     if (name === 'set-cookie') outgoing.appendHeader(name, value)
     else outgoing.setHeader(name, value)
   }
+  // A quick handler answers while Node is still parsing what came with the head; one turn lets it finish.
+  if (!incoming.complete) await nextTurn()
   if (!incoming.complete) return sendEarly(response, incoming, outgoing)
   await sendBody(response, outgoing)
   await dropRest(incoming)

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { OperatorError } from '../operator-error.ts'
 import { sendAnswer } from './answer.ts'
 import type { Fetch, Listener, ListenOptions } from './host.ts'
@@ -23,6 +23,11 @@ export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Prom
     keepAliveTimeout: KEEP_ALIVE_MS,
   })
   const underWay = new Set<ServerResponse>()
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
   function handle(
     incoming: IncomingMessage,
     outgoing: ServerResponse,
@@ -46,7 +51,7 @@ export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Prom
   return {
     url: `http://${hostname}:${port}`,
     port,
-    stop: (graceMs) => stop(server, underWay, graceMs),
+    stop: (graceMs) => stop(server, underWay, sockets, graceMs),
   }
 }
 
@@ -79,6 +84,9 @@ async function serveOne(
   await sendAnswer(response, incoming, outgoing)
 }
 
+// Fetch §2.2.1 forbids them; Bun's Request takes them all the same.
+const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK'])
+
 function toRequest(
   incoming: IncomingMessage,
   signal: AbortSignal,
@@ -90,6 +98,7 @@ function toRequest(
     for (let i = 0; i + 1 < raw.length; i += 2)
       headers.append(raw[i] as string, raw[i + 1] as string)
     const method = incoming.method ?? 'GET'
+    if (REFUSED_METHODS.has(method)) return undefined
     const hasBody = method !== 'GET' && method !== 'HEAD'
     return new Request(toURL(incoming), {
       method,
@@ -130,15 +139,26 @@ const BIND_ERRORS: Record<string, string> = {
   ENOTFOUND: 'there is no such host; set STOWAGE_HOST to an address of this machine',
 }
 
-async function stop(server: Server, underWay: Set<ServerResponse>, graceMs: number): Promise<void> {
+async function stop(
+  server: Server,
+  underWay: Set<ServerResponse>,
+  sockets: Set<Socket>,
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
+  const busy = new Set<Socket>()
   for (const outgoing of underWay) {
+    const { socket } = outgoing.req
+    busy.add(socket)
     if (!outgoing.headersSent) outgoing.setHeader('connection', 'close')
-    // Its connection may be kept alive all the same; it is idle a moment after the answer.
-    outgoing.on('close', () => setImmediate(() => server.closeIdleConnections()))
+    // Its head may have promised to keep the connection.
+    outgoing.on('close', () => socket.destroySoon())
   }
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  // Also those that never sent a request, which Node does not count as idle.
+  for (const socket of sockets) if (!busy.has(socket)) socket.destroy()
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy()
+  }, graceMs)
   await closed
   clearTimeout(timer)
 }

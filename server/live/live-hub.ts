@@ -44,8 +44,9 @@ export class LiveHub {
     if (this.#stopped) return
     this.#stopped = true
     clearTimeout(this.#notice)
-    await this.#unlisten?.().catch(() => {})
+    // First, so that no page waits for a database that does not answer.
     this.#tell()
+    await this.#unlisten?.().catch(() => {})
   }
 
   get isStopped(): boolean {

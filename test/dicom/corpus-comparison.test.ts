@@ -82,7 +82,8 @@ describe.skipIf(missing !== undefined)('the metadata of every readable file', ()
       }
     }
     expect(found).toEqual(dcmtkDiffers)
-    expect(cannot).toEqual(Object.keys(dcmtkCannot))
+    // Another dcmtk may be able to.
+    expect(Object.keys(dcmtkCannot)).toEqual(expect.arrayContaining(cannot))
   }, 120_000)
 })
 

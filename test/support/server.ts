@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { parseSocketURL } from '../../server/postgres/socket-url.ts'
 
 export type Runtime = 'node' | 'bun' | 'deno'
 
@@ -76,6 +77,11 @@ export class StowageServer implements AsyncDisposable {
     return this.#child?.pid as number
   }
 
+  /** Where the segments are. */
+  get storeDir(): string {
+    return this.#options.env?.STOWAGE_STORE_DIR ?? join(this.dataDir, 'segments')
+  }
+
   /** Everything the server has said, of all its lives. */
   get log(): string {
     return this.#log
@@ -119,6 +125,17 @@ export class StowageServer implements AsyncDisposable {
   /** SIGTERM: the orderly end. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM')
+  }
+
+  /** A connection of one's own to its database, for a look inside: `await using sql = await server.connect()`. */
+  async connect(): Promise<postgres.Sql & AsyncDisposable> {
+    // An embedded Postgres is reached as the server said when it was ready.
+    const said = [...this.#log.matchAll(/ready .*database="?(postgresql:[^\s"]+)/g)].at(-1)?.[1]
+    const url = this.databaseURL ?? (said as string)
+    const options = { max: 1, onnotice: () => {} }
+    const socket = await parseSocketURL(url)
+    const sql = socket ? postgres({ ...socket, ...options }) : postgres(url, options)
+    return Object.assign(sql, { [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) })
   }
 
   /** Waits until a condition holds, asking again and again. */

@@ -71,7 +71,7 @@ export async function postChunked(
         if (!sent.write(chunk)) await new Promise((drained) => sent.once('drain', drained))
       }
       sent.end()
-    })()
+    })().catch((error) => sent.destroy(error))
   })
 }
 

@@ -13,6 +13,9 @@ export interface StudiesOverview {
   ended: Transfer[]
 }
 
+/** Running transfers that are listed; one more in the props says that there are more. */
+export const arrivingListed = 50
+
 export interface StudyList {
   studies: ListedStudy[]
   /** How many there are in all, and whether that is only where counting stopped. */
@@ -98,14 +101,20 @@ export function ArrivingTransfers({ transfers }: TransfersProps) {
       {transfers.length === 0 ? (
         <p class="muted">Nothing is on its way.</p>
       ) : (
-        <TransferTable caption="Transfers arriving now" transfers={transfers} />
+        <TransferTable
+          caption="Transfers arriving now"
+          transfers={transfers.slice(0, arrivingListed)}
+        />
+      )}
+      {transfers.length > arrivingListed && (
+        <p class="muted">These are the newest {arrivingListed}; there are more.</p>
       )}
     </>
   )
 }
 
 export function EndedTransfers({ transfers }: TransfersProps) {
-  if (transfers.length === 0) return <></>
+  if (transfers.length === 0) return null
   return (
     <>
       <h2>Recent transfers</h2>
@@ -173,7 +182,13 @@ export function StudyTable({ list }: { list: StudyList }) {
 }
 
 /** Says what is shown, so that nobody takes a page for the whole. */
-export function captionOf({ studies, total, isTotalBounded, hasNewer, hasOlder }: StudyList): string {
+export function captionOf({
+  studies,
+  total,
+  isTotalBounded,
+  hasNewer,
+  hasOlder,
+}: StudyList): string {
   const shown = countText(studies.length)
   const all = isTotalBounded ? `more than ${countText(total)}` : countText(total)
   if (!hasNewer && !hasOlder) return studies.length === 1 ? 'The one study' : `All ${shown}`
@@ -183,7 +198,7 @@ export function captionOf({ studies, total, isTotalBounded, hasNewer, hasOlder }
 function Paging({ list: { studies, hasNewer, hasOlder } }: { list: StudyList }) {
   const first = studies[0]
   const last = studies.at(-1)
-  if (!hasNewer && !hasOlder) return <></>
+  if (!hasNewer && !hasOlder) return null
   return (
     <nav class="paging" aria-label="Pages of the list">
       {hasNewer && first && <a href={paths.studiesAfter(first.cursor)}>Newer</a>}
@@ -201,9 +216,7 @@ function FirstUse({ studiesURL }: { studiesURL: string }) {
         Send to <code>{studiesURL}</code>, for example one file:
       </p>
       <pre>
-        <code>
-          curl -H 'Content-Type: application/dicom' --data-binary @image.dcm {studiesURL}
-        </code>
+        <code>curl -H 'Content-Type: application/dicom' --data-binary @image.dcm {studiesURL}</code>
       </pre>
       <p>
         Or <a href={paths.upload}>upload files</a> from this browser.

@@ -1,4 +1,4 @@
-import type { Transfer, findTransfer } from '../../db/transfers.ts'
+import type { findTransfer, Transfer } from '../../db/transfers.ts'
 import { Layout } from '../layout.tsx'
 import { FindingTable } from '../parts/finding-table.tsx'
 import { Instant } from '../parts/instant.tsx'
@@ -40,7 +40,8 @@ function TransferView({ transfer }: TransferPageProps) {
   return (
     <div id="transfer" {...again}>
       <p class="verdict">
-        <TransferBadge state={state} /> {isOpen ? <Progress transfer={transfer} /> : verdictOf(transfer)}
+        <TransferBadge state={state} />{' '}
+        {isOpen ? <Progress transfer={transfer} /> : verdictOf(transfer)}
       </p>
       <TransferFacts transfer={transfer} />
       <Findings transfer={transfer} />
@@ -120,5 +121,7 @@ function Findings({ transfer: { refusals, warnings } }: TransferPageProps) {
 }
 
 function captionOf(shown: number, total: number, what: string): string {
-  return shown < total ? `First ${countText(shown)} of ${countOf(total, what)}` : countOf(total, what)
+  return shown < total
+    ? `First ${countText(shown)} of ${countOf(total, what)}`
+    : countOf(total, what)
 }

@@ -15,7 +15,9 @@ export function UploadPage({ handling }: UploadPageProps) {
   return (
     <Layout title="Upload" current="upload">
       <h1>Upload</h1>
-      <p>DICOM files, or folders of them. They are stored as if a sender had sent them by STOW-RS.</p>
+      <p>
+        DICOM files, or folders of them. They are stored as if a sender had sent them by STOW-RS.
+      </p>
       <UploadForm handling={handling} />
     </Layout>
   )
@@ -45,8 +47,8 @@ export function UploadForm({ handling }: UploadPageProps) {
         <input id="folder" type="file" name="folder" multiple {...{ webkitdirectory: true }} />
       </div>
       <p class="muted">
-        Files that are no instances by their name (DICOMDIR, .DS_Store, Thumbs.db) are skipped. To upload
-        again does no harm: what is here already is not stored twice.
+        Files that are no instances by their name (DICOMDIR, .DS_Store, Thumbs.db) are skipped. To
+        upload again does no harm: what is here already is not stored twice.
       </p>
       <button type="submit">Upload</button>
     </form>
@@ -64,7 +66,7 @@ export interface UploadReport {
   refusals: Finding[]
   /** Nothing is wrong with these, but they came with one that was refused. */
   rolledBackCount: number
-  warnings: Pick<Finding, 'position' | 'detail' | 'sopInstanceUID' | 'fileName'>[]
+  warnings: Finding[]
   skippedCount: number
   /** Study Instance UIDs, each once. */
   studies: string[]
@@ -93,8 +95,12 @@ export function UploadAnswerPage({ report }: { report: UploadReport }) {
       )}
       {warnings.length > 0 && (
         <FindingTable
-          caption={shownOf(warnings.length, 'instance stored with a warning', 'instances stored with a warning')}
-          findings={warnings.slice(0, listed).map((one) => ({ ...one, reason: 0xb007 }))}
+          caption={shownOf(
+            warnings.length,
+            'instance stored with a warning',
+            'instances stored with a warning',
+          )}
+          findings={warnings.slice(0, listed)}
         />
       )}
       <p>
@@ -119,7 +125,9 @@ function StudyLinks({ studies }: { studies: string[] }) {
           </li>
         ))}
       </ul>
-      {studies.length > listed && <p class="muted">And {countText(studies.length - listed)} more.</p>}
+      {studies.length > listed && (
+        <p class="muted">And {countText(studies.length - listed)} more.</p>
+      )}
     </>
   )
 }

@@ -25,7 +25,9 @@ export function TransferRow({ transfer }: TransferRowProps) {
       <td class="number" data-label="Instances">
         {countText(partCount)}
       </td>
-      <td>{state === 'receiving' ? <Progress transfer={transfer} /> : <Outcome transfer={transfer} />}</td>
+      <td>
+        {state === 'receiving' ? <Progress transfer={transfer} /> : <Outcome transfer={transfer} />}
+      </td>
       <td class="instant" data-label="Started">
         <Instant at={startedAt} />
       </td>

@@ -1,0 +1,129 @@
+import { Hono } from 'hono'
+import type { Database } from '../../db/database.ts'
+import { searchStudies } from '../../db/instances.ts'
+import { type TransferState, transferStates } from '../../db/schema.ts'
+import { findTransfer, listTransfers, type Transfer } from '../../db/transfers.ts'
+import { isUID } from '../dicom/uid.ts'
+import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
+
+const transfersByDefault = 50
+const transfersAtMost = 1000
+
+/** `/api`: what DICOM has no word for, as JSON. Members that have no value are left out. */
+export function apiRoutes({ db }: { db: Database }): Hono<AppEnv> {
+  return new Hono<AppEnv>()
+    .use(async (c, next) => {
+      await next()
+      c.res.headers.set('cache-control', 'no-store')
+    })
+    .get('/transfers', async (c) => {
+      const limit = limitOf(c.req.query('limit'))
+      const states = statesOf(c.req.query('state'))
+      const found = await listTransfers(db, states === undefined ? { limit } : { limit, states })
+      return c.json({ transfers: found.map(toTransfer) })
+    })
+    .get('/transfers/:transfer', async (c) => {
+      const found = await readTransfer(db, c.req.param('transfer'))
+      return c.json({
+        ...toTransfer(found),
+        refusals: found.refusals.map((one) => ({
+          position: one.position,
+          failureReason: one.failureReason,
+          failureReasonHex: hex(one.failureReason),
+          detail: one.detail,
+          ...present({
+            studyInstanceUID: one.studyInstanceUID,
+            sopClassUID: one.sopClassUID,
+            sopInstanceUID: one.sopInstanceUID,
+          }),
+        })),
+        warnings: found.warnings.map((one) => ({
+          position: one.position,
+          warningReason: one.warningReason,
+          warningReasonHex: hex(one.warningReason),
+          detail: one.detail,
+          studyInstanceUID: one.studyInstanceUID,
+          sopInstanceUID: one.sopInstanceUID,
+        })),
+      })
+    })
+    .get('/studies/:study', async (c) => {
+      const study = await readStudy(db, c.req.param('study'))
+      return c.json({
+        studyInstanceUID: study.studyInstanceUID,
+        seriesCount: study.seriesCount,
+        instanceCount: study.instanceCount,
+        byteLength: study.byteLength,
+        firstReceivedAt: study.firstReceivedAt,
+        lastReceivedAt: study.lastReceivedAt,
+      })
+    })
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** @throws {HttpProblem} 404 */
+export async function readTransfer(db: Database, transferID: string) {
+  const found = uuid.test(transferID) ? await findTransfer(db, transferID) : undefined
+  if (found === undefined) throw new HttpProblem(404, 'There is no such transfer')
+  return found
+}
+
+/** @throws {HttpProblem} 404 */
+export async function readStudy(db: Database, studyInstanceUID: string) {
+  const [study] = isUID(studyInstanceUID)
+    ? await searchStudies(db, { studyInstanceUID: [studyInstanceUID] }, { limit: 1, offset: 0 })
+    : []
+  if (study === undefined) throw new HttpProblem(404, 'There is no such study')
+  return study
+}
+
+function toTransfer(transfer: Transfer) {
+  const { transferID, state, service, handling } = transfer
+  const { sender, senderProduct, studyInstanceUID, announcedBytes, endedAt, reason } = transfer
+  return {
+    transferID,
+    state,
+    service,
+    handling,
+    receivedBytes: transfer.receivedBytes,
+    partCount: transfer.partCount,
+    storedCount: transfer.storedCount,
+    duplicateCount: transfer.duplicateCount,
+    refusedCount: transfer.refusedCount,
+    warningCount: transfer.warningCount,
+    startedAt: transfer.startedAt,
+    ...present({ endedAt, reason, sender, senderProduct, studyInstanceUID, announcedBytes }),
+  }
+}
+
+function present(members: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null))
+}
+
+function hex(reason: number): string {
+  return reason.toString(16).toUpperCase().padStart(4, '0')
+}
+
+function limitOf(text: string | undefined): number {
+  if (text === undefined) return transfersByDefault
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new HttpProblem(400, 'Cannot list transfers: "limit" is no whole number above 0')
+  }
+  return Math.min(Number(text), transfersAtMost)
+}
+
+function statesOf(text: string | undefined): TransferState[] | undefined {
+  if (text === undefined) return undefined
+  const states = text.split(',')
+  if (states.every(isState)) return states
+  throw new HttpProblem(
+    400,
+    `Cannot list transfers: "state" is none of ${transferStates.join(', ')}, or several with commas`,
+  )
+}
+
+function isState(text: string): text is TransferState {
+  return (transferStates as readonly string[]).includes(text)
+}

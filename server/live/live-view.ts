@@ -1,0 +1,153 @@
+import type { Log } from '../log.ts'
+import type { LiveHub } from './live-hub.ts'
+
+export interface LiveViewDeps<Region> {
+  live: Pick<LiveHub, 'subscribe' | 'isStopped'>
+  log: Log
+  /** Reads what the view shows now: its regions by name. */
+  look(): Promise<Map<string, Region>>
+  /** Default 250 and 15,000. */
+  timing?: { betweenLooksMs: number; heartbeatMs: number }
+}
+
+/** What a watcher is told: regions that are not as it saw them last; none is a sign of life. */
+export type LiveNews<Region> = Map<string, Region>
+
+/**
+ * One view of the data, kept up to date for everybody who watches it.
+ *
+ * Idle
+ *   Nobody watches, and nothing is read.
+ *
+ * Watched
+ *   A notice of the hub leads to one look for all watchers together, and looks are at least
+ *   `betweenLooksMs` apart; so the database is asked four times a second at most, however many
+ *   browsers are open. A watcher that is slow skips what came meanwhile: it gets the newest state, and
+ *   only the regions that differ from what it was given last. Without notices there is a look at each
+ *   heartbeat, because a notice may be lost.
+ *
+ * Failed
+ *   A look that fails ends all watches, so that a page says that it is not live and comes again.
+ */
+export class LiveView<Region> {
+  readonly #deps: LiveViewDeps<Region>
+  readonly #betweenLooksMs: number
+  readonly #heartbeatMs: number
+  readonly #watchers = new Set<() => void>()
+  #unsubscribe: (() => void) | undefined
+  #heartbeat: NodeJS.Timeout | undefined
+  #next: NodeJS.Timeout | undefined
+  #isLooking = false
+  #isStale = false
+  #lookedAt = 0
+  /** Looks that are over, and the regions that the last good one found. */
+  #lookCount = 0
+  #regions = new Map<string, Region>()
+  #failure: Error | undefined
+
+  constructor(deps: LiveViewDeps<Region>) {
+    this.#deps = deps
+    this.#betweenLooksMs = deps.timing?.betweenLooksMs ?? 250
+    this.#heartbeatMs = deps.timing?.heartbeatMs ?? 15_000
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size
+  }
+
+  /**
+   * Watches until the signal is aborted or the hub stops. First comes all of the view as it is now.
+   * @throws What `look` threw.
+   */
+  async *watch(signal: AbortSignal): AsyncGenerator<LiveNews<Region>, void, void> {
+    let wake = () => {}
+    let toldAt = Date.now()
+    const seen = new Map<string, Region>()
+    const heard = () => wake()
+    signal.addEventListener('abort', heard)
+    this.#join(heard)
+    try {
+      // A look that was under way may have missed what happened just before this.
+      const first = this.#lookCount + (this.#isLooking ? 2 : 1)
+      this.#look()
+      for (;;) {
+        if (signal.aborted || this.#deps.live.isStopped) return
+        if (this.#lookCount >= first) {
+          if (this.#failure !== undefined) throw this.#failure
+          const news = this.#newsFor(seen)
+          // Half, because the looks of the heartbeat began with another watcher.
+          if (news.size > 0 || Date.now() - toldAt >= this.#heartbeatMs / 2) {
+            toldAt = Date.now()
+            yield news
+            // While it was being taken, more may have come.
+            continue
+          }
+        }
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    } finally {
+      signal.removeEventListener('abort', heard)
+      this.#leave(heard)
+    }
+  }
+
+  #newsFor(seen: Map<string, Region>): LiveNews<Region> {
+    const news = new Map([...this.#regions].filter(([name, region]) => seen.get(name) !== region))
+    for (const [name, region] of news) seen.set(name, region)
+    return news
+  }
+
+  #join(watcher: () => void): void {
+    this.#watchers.add(watcher)
+    if (this.#watchers.size > 1) return
+    this.#unsubscribe = this.#deps.live.subscribe(() => this.#heard())
+    this.#heartbeat = setInterval(() => this.#look(), this.#heartbeatMs)
+  }
+
+  #leave(watcher: () => void): void {
+    this.#watchers.delete(watcher)
+    if (this.#watchers.size > 0) return
+    this.#unsubscribe?.()
+    clearInterval(this.#heartbeat)
+    clearTimeout(this.#next)
+    this.#next = undefined
+  }
+
+  #heard(): void {
+    if (this.#deps.live.isStopped) this.#tell()
+    else this.#look()
+  }
+
+  #look(): void {
+    if (this.#isLooking) {
+      this.#isStale = true
+    } else if (this.#next === undefined) {
+      const waitMs = Math.max(0, this.#lookedAt + this.#betweenLooksMs - Date.now())
+      this.#next = setTimeout(() => void this.#lookNow(), waitMs)
+    }
+  }
+
+  async #lookNow(): Promise<void> {
+    this.#next = undefined
+    this.#isLooking = true
+    this.#isStale = false
+    this.#lookedAt = Date.now()
+    try {
+      this.#regions = await this.#deps.look()
+      this.#failure = undefined
+    } catch (error) {
+      this.#failure = error as Error
+      this.#deps.log.debug('a live view could not be read', { error: (error as Error).name })
+    }
+    this.#isLooking = false
+    this.#lookCount++
+    this.#tell()
+    if (this.#isStale && this.#watchers.size > 0) this.#look()
+  }
+
+  #tell(): void {
+    for (const watcher of [...this.#watchers]) watcher()
+  }
+}

@@ -1,0 +1,61 @@
+import type { Study } from './find-studies.ts'
+import { counted, formatBytes } from './format.ts'
+import { type SendDeps, type StudyOutcome, sendStudy, type Target } from './send-study.ts'
+
+/**
+ * Sends studies, a few at once, each as one request.
+ *
+ * Ends early, with the rest untried, when it is interrupted or when the server answers what it would
+ * answer to all of them.
+ *
+ * @returns an outcome for each study, in their order.
+ */
+export async function sendAll(
+  studies: Study[],
+  target: Target,
+  concurrency: number,
+  deps: SendDeps,
+): Promise<StudyOutcome[]> {
+  const outcomes = new Array<StudyOutcome>(studies.length)
+  let next = 0
+  let isHopeless = false
+  async function sendOn(): Promise<void> {
+    while (next < studies.length) {
+      const index = next++
+      const study = studies[index] as Study
+      if (isHopeless || deps.signal.aborted) {
+        outcomes[index] = untried(study)
+        continue
+      }
+      const outcome = await sendStudy(study, target, deps)
+      outcomes[index] = outcome
+      if (outcome.isForAll === true) isHopeless = true
+      deps.say(renderOutcome(outcome))
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, studies.length) }, sendOn))
+  return outcomes
+}
+
+function untried(study: Study): StudyOutcome {
+  return {
+    study,
+    state: 'untried',
+    storedCount: 0,
+    warnedCount: 0,
+    refused: [],
+    elapsedMs: 0,
+  }
+}
+
+/** One line for a study when it is done. */
+function renderOutcome(outcome: StudyOutcome): string {
+  const { study, state, storedCount, refused, elapsedMs } = outcome
+  const label = state === 'incomplete' ? (refused.length > 0 ? 'refused' : 'failed') : state
+  const head = `${label.padEnd(9)} ${study.studyInstanceUID}`
+  const seconds = `${(elapsedMs / 1000).toFixed(1)} s`
+  if (state === 'stored') {
+    return `${head}  ${counted(storedCount, 'instance')}, ${formatBytes(study.byteLength)}, ${seconds}`
+  }
+  return `${head}  ${storedCount} of ${counted(study.files.length, 'instance')} stored, ${seconds}`
+}

@@ -1,0 +1,94 @@
+import { type Context, Hono } from 'hono'
+import { ProblemPage } from '../../web/pages/problem-page.tsx'
+import { UploadAnswerPage, UploadPage, type UploadReport } from '../../web/pages/upload-page.tsx'
+import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
+import type { AppEnv } from '../http/env.ts'
+import type { TransferOutcome } from '../intake/transfer.ts'
+import { negotiate, parseAccept } from '../multipart/accept.ts'
+import { endEarly, type ReceiveDeps, receiveForm } from './receive-form.ts'
+import { reportOf, statusOf } from './report.ts'
+
+export type UploadDeps = ReceiveDeps
+
+/** The form of the page: another door to the same intake, for people with files. */
+export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
+  return new Hono<AppEnv>()
+    .use('/upload', async (c, next) => {
+      await next()
+      c.res = await pageOfProblem(c.req.raw, c.res)
+    })
+    .get('/upload', () => htmlResponse(<UploadPage handling={deps.handling} />))
+    .post('/upload', (c) => (isForeign(c) ? refuseForeign() : upload(c, deps)))
+}
+
+async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
+  const received = await receiveForm(c.req.raw, c.env?.address, deps)
+  let outcome: TransferOutcome
+  try {
+    outcome = await received.transfer.commit()
+  } catch (error) {
+    await endEarly(received.transfer, error)
+    throw error
+  }
+  const report = reportOf(outcome, received)
+  const status = statusOf(report)
+  return prefersJSON(c.req.raw)
+    ? c.json(toJSON(report), status, { 'cache-control': 'no-store' })
+    : htmlResponse(<UploadAnswerPage report={report} />, status)
+}
+
+/**
+ * Whether another site's page sent this form, with the rights of whoever is looking at it.
+ *
+ * Browsers say where a request comes from; programs say nothing, and have no rights to be borrowed.
+ * `Sec-Fetch-Site` is not sent to plain HTTP on another host than localhost, `Origin` always is.
+ */
+function isForeign(c: Context<AppEnv>): boolean {
+  const site = c.req.header('sec-fetch-site')
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  const origin = c.req.header('origin')
+  return origin !== undefined && origin !== new URL(c.get('baseURL')).origin
+}
+
+function refuseForeign(): Response {
+  return htmlResponse(
+    <ProblemPage
+      title="Forbidden"
+      status={403}
+      detail="This form was sent by a page of another site. Nothing of it is stored; use the form of this server"
+    />,
+    403,
+  )
+}
+
+function prefersJSON(request: Request): boolean {
+  const offers = [{ type: 'text/html' }, { type: 'application/json' }]
+  const choice = negotiate(parseAccept(request.headers.get('accept')), offers)
+  return choice?.offer.type === 'application/json'
+}
+
+/** The numbers of the page for programs; without the names of the files, which they know themselves. */
+function toJSON(report: UploadReport) {
+  return {
+    transferID: report.transferID,
+    state: report.state,
+    handling: report.handling,
+    storedCount: report.storedCount,
+    duplicateCount: report.duplicateCount,
+    refusedCount: report.refusals.length + report.rolledBackCount,
+    skippedCount: report.skippedCount,
+    studies: report.studies,
+    refusals: report.refusals.map(({ position, reason, detail, sopInstanceUID }) => ({
+      position,
+      failureReason: reason,
+      failureReasonHex: reason.toString(16).toUpperCase().padStart(4, '0'),
+      detail,
+      sopInstanceUID,
+    })),
+    warnings: report.warnings.map(({ position, detail, sopInstanceUID }) => ({
+      position,
+      detail,
+      sopInstanceUID,
+    })),
+  }
+}
