@@ -15,6 +15,12 @@ import { startServices } from '../services.ts'
 /** Milliseconds that requests under way have to finish when the server is told to stop. */
 const GRACE_MS = 30_000
 
+/** Milliseconds within which a second signal counts as the same. */
+const SAME_SIGNAL_MS = 1000
+
+/** Milliseconds between looks at whether the parent is still there. */
+const PARENT_MS = 500
+
 /**
  * `stowage serve`: runs the server until it is told to stop (SIGINT, SIGTERM), or its data folder is lost.
  *
@@ -27,6 +33,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
   const log = createLog(config.logLevel)
   for (const sentence of findUnknownSettings(env)) log.warn(sentence)
   const ending = new Ending(log)
+  if (env.npm_lifecycle_event !== undefined) ending.followParent()
   log.info('Stowage starts', { version: await readVersion(), runtime: host.name })
   await using database = await openDatabase(config, log, (error) => ending.fail(error))
   const { sql, direct } = database
@@ -51,6 +58,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
 class Ending {
   readonly reached: Promise<number>
   #reach: (code: number) => void = () => {}
+  #askedAt: number | undefined
   readonly #log: Log
 
   constructor(log: Log) {
@@ -63,16 +71,31 @@ class Ending {
     }
   }
 
+  /**
+   * Ends when the parent does. `npm start` puts a shell between itself and us; a SIGTERM to npm ends both, and
+   * tells us nothing.
+   */
+  followParent(): void {
+    const parent = process.ppid
+    const timer = setInterval(() => {
+      if (process.ppid === parent) return
+      clearInterval(timer)
+      if (this.#askedAt === undefined) this.#receive('SIGTERM')
+    }, PARENT_MS).unref()
+  }
+
   fail(error: Error): void {
     this.#log.error(error.message)
     this.#reach(EXIT_FAILED)
   }
 
-  #asked = false
-
   #receive(signal: NodeJS.Signals): void {
-    if (this.#asked) process.exit(EXIT_FAILED)
-    this.#asked = true
+    if (this.#askedAt !== undefined) {
+      // Ctrl-C under npm arrives twice at once: from the terminal, and from npm.
+      if (Date.now() - this.#askedAt > SAME_SIGNAL_MS) process.exit(EXIT_FAILED)
+      return
+    }
+    this.#askedAt = Date.now()
     this.#log.info('Stowage stops when the requests under way are done', { signal })
     this.#reach(EXIT_DONE)
   }
