@@ -82,8 +82,11 @@ export class DataSetReader {
       larger.set(this.#carry.subarray(0, this.#held))
       this.#carry = larger
     }
-    this.#carry.set(bytes.subarray(start, end), this.#held)
-    this.#held += end - start
+    // A loop: most of what is held is a few bytes, for which a subarray costs more than the copy.
+    const carry = this.#carry
+    let held = this.#held
+    for (let at = start; at < end; at++) carry[held++] = bytes[at] as number
+    this.#held = held
     return end
   }
 

@@ -156,8 +156,8 @@ export class ElementReader {
   }
 
   /**
-   * Some writers put Implicit VR items into Explicit VR files. Both dcmtk and pydicom read those: where a VR must
-   * stand in the first element there are no two capital letters.
+   * Some writers put Implicit VR items into Explicit VR files; pydicom reads those. They show by their first element,
+   * which has no two capital letters where a VR must stand, and would be refused otherwise.
    */
   #detectImplicit(bytes: Uint8Array, at: number): void {
     if (this.depth === 0) return

@@ -30,10 +30,7 @@ export class ModelWriter {
   /** Begins the member of an element: `"00100020":{"vr":"LO"`. */
   openMember(level: Level, tag: number, vr: number, offset: number): void {
     this.count(offset)
-    if (tag <= level.lastTag) {
-      if (tag === level.lastTag) throw repeated(tag)
-      level.sorted = false
-    }
+    if (tag <= level.lastTag) level.sorted = false
     level.lastTag = tag
     if (this.#memberCount + 2 > this.#members.length) {
       const more = new Uint32Array(this.#members.length * 2)
@@ -97,7 +94,7 @@ export class ModelWriter {
     }
   }
 
-  /** Puts the members of the innermost data set in ascending order, in place. */
+  /** Puts the members of the innermost data set in ascending order, in place. Finds tags that occur twice (JS-26). */
   #sort(firstMember: number): void {
     const { out } = this
     const members: { tag: number; start: number; end: number }[] = []
@@ -115,7 +112,11 @@ export class ModelWriter {
     members.sort((a, b) => a.tag - b.tag)
     out.length = start
     for (const [index, member] of members.entries()) {
-      if (member.tag === members[index - 1]?.tag) throw repeated(member.tag)
+      if (member.tag === members[index - 1]?.tag) {
+        throw new RepeatedElementError(
+          `element ${tagName(member.tag)} occurs twice in one data set`,
+        )
+      }
       if (index > 0) out.byte(0x2c)
       out.raw(copy, member.start - start, member.end - start)
     }
@@ -124,7 +125,3 @@ export class ModelWriter {
 
 /** Bytes of `"00100020":{"vr":"LO"`. */
 const MEMBER_BYTES = 21
-
-function repeated(tag: number): RepeatedElementError {
-  return new RepeatedElementError(`element ${tagName(tag)} occurs twice in one data set`)
-}

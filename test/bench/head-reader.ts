@@ -4,6 +4,7 @@
  *     node --import tsx test/bench/head-reader.ts [file]
  */
 import { readFileSync } from 'node:fs'
+// @ts-expect-error: dcmjs ships no types
 import dcmjs from 'dcmjs'
 import { InstanceReader } from '../../server/dicom/instance-reader.ts'
 import { type DicomElement, dicomFile } from '../support/dicom-file.ts'

@@ -108,6 +108,15 @@ describe('what stands where it cannot', () => {
     }
   })
 
+  test('a delimiter that claims to have a value', () => {
+    const file = dicomFile({ elements: [{ ...sequence, undefinedLength: true }] })
+    for (const delimiter of ['feff0de0', 'feffdde0']) {
+      const damaged = Buffer.from(file)
+      damaged.writeUInt32LE(2, file.indexOf(delimiter, 0, 'hex') + 4)
+      expect(refusalOf(damaged)).toMatchObject({ name: 'LengthError', failureReason: 0xc000 })
+    }
+  })
+
   test('an element between items', () => {
     const stray = dataSet([{ tag: '00080005', vr: 'CS', value: 'AB' }])
     const elements = [{ tag: '00081140', vr: 'OB', value: Buffer.concat(stray) }]

@@ -81,12 +81,14 @@ export async function settledHoldings(
   seconds = 30,
 ): Promise<Holdings> {
   let holdings: Holdings | undefined
-  await server.until(async () => {
-    holdings = await holdingsOf(server, sql)
-    return isSettled(holdings)
-  }, seconds).catch((error: Error) => {
-    throw new Error(`It does not settle: ${JSON.stringify(holdings)}\n${error.message}`)
-  })
+  await server
+    .until(async () => {
+      holdings = await holdingsOf(server, sql)
+      return isSettled(holdings)
+    }, seconds)
+    .catch((error: Error) => {
+      throw new Error(`It does not settle: ${JSON.stringify(holdings)}\n${error.message}`)
+    })
   return holdings as Holdings
 }
 

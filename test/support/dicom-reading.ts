@@ -1,6 +1,7 @@
 import { DicomError } from '../../server/dicom/errors.ts'
 import { type Identity, type Instance, InstanceReader } from '../../server/dicom/instance-reader.ts'
 import type { InstanceLimits } from '../../server/dicom/limits.ts'
+import { type DicomElement, type DicomFileOptions, dicomFile } from './dicom-file.ts'
 
 export interface DicomJsonElement {
   vr: string
@@ -32,6 +33,15 @@ export function metadataText(instance: Instance): string {
 /** The JSON model as an object. */
 export function metadataOf(instance: Instance): DicomJson {
   return JSON.parse(metadataText(instance))
+}
+
+/** The JSON of one more element of the root of a file that `options` make. */
+export function jsonOf(
+  element: DicomElement,
+  options: DicomFileOptions = {},
+): DicomJsonElement | undefined {
+  const elements = [...(options.elements ?? []), element]
+  return metadataOf(readInstance(dicomFile({ ...options, elements })))[element.tag]
 }
 
 export interface Refusal {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -7,6 +7,7 @@ import { silentLog } from '../../server/log.ts'
 import { startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
 import { migrateDatabase } from '../../server/postgres/migrate.ts'
 import { MIGRATIONS_FOLDER } from '../../server/postgres/open.ts'
+import { isAlive, readPidFile } from '../../server/postgres/postmaster.ts'
 import { parseSocketURL } from '../../server/postgres/socket-url.ts'
 
 /** Where the tests of a run find their Postgres, and the migrated database that they clone. */
@@ -23,7 +24,8 @@ type Project = { provide(key: 'testPostgres', value: TestPostgres): void }
 /** For vitest's `globalSetup`: one Postgres for the whole run. */
 export async function setup(project: Project): Promise<() => Promise<void>> {
   const started = await startTestPostgres()
-  project.provide('testPostgres', { ...started })
+  const { administratorURL, template } = started
+  project.provide('testPostgres', { administratorURL, template })
   return async () => {
     await started[Symbol.asyncDispose]()
   }
@@ -39,24 +41,33 @@ export async function startTestPostgres(): Promise<TestPostgres & AsyncDisposabl
   const administratorURL = external ?? (embedded as { url: string }).url
   const template = `stowage_template_${randomUUID().replaceAll('-', '').slice(0, 12)}`
   const administrator = await connect(administratorURL)
-  await administrator`create database ${administrator(template)}`
-  const inTemplate = await connect(administratorURL, template)
-  await migrateDatabase(inTemplate, { folder: MIGRATIONS_FOLDER })
-  // A template cannot be cloned while somebody is connected to it.
-  await inTemplate.end()
-  return {
-    administratorURL,
-    template,
-    async [Symbol.asyncDispose]() {
-      await administrator`drop database ${administrator(template)}`
-      await administrator.end()
-      await embedded?.[Symbol.asyncDispose]()
-    },
+  async function stop(): Promise<void> {
+    await administrator`drop database if exists ${administrator(template)}`
+    await administrator.end()
+    await embedded?.[Symbol.asyncDispose]()
+  }
+  try {
+    await administrator`create database ${administrator(template)}`
+    const inTemplate = await connect(administratorURL, template)
+    try {
+      await migrateDatabase(inTemplate, { folder: MIGRATIONS_FOLDER })
+    } finally {
+      // A template cannot be cloned, nor dropped, while somebody is connected to it.
+      await inTemplate.end()
+    }
+    return { administratorURL, template, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 
+const folderPrefix = 'stowage-postgres-'
+
 async function startTemporaryPostgres() {
-  const dataDir = await mkdtemp(join(tmpdir(), 'stowage-postgres-'))
+  await sweepAfterKilledRuns()
+  const dataDir = await mkdtemp(join(tmpdir(), folderPrefix))
+  await writeFile(join(dataDir, 'owner'), String(process.pid))
   // Under root Postgres runs as another user, who has to reach it.
   await chmod(dataDir, 0o711)
   const embedded = await startEmbeddedPostgres({ dataDir, log: silentLog })
@@ -71,6 +82,19 @@ async function startTemporaryPostgres() {
       await embedded.stop()
       await rm(dataDir, { recursive: true, force: true })
     },
+  }
+}
+
+/** Ends the Postgres of test runs that were killed, and removes their folders. */
+async function sweepAfterKilledRuns(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(folderPrefix)) continue
+    const dataDir = join(tmpdir(), name)
+    const owner = Number(await readFile(join(dataDir, 'owner'), 'utf8').catch(() => ''))
+    if (!owner || isAlive(owner)) continue
+    const postmaster = await readPidFile(join(dataDir, 'postgres'))
+    if (postmaster && isAlive(postmaster.pid)) process.kill(postmaster.pid, 'SIGQUIT')
+    await rm(dataDir, { recursive: true, force: true }).catch(() => {})
   }
 }
 

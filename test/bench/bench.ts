@@ -1,0 +1,123 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type CaseID, cases } from './cases.ts'
+import type { LoadGenerator, LoadJob } from './load-generator.ts'
+import type { BenchOptions } from './options.ts'
+import { settle, usageOf } from './processes.ts'
+import type { Report, Sample } from './report.ts'
+import { type RunningServer, type ServerID, servers } from './servers.ts'
+import { formatNumber } from './statistics.ts'
+
+/** The UIDs of what is measured, and of what only warms the server. */
+const measuredTag = 0
+const warmingTag = 1
+
+/** Measures all cases with all servers and adds the samples to a report. */
+export class Bench {
+  readonly #options: BenchOptions
+  readonly #report: Report
+  readonly #folder: string
+  readonly #generator: LoadGenerator
+  #running: RunningServer | undefined
+  #current: Promise<void> | undefined
+  #isStopping = false
+  #serverCount = 0
+
+  constructor(options: BenchOptions, report: Report, folder: string, generator: LoadGenerator) {
+    this.#options = options
+    this.#report = report
+    this.#folder = folder
+    this.#generator = generator
+  }
+
+  async measureAll(): Promise<void> {
+    const ids = this.#report.servers.map(({ id }) => id)
+    mkdirSync(join(this.#folder, 'shared'))
+    for (let round = 1; round <= this.#options.rounds; round++) {
+      for (const caseID of this.#options.cases) {
+        for (const id of inTurn(ids, round)) {
+          if (this.#isStopping) return
+          this.#current = this.#measure(round, caseID, id)
+          try {
+            await this.#current
+          } catch (error) {
+            console.error(`${round} ${caseID} ${id}: ${(error as Error).message}`)
+          }
+        }
+      }
+    }
+  }
+
+  /** Ends what runs, then this process. */
+  async stop(signal: NodeJS.Signals): Promise<never> {
+    this.#isStopping = true
+    await this.#running?.[Symbol.asyncDispose]()
+    // One that is about to start can only be ended when it has started.
+    await this.#current?.catch(() => {})
+    rmSync(this.#folder, { recursive: true, force: true })
+    process.exit(signal === 'SIGINT' ? 130 : 143)
+  }
+
+  async #measure(round: number, caseID: CaseID, id: ServerID): Promise<void> {
+    const folder = join(this.#folder, `${id}-${this.#serverCount++}`)
+    mkdirSync(folder)
+    chmodSync(folder, 0o755)
+    try {
+      await using server = await servers[id].start(folder, join(this.#folder, 'shared'))
+      if (this.#isStopping) return
+      this.#running = server
+      const sample = await this.#send(round, caseID, id, server)
+      this.#report.samples.push(sample)
+    } finally {
+      this.#running = undefined
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
+  async #send(round: number, caseID: CaseID, id: ServerID, server: RunningServer): Promise<Sample> {
+    const { set, perRequest, concurrency } = cases[caseID]
+    const { isQuick, warmCount } = this.#options
+    const job: LoadJob = {
+      ...{ set, perRequest, concurrency },
+      url: server.studiesURL,
+      size: isQuick ? 'quick' : 'full',
+      tag: measuredTag,
+      isChunked: 'isChunked' in cases[caseID],
+      isConfirmed: server.isConfirming,
+    }
+    if (warmCount > 0) await this.#warm(job, warmCount)
+    await settle()
+    const before = usageOf(server.pids)
+    const result = await this.#generator.run(job)
+    const after = usageOf(server.pids)
+    const { problems, requestCount, ...measured } = result
+    for (const problem of problems) console.error(`${round} ${caseID} ${id}: ${problem}`)
+    const sample: Sample = {
+      ...{ round, case: caseID, server: id, ...measured },
+      startMs: server.startMs,
+      ...(before && after ? { cpuMs: after.cpuMs - before.cpuMs } : {}),
+      ...(after ? { peakBytes: after.peakBytes } : {}),
+    }
+    const perSecond = formatNumber((measured.instanceCount * 1000) / measured.wallMs)
+    console.error(
+      `round ${round}  ${caseID.padEnd(12)}${id.padEnd(10)}${perSecond.padStart(8)} inst/s in ${requestCount} requests`,
+    )
+    return sample
+  }
+
+  /** The same code with other data: the compilers of three runtimes need some of it before they are fast. */
+  async #warm(job: LoadJob, count: number): Promise<void> {
+    await this.#generator.run({
+      ...job,
+      ...{ set: 'small', size: 'full', tag: warmingTag, limit: count, isChunked: false },
+      ...{ perRequest: Math.min(10, count), concurrency: 4 },
+    })
+  }
+}
+
+/** Round by round from another one on, and every other round backwards. */
+function inTurn<T>(items: T[], round: number): T[] {
+  const from = round % Math.max(1, items.length)
+  const turned = [...items.slice(from), ...items.slice(0, from)]
+  return round % 2 === 0 ? turned.reverse() : turned
+}
