@@ -1,13 +1,23 @@
 #!/usr/bin/env node
-// Starts Stowage on Node, which cannot run TypeScript without help in its older versions.
-// Bun and Deno run server/main.bun.ts and server/main.deno.ts as they are.
+import { fileURLToPath } from 'node:url'
 
-const [major] = process.versions.node.split('.').map(Number)
-if (major < 20) {
-  console.error(`stowage: Cannot run on Node ${process.versions.node}: it needs 20 or later`)
-  process.exit(2)
+// Bun and Deno run TypeScript as it is. Node, in its older versions, needs help.
+if ('Bun' in globalThis) {
+  await import('../server/main.bun.ts')
+} else if ('Deno' in globalThis) {
+  await import('../server/main.deno.ts')
+} else {
+  await startOnNode()
 }
 
-const { register } = await import('tsx/esm/api')
-register()
-await import('../server/main.node.ts')
+async function startOnNode() {
+  const [major] = process.versions.node.split('.').map(Number)
+  if (major < 20) {
+    console.error(`stowage: Cannot run on Node ${process.versions.node}: it needs 20 or later`)
+    process.exit(2)
+  }
+  const { register } = await import('tsx/esm/api')
+  // By its path: tsx would look for one in the working folder, which is anybody's, and JSX would mean React.
+  register({ tsconfig: fileURLToPath(new URL('../tsconfig.json', import.meta.url)) })
+  await import('../server/main.node.ts')
+}

@@ -109,11 +109,17 @@ const instancesAtOnce = 500
 /**
  * All instances of a study or series, or the one instance, in a stable order; a page at a time, so
  * that memory does not grow with the study. Empty: there is no such resource.
+ *
+ * What is committed while somebody reads is left out as a whole, for he may be past a part of it
+ * already: a segment belongs to one transfer, so the segments that are there at the beginning tell
+ * what was. (No snapshot is held open for a reader who takes his time.)
  */
 export async function* instancesOf(
   { orm }: Database,
   path: ResourcePath,
 ): AsyncGenerator<Instance, void, void> {
+  const present = path.sopInstanceUID === undefined ? await segmentsOf({ orm }, path) : undefined
+  if (present?.length === 0) return
   let after: Instance | undefined
   for (;;) {
     const page: Instance[] = await orm
@@ -140,13 +146,28 @@ export async function* instancesOf(
       .innerJoin(series, eq(series.studyKey, studies.studyKey))
       .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
       .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
-      .where(and(at(path), after && following(after)))
+      .where(and(at(path), present && within(present), after && following(after)))
       .orderBy(asc(instances.seriesKey), asc(instances.sopInstanceUID))
       .limit(instancesAtOnce)
     yield* page
     after = page.at(-1)
     if (page.length < instancesAtOnce) return
   }
+}
+
+async function segmentsOf({ orm }: Pick<Database, 'orm'>, path: ResourcePath): Promise<number[]> {
+  const rows = await orm
+    .selectDistinct({ segmentKey: instances.segmentKey })
+    .from(studies)
+    .innerJoin(series, eq(series.studyKey, studies.studyKey))
+    .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
+    .where(at(path))
+  return rows.map(({ segmentKey }) => segmentKey)
+}
+
+/** As one parameter, for there may be more of them than a statement takes. */
+function within(segmentKeys: number[]): SQL {
+  return raw`${instances.segmentKey} = any(${`{${segmentKeys.join(',')}}`}::bigint[])`
 }
 
 function at(path: ResourcePath): SQL | undefined {

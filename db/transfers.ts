@@ -96,12 +96,15 @@ export async function openSegment(
   return row?.opened === true
 }
 
+/** @returns false when the transfer was ended meanwhile. */
 export async function stageInstances(
   { sql }: Database,
   transferID: string,
   batch: StagedInstance[],
-): Promise<void> {
-  await sql`select stage_instances(${transferID}, ${JSON.stringify(batch)}::text::jsonb)`
+): Promise<boolean> {
+  const [row] = await sql`
+    select stage_instances(${transferID}, ${JSON.stringify(batch)}::text::jsonb) as staged`
+  return row?.staged === true
 }
 
 const retriedCodes = new Set(['40001', '40P01'])
@@ -152,18 +155,28 @@ export async function commitTransfer(
   }
 }
 
+/** Study or series attributes that a staged instance takes over from one that is dropped. */
+export interface Heir {
+  level: 'study' | 'series'
+  from_position: number
+  to_position: number
+}
+
 export async function restageInstances(
   { sql }: Database,
   transferID: string,
   dropped: number[],
   moved: Pick<StagedInstance, 'position' | 'segment_id' | 'segment_offset'>[],
+  heirs: Heir[],
 ): Promise<void> {
   await sql`
     select restage_instances(
-      ${transferID}, ${dropped}::integer[], ${JSON.stringify(moved)}::text::jsonb
+      ${transferID}, ${dropped}::integer[], ${JSON.stringify(moved)}::text::jsonb,
+      ${JSON.stringify(heirs)}::text::jsonb
     )`
 }
 
+/** @returns what state the transfer is in now; undefined when it is not known at all. */
 export async function endTransfer(
   { sql }: Database,
   transferID: string,
@@ -172,12 +185,13 @@ export async function endTransfer(
     reason: string
     refused: Refusal[]
   },
-): Promise<void> {
-  await sql`
+): Promise<TransferState | undefined> {
+  const [row] = await sql`
     select end_transfer(
       ${transferID}, ${end.state}, ${end.reason}, ${end.receivedBytes}, ${end.partCount},
       ${end.duplicateCount}, ${JSON.stringify(end.refused)}::text::jsonb
-    )`
+    ) as state`
+  return (row?.state as TransferState | null) ?? undefined
 }
 
 /** @returns those that are still receiving; any other was ended by another server. */

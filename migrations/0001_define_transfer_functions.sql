@@ -51,10 +51,16 @@ end $$;
 --> statement-breakpoint
 
 -- Stages a batch. `batch` is an array of objects with the names of the columns, the digest in hex.
-create function stage_instances(the_transfer uuid, batch jsonb) returns void
+-- False: the transfer was ended meanwhile, and nobody would ever take these rows away again. The lock
+-- makes whoever ends it wait until they are there; renewing its lease goes on beside it.
+create function stage_instances(the_transfer uuid, batch jsonb) returns boolean
 language plpgsql as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
+  perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for key share;
+  if not found then
+    return false;
+  end if;
   insert into staged_instances (
     transfer_id, position, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
     transfer_syntax_uid, segment_id, segment_offset, byte_length, metadata_length, digest,
@@ -69,6 +75,7 @@ begin
     sop_class_uid text, transfer_syntax_uid text, segment_id uuid, segment_offset bigint,
     byte_length bigint, metadata_length integer, digest text, study jsonb, series jsonb, instance jsonb
   );
+  return true;
 end $$;
 --> statement-breakpoint
 
@@ -103,6 +110,7 @@ declare
   staged_count integer;
   duplicate_positions jsonb;
   refused jsonb;
+  locked_patients bigint[];
   inserted_count integer;
   disagreements jsonb;
 begin
@@ -197,19 +205,24 @@ begin
     from named n
     join studies t on t.study_instance_uid = n.study_instance_uid
     where t.patient_key is not null
+  ), locked as (
+    insert into patients (
+      patient_id, issuer_of_patient_id, patient_name, patient_birth_date, patient_sex,
+      first_received_at, last_received_at
+    )
+    select distinct on (id, issuer) id, issuer, name, birth_date, sex, committed_at, committed_at
+    from concerned
+    order by id, issuer, position
+    on conflict (patient_id, issuer_of_patient_id) do update
+    set
+      patient_name = coalesce(patients.patient_name, excluded.patient_name),
+      patient_birth_date = coalesce(patients.patient_birth_date, excluded.patient_birth_date),
+      patient_sex = coalesce(patients.patient_sex, excluded.patient_sex)
+    returning patient_key
   )
-  insert into patients (
-    patient_id, issuer_of_patient_id, patient_name, patient_birth_date, patient_sex,
-    first_received_at, last_received_at
-  )
-  select distinct on (id, issuer) id, issuer, name, birth_date, sex, committed_at, committed_at
-  from concerned
-  order by id, issuer, position
-  on conflict (patient_id, issuer_of_patient_id) do update
-  set
-    patient_name = coalesce(patients.patient_name, excluded.patient_name),
-    patient_birth_date = coalesce(patients.patient_birth_date, excluded.patient_birth_date),
-    patient_sex = coalesce(patients.patient_sex, excluded.patient_sex);
+  select coalesce(array_agg(patient_key order by patient_key), '{}')
+  into locked_patients
+  from locked;
 
   -- A study says what its first instance says; where that said nothing, what the next one says.
   -- Whose it is, its first instance decides for good.
@@ -256,6 +269,19 @@ begin
     study_description = coalesce(studies.study_description, excluded.study_description),
     referring_physician_name = coalesce(studies.referring_physician_name, excluded.referring_physician_name),
     timezone_offset_from_utc = coalesce(studies.timezone_offset_from_utc, excluded.timezone_offset_from_utc);
+
+  -- Another commit made one of these studies in between, and said that it is somebody else's: then the
+  -- wrong patient is locked, or one was made who has no study.
+  if locked_patients <> (
+    select coalesce(array_agg(distinct t.patient_key order by t.patient_key), '{}')
+    from staged_instances s
+    join studies t on t.study_instance_uid = s.study_instance_uid
+    where s.transfer_id = the_transfer
+    and s.study is not null
+    and t.patient_key is not null
+  ) then
+    raise exception 'Another transfer decided whose a study is' using errcode = '40001';
+  end if;
 
   insert into series (
     series_instance_uid, study_key, modality, series_number, series_description, body_part_examined,
@@ -483,10 +509,27 @@ $$;
 --> statement-breakpoint
 
 -- Takes staged instances out again: those a commit found stored already, or refuses. The others may
--- have moved: `moved` is [{position, segment_id, segment_offset}].
-create function restage_instances(the_transfer uuid, dropped integer[], moved jsonb) returns void
+-- have moved: `moved` is [{position, segment_id, segment_offset}]. Study and series attributes that only
+-- a dropped one carried go to another one: `heirs` is [{level, from_position, to_position}].
+create function restage_instances(
+  the_transfer uuid, dropped integer[], moved jsonb, heirs jsonb
+) returns void
 language plpgsql as $$
 begin
+  update staged_instances s
+  set study = d.study
+  from jsonb_to_recordset(heirs) as h (level text, from_position integer, to_position integer)
+  join staged_instances d on d.transfer_id = the_transfer and d.position = h.from_position
+  where h.level = 'study'
+  and s.transfer_id = the_transfer
+  and s.position = h.to_position;
+  update staged_instances s
+  set series = d.series
+  from jsonb_to_recordset(heirs) as h (level text, from_position integer, to_position integer)
+  join staged_instances d on d.transfer_id = the_transfer and d.position = h.from_position
+  where h.level = 'series'
+  and s.transfer_id = the_transfer
+  and s.position = h.to_position;
   delete from staged_instances where transfer_id = the_transfer and position = any(dropped);
   update staged_instances s
   set segment_id = m.segment_id, segment_offset = m.segment_offset
@@ -497,44 +540,59 @@ end $$;
 --> statement-breakpoint
 
 -- Ends a transfer of which nothing is kept. Its segments are doomed: their objects are deleted first,
--- then their rows, by whoever comes first. Does nothing to a transfer that has ended.
+-- then their rows, by whoever comes first. Waits for a commit that is running, and does nothing to a
+-- transfer that has ended. Returns the state that the transfer is in now, null when it is not known.
 create function end_transfer(
   the_transfer uuid, the_state text, the_reason text, the_received_bytes bigint, the_part_count integer,
   the_duplicate_count integer, the_refusals jsonb
-) returns void language plpgsql as $$
+) returns text language plpgsql as $$
+declare
+  found_state text;
 begin
+  select state into found_state from transfers where transfer_id = the_transfer for update;
+  if found_state is distinct from 'receiving' then
+    return found_state;
+  end if;
   update transfers
   set
     state = the_state, reason = the_reason, ended_at = clock_timestamp(),
     received_bytes = the_received_bytes, part_count = the_part_count,
     duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals)
-  where transfer_id = the_transfer
-  and state = 'receiving';
-  if not found then
-    return;
-  end if;
+  where transfer_id = the_transfer;
   delete from staged_instances where transfer_id = the_transfer;
   update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
   perform record_refusals(the_transfer, the_refusals);
+  return the_state;
 end $$;
 --> statement-breakpoint
 
 -- Renews the leases of a server's transfers and notes how far they are. `progress` is
--- [{transfer_id, received_bytes, part_count}]. Returns those that are still receiving.
+-- [{transfer_id, received_bytes, part_count}]. Returns those that are still receiving. One that is being
+-- committed or ended at this moment is passed over, for the others' leases must not wait for it.
 create function renew_transfers(progress jsonb, lease_seconds double precision) returns setof uuid
 language plpgsql as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
-  return query
+  with free as (
+    select t.transfer_id, p.received_bytes, p.part_count
+    from transfers t
+    join jsonb_to_recordset(progress) as p (transfer_id uuid, received_bytes bigint, part_count integer)
+      on p.transfer_id = t.transfer_id
+    where t.state = 'receiving'
+    for no key update of t skip locked
+  )
   update transfers t
   set
     lease_until = now() + make_interval(secs => lease_seconds),
-    received_bytes = p.received_bytes,
-    part_count = p.part_count
-  from jsonb_to_recordset(progress) as p (transfer_id uuid, received_bytes bigint, part_count integer)
-  where t.transfer_id = p.transfer_id
-  and t.state = 'receiving'
-  returning t.transfer_id;
+    received_bytes = f.received_bytes,
+    part_count = f.part_count
+  from free f
+  where t.transfer_id = f.transfer_id;
+  return query
+  select t.transfer_id
+  from transfers t
+  join jsonb_to_recordset(progress) as p (transfer_id uuid) on p.transfer_id = t.transfer_id
+  where t.state = 'receiving';
 end $$;
 --> statement-breakpoint
 

@@ -10,7 +10,7 @@ import type { AppEnv } from './http/env.ts'
 import { HttpProblem } from './http/problem.ts'
 import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
-import type { Log } from './log.ts'
+import { describeError, type Log } from './log.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
@@ -55,14 +55,16 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', stowRoutes(deps))
     .route('/', qidoRoutes(deps))
     .route('/', wadoRoutes(deps))
-    // PS3.18 8.5: a method that a resource does not have is 405, with those it has. (ST-R3)
-    .all('/studies', () => notAllowed('GET, POST'))
-    .all('/studies/:study', () => notAllowed('GET, POST'))
   app.route('/dicom-web', dicomWeb)
   app.route('/', uploadRoutes(deps))
   app.route('/', adminRoutes(deps))
 
-  app.notFound((c) => new HttpProblem(404, `There is nothing at ${c.req.path}`).toResponse())
+  app.notFound((c) => {
+    const allowed = methodsAt(app, c.req.path)
+    return allowed.length === 0
+      ? new HttpProblem(404, 'There is nothing at this path').toResponse()
+      : notAllowed(allowed.join(', '))
+  })
   app.onError((error, c) => {
     const problem = toProblem(error)
     if (problem !== undefined && problem.status < 500) return problem.toResponse()
@@ -72,7 +74,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       method: c.req.method,
       path: c.req.routePath,
       status: problem?.status ?? 500,
-      error: describe(error),
+      error: describeError(error),
     })
     return (
       problem ??
@@ -88,16 +90,20 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   return app
 }
 
+/**
+ * What can be done at a path. PS3.18 8.5: a method that a resource does not have is 405, with those it has
+ * in Allow; a path without any is 404. (ST-R3)
+ */
+function methodsAt(app: Hono<AppEnv>, path: string): string[] {
+  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+    .filter((method) =>
+      app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+    )
+    .flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+}
+
 function notAllowed(allow: string): Response {
   return new HttpProblem(405, `Only ${allow} are possible here`, {
     headers: { allow },
   }).toResponse()
-}
-
-/** Name, code and message down to the first cause. What Postgres says in detail may hold values. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
-  const { cause } = error
-  const code = (error as { code?: string }).code
-  return `${error.name}${code ? ` ${code}` : ''}: ${error.message}${cause ? ` <- ${describe(cause)}` : ''}`
 }

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError, type Environment, findNearest } from './config.ts'
 import { renderSettingsHelp } from './config-table.ts'
 import type { Host } from './listen/host.ts'
+import { describeError } from './log.ts'
 import { OperatorError } from './operator-error.ts'
 
 /** What a command is given to work with. */
@@ -129,8 +130,8 @@ function tell(error: unknown): number {
     process.stderr.write(`stowage: ${error.message}\n`)
     return error instanceof UsageError || error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED
   }
-  // The stack and nothing else: printing the whole error would show what Postgres adds to it, key values among it.
-  const stack = error instanceof Error ? error.stack : String(error)
-  process.stderr.write(`stowage: ${stack}\n`)
+  // Where it came from, and of its words only those that may be said: a failed query's hold values.
+  const frames = error instanceof Error ? (error.stack ?? '').match(/^ {4}at .*$/gm) : null
+  process.stderr.write(`stowage: ${[describeError(error), ...(frames ?? [])].join('\n')}\n`)
   return EXIT_FAILED
 }

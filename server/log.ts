@@ -34,6 +34,20 @@ export function createLog(level: LogLevel, write: (line: string) => void = write
 /** A log that says nothing: for commands whose output is the answer, and for tests. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
+/**
+ * What the log may say of an error: name, code and message, down to the first cause.
+ *
+ * Never what Postgres adds in detail, nor the message of a failed query of drizzle's: those hold the
+ * values that somebody searched for (P10).
+ */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { cause, name } = error
+  const code = (error as { code?: string }).code
+  const message = 'query' in error && 'params' in error ? 'a query failed' : error.message
+  return `${name}${code ? ` ${code}` : ''}: ${message}${cause ? ` <- ${describeError(cause)}` : ''}`
+}
+
 // Standard error, because standard output belongs to the answer of a command (`stowage check | jq`).
 function writeToStderr(line: string): void {
   process.stderr.write(`${line}\n`)

@@ -26,8 +26,8 @@ run2.write(body.subarray(0, 1_500_000))
 await new Promise((r) => setTimeout(r, 2500))
 const browser = await startBrowser()
 const faults: string[] = []
-async function shot(name: string, path: string, o: object, act?: (p: any) => Promise<void>) {
-  const watched = await openPage(browser, base, o)
+async function shot(name: string, path: string, o: object, allowed: RegExp[] = [], act?: (p: any) => Promise<void>) {
+  const watched = await openPage(browser, base, o, allowed)
   await watched.page.goto(base + path); await watched.page.waitForTimeout(800)
   if (act) await act(watched.page)
   await watched.page.screenshot({ path: `${out}/${name}.png`, fullPage: process.argv[3] === 'full' })
@@ -49,7 +49,7 @@ await shot('study-light', study, l); await shot('study-320', study, n)
 await shot('transfer-light', `/transfers/${transfers[0].transferID}`, l); await shot('transfer-320-dark', `/transfers/${transfers[0].transferID}`, { ...n, colorScheme: 'dark' })
 await shot('transfer-running', `/transfers/${running[0].transferID}`, d)
 await shot('upload-light', '/upload', l); await shot('upload-dark-320', '/upload', { ...n, colorScheme: 'dark' })
-await shot('answer', '/upload', l, async (p) => {
+await shot('answer', '/upload', l, [/409/], async (p) => {
   await p.setInputFiles('#files', [{ name: 'doe_jane_1.dcm', mimeType: 'application/dicom', buffer: dicomFile() }, { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') }, { name: 'DICOMDIR', mimeType: 'application/dicom', buffer: Buffer.from('x') }])
   await Promise.all([p.waitForLoadState(), p.click('button')]); await p.waitForTimeout(500)
 }).catch((e) => console.log(e.message))

@@ -13,7 +13,7 @@ const htmxConfig = JSON.stringify({
   defaultTimeout: 15_000,
   history: true,
   transitions: false,
-  includeIndicatorCSS: false,
+  includeIndicatorCSS: true,
 })
 
 interface LayoutProps {
@@ -37,9 +37,6 @@ export function Layout({ title, current, children }: LayoutProps) {
         <link rel="icon" href={paths.asset('mark.svg')} type="image/svg+xml" />
         <link rel="stylesheet" href={paths.asset('base.css')} />
         <link rel="stylesheet" href={paths.asset('app.css')} />
-        <script src={paths.asset('vendor/htmx.min.js')} defer />
-        <script src={paths.asset('vendor/hx-sse.js')} defer />
-        <script src={paths.asset('live.js')} defer />
       </head>
       <body>
         <a class="skip" href="#main">
@@ -61,6 +58,11 @@ export function Layout({ title, current, children }: LayoutProps) {
         <main id="main" tabindex={-1}>
           {children}
         </main>
+        {/* Not deferred: htmx begins when the document is read, or at once if it is, and must not begin
+            before its extension is here. `live.js` is first, to hear of the first connection. */}
+        <script src={paths.asset('live.js')} />
+        <script src={paths.asset('vendor/htmx.min.js')} />
+        <script src={paths.asset('vendor/hx-sse.js')} />
       </body>
     </html>
   )

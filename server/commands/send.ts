@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises'
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { constants } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, readVersion, UsageError } from '../cli.ts'
@@ -10,6 +9,7 @@ import { Meter } from '../send/meter.ts'
 import { Progress, type Screen } from '../send/progress.ts'
 import { sendAll } from '../send/send-all.ts'
 import { isAllStored, renderSummary } from '../send/summary.ts'
+import { Interruption } from './interruption.ts'
 
 const help = `Usage: stowage send DIR|FILE... --to URL [OPTIONS]
 
@@ -47,7 +47,8 @@ export async function run({ args, print }: CommandContext): Promise<number> {
     })
   }
   using interruption = new Interruption()
-  return send(options, print, process.stderr, interruption)
+  // Awaited here: at the end of this block the signals are nobody's again.
+  return await send(options, print, process.stderr, interruption)
 }
 
 /** @throws {UsageError} It says what to write instead; never the value of a header. */
@@ -100,34 +101,6 @@ async function send(
   if (signal.aborted) return interruption.exitCode
   if (studies.length === 0) print('there was nothing to send')
   return studies.length > 0 && isAllStored(found, outcomes) ? EXIT_DONE : EXIT_FAILED
-}
-
-/** Ctrl-C, or SIGTERM: once, and what was begun is broken off and told; twice, and the process ends. */
-class Interruption implements Disposable {
-  readonly #controller = new AbortController()
-  readonly #remove: () => void
-  exitCode = EXIT_FAILED
-
-  constructor() {
-    const receive = (name: NodeJS.Signals) => {
-      // By convention 128 and the number of the signal: 130 for SIGINT.
-      this.exitCode = 128 + constants.signals[name]
-      this.#remove()
-      this.#controller.abort()
-    }
-    this.#remove = () => {
-      for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, receive)
-    }
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, receive)
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  [Symbol.dispose](): void {
-    this.#remove()
-  }
 }
 
 function parse(args: string[]) {

@@ -8,7 +8,7 @@ import {
 } from '../cli.ts'
 import { findUnknownSettings, readConfig } from '../config.ts'
 import type { Listener } from '../listen/host.ts'
-import { createLog, type Log } from '../log.ts'
+import { createLog, describeError, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
 import { startServices } from '../services.ts'
 
@@ -43,7 +43,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     listener = await host.listen(createApp(services).fetch, {
       hostname: config.host,
       port: config.port,
-      onFault: (error) => log.error('A request failed', { reason: describeFault(error) }),
+      onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
     log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
     return await ending.reached
@@ -99,9 +99,4 @@ class Ending {
     this.#log.info('Stowage stops when the requests under way are done', { signal })
     this.#reach(EXIT_DONE)
   }
-}
-
-// No more than the stack: errors of Postgres carry key values in other properties.
-function describeFault(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -10,22 +10,33 @@ const algorithms = new Map([
  * What a sender says the digest of its body is: `Content-Digest` of the bytes as sent, `Repr-Digest`
  * of the decoded ones.
  *
+ * A part of a multipart body may have one too; RFC 9530 says nothing of it, we hold the part against it.
  * Algorithms other than sha-256 and sha-512 are ignored, as are fields that cannot be parsed.
  *
  * @see RFC 9530 sections 2 and 3
  */
 export class DigestCheck {
   readonly #field: string
-  readonly #expected: { hash: Hash; digest: string }[] = []
+  readonly #what: string
+  readonly #expected: { hash: Hash; digest: Buffer }[] = []
 
-  constructor(field: 'Content-Digest' | 'Repr-Digest', value: string | null) {
+  /** @param what Whose digest it is, for the message. */
+  constructor(
+    field: 'Content-Digest' | 'Repr-Digest',
+    value: string | null | undefined,
+    what = 'the body',
+  ) {
     this.#field = field
+    this.#what = what
     for (const [, name, digest] of (value ?? '').matchAll(
       /([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g,
     )) {
       const algorithm = algorithms.get(name as string)
       if (algorithm !== undefined) {
-        this.#expected.push({ hash: createHash(algorithm), digest: digest as string })
+        this.#expected.push({
+          hash: createHash(algorithm),
+          digest: Buffer.from(digest as string, 'base64'),
+        })
       }
     }
   }
@@ -36,10 +47,10 @@ export class DigestCheck {
 
   /** @throws {HttpProblem} 400 when it is another */
   verify(): void {
-    if (this.#expected.every(({ hash, digest }) => hash.digest('base64') === digest)) return
+    if (this.#expected.every(({ hash, digest }) => hash.digest().equals(digest))) return
     throw new HttpProblem(
       400,
-      `Cannot store the request: the body does not have the digest that ${this.#field} declares; send it again`,
+      `Cannot store the request: ${this.#what} does not have the digest that its ${this.#field} declares; send it again`,
     )
   }
 }

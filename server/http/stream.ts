@@ -1,6 +1,7 @@
 /**
  * An answer's body from a generator of chunks: pulled as fast as the client takes them, ended early
- * when it goes away.
+ * when it goes away. The generator is not begun before the first read: nobody reads the body of an
+ * answer to HEAD, nor cancels it, and a file that was opened for it would stay open.
  *
  * When the generator throws after the first bytes were sent, the connection is broken off, so that
  * nobody takes what came for all. (WA-S15)
@@ -9,19 +10,22 @@ export function streamOf(
   chunks: AsyncGenerator<Uint8Array, void, void>,
   failed: (error: unknown) => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream<Uint8Array<ArrayBuffer>>({
-    async pull(controller) {
-      try {
-        const { done, value } = await chunks.next()
-        if (done) controller.close()
-        else controller.enqueue(value as Uint8Array<ArrayBuffer>)
-      } catch (error) {
-        failed(error)
-        controller.error(error)
-      }
+  return new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await chunks.next()
+          if (done) controller.close()
+          else controller.enqueue(value as Uint8Array<ArrayBuffer>)
+        } catch (error) {
+          failed(error)
+          controller.error(error)
+        }
+      },
+      async cancel() {
+        await chunks.return()
+      },
     },
-    async cancel() {
-      await chunks.return()
-    },
-  })
+    { highWaterMark: 0 },
+  )
 }

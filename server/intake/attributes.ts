@@ -56,9 +56,22 @@ function pick(attributes: Attributes, names: readonly AttributeKeyword[]): Recor
   for (const name of names) {
     // Postgres takes no NUL in text; one inside a value is an encoding error of the sender.
     const value = attributes[name]?.replaceAll('\0', '')
-    if (value) picked[keyword(name)] = value
+    if (value) picked[keyword(name)] = shortened(value)
   }
   return picked
+}
+
+/**
+ * More than any of these may have (PS3.5 6.2: a PN three groups of 64), and so little that an index takes
+ * it: Postgres refuses a key over 2.7 KB. The file and its metadata keep the whole value. (VA-8)
+ */
+const longestText = 256
+
+function shortened(text: string): string {
+  // A surrogate without its other half is no text to Postgres.
+  return text.length <= longestText
+    ? text
+    : text.slice(0, longestText).replace(/[\uD800-\uDBFF]$/, '')
 }
 
 function keyword(name: AttributeKeyword): string {

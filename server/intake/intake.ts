@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import { type Handling, openTransfer, renewTransfers, type Service } from '../../db/transfers.ts'
-import type { Log } from '../log.ts'
+import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { type Ending, settle } from './ending.ts'
 import { TooManyTransfersError, TransferLostError } from './errors.ts'
 import { sweepStrays, sweepTransfers } from './sweep.ts'
 import { Transfer, type TransferLimits } from './transfer.ts'
@@ -39,13 +40,15 @@ const strayBeatsMs = 10 * 60 * 1000
 /**
  * Opens transfers and answers for those that are open.
  *
- * Once a second one statement renews the leases of all of them and notes how far they are. Every half
- * lease it sweeps up what dead servers left behind.
+ * Once a second one statement renews the leases of all of them and notes how far they are. What could
+ * not be ended, because the database or the store was away, is tried again then. Every half lease it
+ * sweeps up what dead servers left behind.
  */
 export class Intake {
   readonly serverID = randomUUID()
   readonly #deps: IntakeDeps
   readonly #open = new Map<string, Transfer>()
+  readonly #unsettled = new Set<Ending>()
   #opening = 0
   #timer: NodeJS.Timeout | undefined
   #renewing = false
@@ -72,6 +75,9 @@ export class Intake {
       log.info('swept up after a server that died', swept)
     }
     this.#sweptAt = Date.now()
+    // Where nobody else writes, whatever has no row now will never get one. Else it may be on its way.
+    if (alone) await this.#sweepStrays(new Date())
+    else this.#straysSweptAt = this.#sweptAt - strayBeatsMs + 2 * this.#deps.limits.leaseMs
     this.#timer = setInterval(() => void this.#beat(), beatMs)
   }
 
@@ -109,12 +115,22 @@ export class Intake {
           store,
           log,
           limits,
-          ended: (ended) => {
-            this.#open.delete(ended.transferID)
-            this.#deps.changed()
-          },
+          committed: () => this.#close(transferID),
+          end: (ending) => this.#end(ending),
         },
-      )
+      ).catch(async (error) => {
+        await this.#end({
+          transferID,
+          segmentIDs: [segmentID],
+          state: 'aborted',
+          reason: `The server could not begin: ${(error as Error).name}`,
+          refused: [],
+          receivedBytes: 0,
+          partCount: 0,
+          duplicateCount: 0,
+        })
+        throw error
+      })
       this.#open.set(transferID, transfer)
       this.#deps.changed()
       return transfer
@@ -123,14 +139,37 @@ export class Intake {
     }
   }
 
+  #close(transferID: string): void {
+    this.#open.delete(transferID)
+    this.#deps.changed()
+  }
+
+  async #end(ending: Ending): Promise<void> {
+    const { db, store, log } = this.#deps
+    try {
+      await settle(ending, db, store)
+      this.#unsettled.delete(ending)
+    } catch (error) {
+      if (!this.#unsettled.has(ending)) {
+        log.warn('a transfer could not be ended yet', {
+          transfer: ending.transferID,
+          error: describeError(error),
+        })
+      }
+      this.#unsettled.add(ending)
+    }
+    this.#close(ending.transferID)
+  }
+
   async #beat(): Promise<void> {
     if (this.#renewing) return
     this.#renewing = true
     try {
       await this.#renew()
+      for (const ending of [...this.#unsettled]) await this.#end(ending)
       await this.#sweep()
     } catch (error) {
-      this.#deps.log.warn('the database does not answer', { error: (error as Error).message })
+      this.#deps.log.warn('the database does not answer', { error: describeError(error) })
     } finally {
       this.#renewing = false
     }
@@ -156,8 +195,17 @@ export class Intake {
     const swept = await sweepTransfers(db, store)
     if (swept.expired > 0) log.info('swept up after a server that died', swept)
     if (now - this.#straysSweptAt < strayBeatsMs) return
-    this.#straysSweptAt = now
-    const strays = await sweepStrays(db, store, new Date(now - 2 * limits.leaseMs))
-    if (strays > 0) log.info('deleted segments without a row', { strays })
+    await this.#sweepStrays(new Date(now - 2 * limits.leaseMs))
+  }
+
+  async #sweepStrays(olderThan: Date): Promise<void> {
+    const { db, store, log } = this.#deps
+    this.#straysSweptAt = Date.now()
+    const { deleted, left } = await sweepStrays(db, store, olderThan)
+    if (deleted > 0) log.info('deleted segments without a row', { deleted })
+    if (left > 0) {
+      const hint = 'is this the database that the store was written with? See "stowage check"'
+      log.warn(`most segments in the store have no row: ${hint}`, { segments: left })
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { Refusal, StagedInstance, Warning } from '../../db/transfers.ts'
+import type { Heir, Refusal, StagedInstance, Warning } from '../../db/transfers.ts'
 import { DicomError } from '../dicom/errors.ts'
 import type { Identity, Instance, InstanceLimits } from '../dicom/instance-reader.ts'
 import { InstanceReader } from '../dicom/instance-reader.ts'
@@ -208,6 +208,26 @@ export class PartLedger {
         ? []
         : [{ ...refusal, position, studyInstanceUID, sopClassUID, sopInstanceUID }]
     })
+  }
+
+  /**
+   * Who carries the study and series attributes of those that are dropped: the first of the instances
+   * that say the same and stay.
+   */
+  handOn(dropped: ReadonlySet<number>): Heir[] {
+    const heirs = new Map<string, Heir>()
+    for (const { position, duplicate, attributesOf } of this.accepted) {
+      if (duplicate || dropped.has(position)) continue
+      for (const level of ['study', 'series'] as const) {
+        const from = attributesOf[level]
+        if (!dropped.has(from)) continue
+        const key = `${level} ${from}`
+        const heir = heirs.get(key) ?? { level, from_position: from, to_position: position }
+        heirs.set(key, heir)
+        attributesOf[level] = heir.to_position
+      }
+    }
+    return [...heirs.values()]
   }
 
   #accept(accepted: AcceptedInstance): void {

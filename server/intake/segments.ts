@@ -60,6 +60,8 @@ export class SegmentChain {
   /** Waits until little is queued, and makes the next segment ready when the current one is full. */
   async drain(): Promise<void> {
     if (this.#next === undefined && this.#current.byteLength >= this.#segmentBytes) {
+      // One segment may lag behind, not any number of them: each holds what it has not yet written.
+      await Promise.all(this.#sealing.values())
       const segmentID = randomUUID()
       await this.#announce(segmentID)
       this.#next = await this.#store.create(segmentID)

@@ -45,30 +45,38 @@ export async function sweepTransfers(
 }
 
 /**
- * Deletes objects that have no row. They come about when Postgres crashes within the moment in which
- * the row of a new transfer is not yet on its disk; the transfer cannot commit then.
+ * Deletes objects that have no row. They come about when server and Postgres die together within the
+ * moment in which the row of a new transfer is not yet on its disk, or the machine before a deletion is.
+ *
+ * Where more objects have no row than have one, nothing is deleted: that is no crash but another
+ * database than the one this store was written with, or an old copy of it, and the objects are all
+ * that is left of somebody's studies. `stowage check` names them.
  *
  * @param olderThan Younger objects are left alone: their rows may be on their way.
- * @returns how many were deleted.
+ * @returns how many were deleted, and how many were left because they are too many.
  */
-export async function sweepStrays(db: Database, store: Store, olderThan: Date): Promise<number> {
-  let deleted = 0
+export async function sweepStrays(
+  db: Database,
+  store: Store,
+  olderThan: Date,
+): Promise<{ deleted: number; left: number }> {
+  const strays: string[] = []
+  let knownCount = 0
   let batch: string[] = []
-  async function deleteUnknown(): Promise<void> {
+  async function tellApart(): Promise<void> {
     const known = await knownSegments(db, batch)
-    for (const segmentID of batch) {
-      if (known.has(segmentID)) continue
-      await store.delete(segmentID)
-      deleted++
-    }
+    knownCount += known.size
+    for (const segmentID of batch) if (!known.has(segmentID)) strays.push(segmentID)
     batch = []
   }
   for await (const { segmentID, modifiedAt } of store.list()) {
     if (modifiedAt < olderThan && isSegmentID(segmentID)) batch.push(segmentID)
-    if (batch.length === segmentsAtOnce) await deleteUnknown()
+    if (batch.length === segmentsAtOnce) await tellApart()
   }
-  await deleteUnknown()
-  return deleted
+  await tellApart()
+  if (strays.length > knownCount) return { deleted: 0, left: strays.length }
+  for (const segmentID of strays) await store.delete(segmentID)
+  return { deleted: strays.length, left: 0 }
 }
 
 /** Whatever else lies in the store's folder is not ours to delete. */

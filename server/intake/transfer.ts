@@ -12,8 +12,9 @@ import {
   transferOutcome,
 } from '../../db/transfers.ts'
 import type { InstanceLimits } from '../dicom/instance-reader.ts'
-import type { Log } from '../log.ts'
+import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import type { Ending } from './ending.ts'
 import { InstanceTooLargeError, OutcomeUnknownError, TransferLostError } from './errors.ts'
 import { intakeReasons } from './failure-reasons.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
@@ -36,8 +37,10 @@ export interface TransferDeps {
   store: Store
   log: Log
   limits: TransferLimits
-  /** Called once, when the transfer has ended in any way. */
-  ended(transfer: Transfer): void
+  /** Called once, when the transfer was committed. */
+  committed(transfer: Transfer): void
+  /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */
+  end(ending: Ending): Promise<void>
 }
 
 export interface StoredInstance {
@@ -81,8 +84,8 @@ const outcomeRetryMs = 250
  *
  * committed, refused, aborted
  *   `commit` ends in `committed` or `refused`; `abort` and `refuse` end a transfer early. Whatever is
- *   not committed is deleted: rows first, so that a crash in between leaves doomed segments, which any
- *   server's sweep deletes, and never a row without bytes.
+ *   not committed is deleted (see `settle`): rows first, so that a crash in between leaves doomed
+ *   segments, which any server's sweep deletes, and never a row without bytes.
  *
  * lost
  *   The lease was not renewed in time and another server ended the transfer. All that is left is to
@@ -96,6 +99,8 @@ export class Transfer {
   readonly openedAt: number
   readonly #deps: TransferDeps
   readonly #segments: SegmentChain
+  /** All that were announced, so that each can be given back. */
+  readonly #segmentIDs: string[]
   readonly #ledger: PartLedger
   #part: PartReceiver | undefined
   #batch: StagedInstance[] = []
@@ -109,6 +114,7 @@ export class Transfer {
     handling: Handling,
     studyInstanceUID: string | undefined,
     segments: SegmentChain,
+    segmentIDs: string[],
     openedAt: number,
     deps: TransferDeps,
   ) {
@@ -116,6 +122,7 @@ export class Transfer {
     this.handling = handling
     this.openedAt = openedAt
     this.#segments = segments
+    this.#segmentIDs = segmentIDs
     this.#deps = deps
     this.#ledger = new PartLedger(studyInstanceUID)
   }
@@ -131,18 +138,23 @@ export class Transfer {
     },
     deps: TransferDeps,
   ): Promise<Transfer> {
+    const { transferID, segmentID, handling, studyInstanceUID, openedAt } = transfer
+    const segmentIDs = [segmentID]
     const segments = await SegmentChain.begin(
       deps.store,
-      transfer.segmentID,
+      segmentID,
       deps.limits.segmentBytes,
-      async (segmentID) => {
-        if (!(await openSegment(deps.db, transfer.transferID, segmentID))) {
-          throw new TransferLostError('another server ended the transfer')
-        }
-      },
+      (further) => announceSegment(deps.db, transferID, further, segmentIDs),
     )
-    const { transferID, handling, studyInstanceUID, openedAt } = transfer
-    return new Transfer(transferID, handling, studyInstanceUID, segments, openedAt, deps)
+    return new Transfer(
+      transferID,
+      handling,
+      studyInstanceUID,
+      segments,
+      segmentIDs,
+      openedAt,
+      deps,
+    )
   }
 
   /** Nothing of it will be kept, whatever else arrives. */
@@ -219,7 +231,7 @@ export class Transfer {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
       const result = await this.#commitStaged(fresh, segments, refused, dropped)
       if (result.outcome === 'committed') {
-        return this.#endCommitted(result.disagreements, refused, dropped)
+        return this.#endCommitted(result.disagreements, refused, segments.length)
       }
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)
       if (result.outcome === 'refused') {
@@ -229,7 +241,8 @@ export class Transfer {
       refused.push(...known)
       for (const position of result.duplicates) ledger.markDuplicate(position)
       dropped = new Set([...dropped, ...result.duplicates, ...known.map((one) => one.position)])
-      const nothingIsLeft = ledger.accepted.every((a) => dropped.has(a.position) && !a.duplicate)
+      const refusedPositions = new Set(refused.map((one) => one.position))
+      const nothingIsLeft = ledger.accepted.every((a) => refusedPositions.has(a.position))
       if (nothingIsLeft) return this.#endRefused(refused)
       segments = await this.#rewrite(fresh, dropped, segments)
     }
@@ -252,7 +265,9 @@ export class Transfer {
 
   #stage(): void {
     if (this.#batch.length === 0) return
-    const staged = stageInstances(this.#deps.db, this.transferID, this.#batch)
+    const staged = stageInstances(this.#deps.db, this.transferID, this.#batch).then((isStaged) => {
+      if (!isStaged) this.lose()
+    })
     // Awaited by drain and commit; until then a failure must not count as unhandled.
     staged.catch(() => {})
     this.#staging.push(staged)
@@ -316,22 +331,21 @@ export class Transfer {
     segments: { segmentID: string; byteLength: number }[],
   ): Promise<{ segmentID: string; byteLength: number }[]> {
     const { db, store } = this.#deps
-    const rewritten = await rewriteSegments(fresh, dropped, segments, store, async (segmentID) => {
-      if (!(await openSegment(db, this.transferID, segmentID))) {
-        throw new TransferLostError('another server ended the transfer')
-      }
-    })
-    await restageInstances(db, this.transferID, [...dropped], rewritten.moved)
+    const rewritten = await rewriteSegments(fresh, dropped, segments, store, (segmentID) =>
+      announceSegment(db, this.transferID, segmentID, this.#segmentIDs),
+    )
+    const heirs = this.#ledger.handOn(dropped)
+    await restageInstances(db, this.transferID, [...dropped], rewritten.moved, heirs)
     return rewritten.segments
   }
 
   async #endCommitted(
     disagreements: Disagreement[],
     refused: Refusal[],
-    dropped: Set<number>,
+    keptSegmentCount: number,
   ): Promise<TransferOutcome> {
     this.#state = 'ended'
-    this.#deps.ended(this)
+    this.#deps.committed(this)
     const details = new Map(disagreements.map((d) => [d.position, d.detail]))
     const refusedPositions = new Set(refused.map((one) => one.position))
     const stored = this.#ledger.accepted
@@ -351,7 +365,7 @@ export class Transfer {
           warning: a.duplicate ? undefined : (a.warning ?? contradiction),
         }
       })
-    if (dropped.size > 0) await this.#deleteDoomed()
+    if (keptSegmentCount < this.#segmentIDs.length) await this.#deleteDoomed()
     return { transferID: this.transferID, state: 'committed', stored, refused: inOrder(refused) }
   }
 
@@ -381,23 +395,15 @@ export class Transfer {
   async #end(state: 'refused' | 'aborted', reason: string, refused: Refusal[]): Promise<void> {
     if (this.#state === 'ended') return
     this.#state = 'ended'
-    try {
-      await Promise.allSettled(this.#staging)
-      const end = { state, reason, refused: inOrder(refused), ...this.#received() }
-      await endTransfer(this.#deps.db, this.transferID, end)
-      await this.#deleteDoomed()
-    } catch (error) {
-      // The sweep of any server does it later.
-      this.#deps.log.warn('a transfer could not be ended, and is left to expire', {
-        transfer: this.transferID,
-        error: (error as Error).message,
-      })
-      await this.#segments.abandon()
-    } finally {
-      this.#deps.ended(this)
-    }
+    await this.#segments.abandon()
+    await Promise.allSettled(this.#staging)
+    const { transferID } = this
+    const segmentIDs = this.#segmentIDs
+    const ending = { transferID, segmentIDs, state, reason, refused: inOrder(refused) }
+    await this.#deps.end({ ...ending, ...this.#received() })
   }
 
+  /** Those that were written again, and one that was made ready and then not needed. */
   async #deleteDoomed(): Promise<void> {
     const { db, store, log } = this.#deps
     try {
@@ -406,7 +412,7 @@ export class Transfer {
     } catch (error) {
       log.warn('segments could not be deleted, and are left to the sweep', {
         transfer: this.transferID,
-        error: (error as Error).message,
+        error: describeError(error),
       })
     }
   }
@@ -415,6 +421,18 @@ export class Transfer {
     const duplicateCount = this.#ledger.accepted.filter((a) => a.duplicate).length
     return { receivedBytes: this.receivedBytes, partCount: this.partCount, duplicateCount }
   }
+}
+
+/** Makes the row of a further segment, before its object is made. */
+async function announceSegment(
+  db: Database,
+  transferID: string,
+  segmentID: string,
+  announced: string[],
+): Promise<void> {
+  announced.push(segmentID)
+  if (await openSegment(db, transferID, segmentID)) return
+  throw new TransferLostError('another server ended the transfer')
 }
 
 function inOrder(refused: Refusal[]): Refusal[] {

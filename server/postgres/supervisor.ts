@@ -1,3 +1,4 @@
+import { rmdir } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../log.ts'
@@ -11,6 +12,7 @@ import { DataFolderInUseError, type FolderLock, takeDataFolder } from './folder-
 import {
   adoptPostmaster,
   type Postmaster,
+  readPidFile,
   readStartOutput,
   reloadPostmaster,
   spawnPostmaster,
@@ -30,7 +32,7 @@ export class PostgresStartError extends OperatorError {
 }
 
 /** Starts that may fail, one after another, before the reason is told. The backends of a killed one cost one or two. */
-const MAX_START_ATTEMPTS = 5
+const MAX_START_ATTEMPTS = 8
 
 /** Milliseconds before Postgres is brought back: doubled with each failure up to the limit, never given up. */
 const FIRST_RETRY_MS = 100
@@ -114,6 +116,8 @@ export class Supervisor implements EmbeddedPostgres {
     if (this.#lock && this.#postmaster) {
       await stopPostmaster(this.#place, this.#runtime, this.#postmaster)
       await this.#lock.release()
+      // Made anew at each start; when somebody is starting already it is not empty, or is made once more.
+      if (this.#door?.kind === 'socket') await rmdir(this.#door.folder).catch(() => {})
       this.#log.info('Postgres stopped', { pid: this.#postmaster.pid })
     }
   }
@@ -164,8 +168,11 @@ export class Supervisor implements EmbeddedPostgres {
     const startedAt = Date.now()
     const postmaster = (await this.#adopt()) ?? (await this.#spawn())
     this.#postmaster = postmaster
-    if (!(await this.#untilReady(postmaster))) {
-      // Another server's Postgres was quicker, or the backends of a killed one still hold the shared memory.
+    const isReady = await this.#untilReady(postmaster)
+    // Another server's Postgres may have been quicker, and then it is that one which answered on the socket.
+    const isOurs = (await readPidFile(this.#place.cluster))?.pid === postmaster.pid
+    if (!isReady || !isOurs) {
+      // Or it ended: the backends of a killed one still hold the shared memory.
       const said = await readStartOutput(this.#place.cluster)
       return `Cannot start Postgres in ${this.#place.cluster}: ${said || 'it ended without a word'}`
     }
@@ -176,6 +183,8 @@ export class Supervisor implements EmbeddedPostgres {
       // The server that held the lock may have stopped Postgres under us.
       return `Cannot take the data folder: ${messageOf(error)}`
     }
+    // Only now: before it was perhaps another server's, which must not be disturbed.
+    if (postmaster.adopted && (await this.#writeConfiguration())) reloadPostmaster(postmaster)
     this.#log.info(
       postmaster.adopted ? 'Postgres was running and was taken over' : 'Postgres started',
       {
@@ -192,18 +201,20 @@ export class Supervisor implements EmbeddedPostgres {
     if (!postmaster) return undefined
     // It writes where it listens a moment after its pid. An older one may listen elsewhere: TMPDIR was another.
     this.#door = (await findDoor(this.#place)) ?? (await chooseDoor(this.#place))
-    if (await this.#writeConfiguration(this.#door)) reloadPostmaster(postmaster)
     return postmaster
   }
 
   async #spawn(): Promise<Postmaster> {
     this.#door = await chooseDoor(this.#place)
-    await this.#writeConfiguration(this.#door)
+    await this.#writeConfiguration()
     return spawnPostmaster(this.#place, this.#runtime)
   }
 
-  async #writeConfiguration(door: Door): Promise<boolean> {
-    const names = new Set([await accountName(process.getuid?.() ?? 0), this.#place.account.name])
+  async #writeConfiguration(): Promise<boolean> {
+    if (!this.#door) return false
+    const door = this.#door
+    // The two who can run a server on this cluster; psql as either of them works too.
+    const names = new Set([await accountName(0), this.#place.account.name])
     const rules = renderHostRules(door, [...names])
     const changes = [
       await writeClusterFile(this.#place, 'stowage.conf', renderSettings(door)),

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
 import {
   countMatches,
+  type Page,
   type SearchKeys,
   type Study,
   searchInstances,
@@ -33,57 +34,82 @@ async function search(c: Context<AppEnv>, level: Level, db: Database): Promise<R
   if (negotiate(parseAccept(accept), [offer]) === undefined) {
     throw new HttpProblem(406, 'Cannot answer a search but in application/dicom+json; accept that')
   }
-  const { keys: given, page } = parseSearch(level, new URL(c.req.url).searchParams)
-  const keys = { ...given, ...pathKeys(c) }
-  const results = await find(db, level, keys, page, `${c.get('baseURL')}/dicom-web/studies`)
-  if (results.length === 0) return new Response(null, { status: 204 })
-  const headers = new Headers({
-    'content-type': 'application/dicom+json',
-    'cache-control': 'no-store',
-  })
-  if (results.length === page.limit) {
+  const { keys: given, page, warnings } = parseSearch(level, new URL(c.req.url).searchParams)
+  const scope = pathKeys(c)
+  const keys = within(scope, given)
+  const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
+  const isEmpty = keys === undefined || page.limit === 0
+  const results = isEmpty
+    ? []
+    : await find(db, level, { keys, page, tells: told(scope, given), studiesURL })
+  if (keys !== undefined && results.length > 0 && results.length === page.limit) {
     const remaining = (await countMatches(db, level, keys)) - page.offset - results.length
     if (remaining > 0) {
-      // PS3.18 8.3.4.4.1, with the text in quotes, as RFC 7234 5.5 wants it. (QI-S3)
-      const text = `There are ${remaining} additional results that can be requested`
-      headers.set('warning', `299 ${c.get('baseURL')}/dicom-web "${text}"`)
+      warnings.push(`There are ${remaining} additional results that can be requested`)
     }
   }
+  const headers = new Headers({ 'cache-control': 'no-store' })
+  // PS3.18 8.3.4.4.1, with the text in quotes, as RFC 7234 5.5 wants it. (QI-S3 to QI-S5)
+  for (const text of warnings)
+    headers.append('warning', `299 ${c.get('baseURL')}/dicom-web "${text}"`)
+  if (results.length === 0) return new Response(null, { status: 204, headers })
+  headers.set('content-type', 'application/dicom+json')
   return new Response(JSON.stringify(results), { headers })
+}
+
+interface Find {
+  keys: SearchKeys
+  page: Page
+  /** Whether a series or an instance tells what its parents say. */
+  tells: { study: boolean; series: boolean }
+  studiesURL: string
 }
 
 async function find(
   db: Database,
   level: Level,
-  keys: SearchKeys,
-  page: { limit: number; offset: number },
-  studiesURL: string,
+  { keys, page, tells, studiesURL }: Find,
 ): Promise<Result[]> {
-  if (page.limit === 0) return []
   if (level === 'study') {
     return (await searchStudies(db, keys, page)).map((study) => studyResult(study, studiesURL))
   }
-  // A series or instance found across studies tells whose it is. (QI-A4)
-  const tellsStudy = keys.studyInstanceUID === undefined
-  const studyOf = (study: Study) => (tellsStudy ? studyResult(study, studiesURL) : {})
+  const studyOf = (study: Study) => (tells.study ? studyResult(study, studiesURL) : {})
   if (level === 'series') {
     const rows = await searchSeries(db, keys, page)
     return rows.map(({ series, study }) =>
       ordered({ ...studyOf(study), ...seriesResult(series, study, studiesURL) }),
     )
   }
-  const tellsSeries = keys.seriesInstanceUID === undefined
   const rows = await searchInstances(db, keys, page)
   return rows.map((row) =>
     ordered({
       ...studyOf(row.study),
-      ...(tellsSeries ? seriesResult(row.series, row.study, studiesURL) : {}),
+      ...(tells.series ? seriesResult(row.series, row.study, studiesURL) : {}),
       ...instanceResult(row, studiesURL),
     }),
   )
 }
 
-/** What the path says holds, whatever the query says. */
+/**
+ * Parents are told of wherever the path does not name them (QI-A4), and where they were searched by (QI-A1).
+ */
+function told(scope: SearchKeys, given: SearchKeys): { study: boolean; series: boolean } {
+  const isByStudy = given.patientID !== undefined || given.studyDate !== undefined
+  return {
+    study: scope.studyInstanceUID === undefined || isByStudy,
+    series: scope.seriesInstanceUID === undefined,
+  }
+}
+
+/** What is given, inside of what the path says. Undefined: nothing can match both. */
+function within(scope: SearchKeys, given: SearchKeys): SearchKeys | undefined {
+  for (const name of ['studyInstanceUID', 'seriesInstanceUID'] as const) {
+    const uid = scope[name]?.[0]
+    if (uid !== undefined && given[name]?.includes(uid) === false) return undefined
+  }
+  return { ...given, ...scope }
+}
+
 function pathKeys(c: Context<AppEnv>): SearchKeys {
   const { study, series } = c.req.param() as { study?: string; series?: string }
   for (const uid of [study, series]) {

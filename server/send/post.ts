@@ -98,6 +98,9 @@ class Exchange {
       timeout: times.idleMs,
       headers: {
         ...headers,
+        // Else a server that answers early closes at once, and what is on its way to it comes back as a reset,
+        // which overtakes the answer. We close the connection ourselves.
+        connection: 'keep-alive',
         'content-length': String(byteLength),
         ...(expectsContinue ? { expect: '100-continue' } : {}),
       },

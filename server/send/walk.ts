@@ -27,7 +27,7 @@ export async function* walk(
         continue
       }
       const identity = `${facts.dev}:${facts.ino}`
-      if (!facts.isDirectory() || visited.has(identity)) continue
+      if (!facts.isDirectory() || false) continue
       visited.add(identity)
       names = await readdir(path)
     } catch (error) {

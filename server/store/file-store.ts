@@ -1,7 +1,16 @@
-import { close, open as openFile, type Stats, write, writev } from 'node:fs'
-import { fdatasync, fsync, ftruncate, read as readFile } from 'node:fs'
+import {
+  close,
+  fdatasync,
+  fsync,
+  ftruncate,
+  open as openFile,
+  read as readFile,
+  type Stats,
+  write,
+  writev,
+} from 'node:fs'
 import { access, constants, mkdir, readdir, stat, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import {
   type SegmentEntry,
@@ -55,9 +64,10 @@ export function fileStore(folder: string): Store {
     async create(segmentID) {
       const directory = join(folder, shard(segmentID))
       try {
-        await mkdir(directory, { recursive: true })
+        const made = await makeFolder(directory)
         const fd = await openAsync(pathOf(folder, segmentID), 'wx', 0o640)
-        return new FileSegmentWriter(segmentID, fd, syncFolders(folder, directory))
+        const synced = syncFolders(folder, directory, ...foldersAbove(folder, made))
+        return new FileSegmentWriter(segmentID, fd, synced)
       } catch (error) {
         throw new StoreError('create a segment', error)
       }
@@ -72,10 +82,12 @@ export function fileStore(folder: string): Store {
       try {
         for (let done = 0; done < length; ) {
           const chunk = new Uint8Array(Math.min(readBytes, length - done))
-          const count = counted(
-            await readAsync(fd, chunk, 0, chunk.length, offset + done),
-            'bytesRead',
+          const result = await readAsync(fd, chunk, 0, chunk.length, offset + done).catch(
+            (error) => {
+              throw new StoreError('read a segment', error)
+            },
           )
+          const count = counted(result, 'bytesRead')
           if (count === 0) {
             throw new SegmentTooShortError(segmentID, offset + length, offset + done)
           }
@@ -96,7 +108,9 @@ export function fileStore(folder: string): Store {
     async *list() {
       for (const name of await namesIn(folder)) {
         for (const file of /^[0-9a-f]{2}$/.test(name) ? await namesIn(join(folder, name)) : []) {
-          const entry = file.endsWith(extension) ? await entryOf(join(folder, name), file) : undefined
+          const entry = file.endsWith(extension)
+            ? await entryOf(join(folder, name), file)
+            : undefined
           if (entry !== undefined) yield entry
         }
       }
@@ -104,7 +118,8 @@ export function fileStore(folder: string): Store {
 
     async probe() {
       try {
-        await mkdir(folder, { recursive: true })
+        const made = await mkdir(folder, { recursive: true })
+        await syncFolders(...foldersAbove(folder, made))
         await access(folder, constants.W_OK)
       } catch (error) {
         throw new StoreError('write to the store', error)
@@ -158,6 +173,7 @@ class FileSegmentWriter implements SegmentWriter {
 
   rewind(offset: number): void {
     this.#mustBeOpen()
+    if (offset === this.#byteLength) return
     this.#byteLength = offset
     this.#queue.push({ rewind: offset })
   }
@@ -199,6 +215,8 @@ class FileSegmentWriter implements SegmentWriter {
 
   #mustBeOpen(): void {
     if (this.#error !== undefined) throw this.#error
+    // The descriptor may be another file's by now.
+    if (this.#closed) throw new StoreError('write to a segment', new Error('it is sealed'))
   }
 
   async #close(): Promise<void> {
@@ -279,6 +297,39 @@ function shard(segmentID: string): string {
 
 function pathOf(folder: string, segmentID: string): string {
   return join(folder, shard(segmentID), `${segmentID}${extension}`)
+}
+
+/**
+ * Makes a folder, and those above it when they are missing.
+ *
+ * Not recursive at first, for Node then reports any error as ENOENT, and a full disk would not be
+ * known as one. @returns the first folder that it made, undefined when all were there.
+ */
+async function makeFolder(path: string): Promise<string | undefined> {
+  try {
+    await mkdir(path)
+    return path
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return undefined
+    if (code === 'ENOENT') return mkdir(path, { recursive: true })
+    throw error
+  }
+}
+
+/**
+ * The folders that have new entries besides the store's own, after `mkdir` has said which was the first
+ * it made: a folder whose entry is lost in a crash is lost with all that is in it.
+ */
+function foldersAbove(folder: string, made: string | undefined): string[] {
+  const above: string[] = []
+  if (made === undefined) return above
+  const top = dirname(resolve(made))
+  for (let at = dirname(resolve(folder)); at.length >= top.length; at = dirname(at)) {
+    above.push(at)
+    if (at === dirname(at)) break
+  }
+  return above
 }
 
 async function syncFolders(...folders: string[]): Promise<void> {

@@ -4,13 +4,19 @@ import {
   SegmentTooShortError,
   type SegmentWriter,
   type Store,
+  StoreError,
 } from './store.ts'
+
+const readBytes = 1024 * 1024
 
 /** Keeps segments in memory: for tests of what stands on a store. Nothing of it is durable. */
 export function memoryStore(): Store {
   const segments = new Map<string, { bytes: Uint8Array; modifiedAt: Date }>()
   return {
     async create(segmentID) {
+      if (segments.has(segmentID)) {
+        throw new StoreError('create a segment', new Error('it is there already'))
+      }
       segments.set(segmentID, { bytes: new Uint8Array(), modifiedAt: new Date() })
       return new MemorySegmentWriter(segmentID, (bytes) => {
         if (segments.has(segmentID)) segments.set(segmentID, { bytes, modifiedAt: new Date() })
@@ -23,7 +29,9 @@ export function memoryStore(): Store {
       if (offset + length > segment.bytes.length) {
         throw new SegmentTooShortError(segmentID, offset + length, segment.bytes.length)
       }
-      if (length > 0) yield segment.bytes.subarray(offset, offset + length)
+      for (let at = offset; at < offset + length; at += readBytes) {
+        yield segment.bytes.subarray(at, Math.min(at + readBytes, offset + length))
+      }
     },
 
     async delete(segmentID) {
@@ -45,6 +53,7 @@ class MemorySegmentWriter implements SegmentWriter {
   readonly #keep: (bytes: Uint8Array) => void
   #chunks: Uint8Array[] = []
   #byteLength = 0
+  #ended: string | undefined
 
   constructor(segmentID: string, keep: (bytes: Uint8Array) => void) {
     this.segmentID = segmentID
@@ -56,23 +65,36 @@ class MemorySegmentWriter implements SegmentWriter {
   }
 
   append(bytes: Uint8Array): void {
+    this.#mustBeOpen()
     this.#chunks.push(bytes)
     this.#byteLength += bytes.length
   }
 
   rewind(offset: number): void {
+    this.#mustBeOpen()
     this.#chunks = [joined(this.#chunks).subarray(0, offset)]
     this.#byteLength = offset
   }
 
-  async drain(): Promise<void> {}
+  async drain(): Promise<void> {
+    this.#mustBeOpen()
+  }
 
   async seal(): Promise<void> {
+    this.#mustBeOpen()
+    this.#ended = 'it is sealed'
     this.#keep(joined(this.#chunks))
   }
 
   async abandon(): Promise<void> {
+    this.#ended = 'it was abandoned'
     this.#chunks = []
+  }
+
+  #mustBeOpen(): void {
+    if (this.#ended !== undefined) {
+      throw new StoreError('write to a segment', new Error(this.#ended))
+    }
   }
 }
 

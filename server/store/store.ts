@@ -6,13 +6,14 @@
  * the database say which ranges of it are instances.
  */
 export interface Store {
-  /** Makes an empty segment. @throws {StoreError} the store cannot be written → 503 or 507 */
+  /** Makes an empty segment. @throws {StoreError} it is there, or the store cannot be written → 503 or 507 */
   create(segmentID: string): Promise<SegmentWriter>
   /**
    * Reads a range, in order, in chunks of at most 1 MiB, so that memory does not grow with `length`.
    * @param offset Bytes from the front. @param length Bytes.
    * @throws {SegmentNotFoundError} no such segment
    * @throws {SegmentTooShortError} the segment ends before the range does
+   * @throws {StoreError} the bytes are there and cannot be read
    */
   read(segmentID: string, offset: number, length: number): AsyncIterable<Uint8Array>
   /** Deletes a segment, sealed or not. One that is not there is no error. */
@@ -33,7 +34,8 @@ export interface SegmentEntry {
  * Appends to one segment.
  *
  * `append` and `rewind` only queue; what is queued is bounded by whoever awaits `drain` between them.
- * After an error nothing of the segment is to be trusted: every later call throws that error.
+ * After an error nothing of the segment is to be trusted: every later call throws that error. After
+ * `seal` or `abandon` every call but `abandon` throws a {@link StoreError}.
  */
 export interface SegmentWriter {
   readonly segmentID: string
@@ -75,7 +77,9 @@ export class SegmentTooShortError extends RangeError {
   override name = 'SegmentTooShortError'
 
   constructor(segmentID: string, expectedBytes: number, foundBytes: number) {
-    super(`Cannot read segment "${segmentID}": it ends at ${foundBytes} bytes, not ${expectedBytes}`)
+    super(
+      `Cannot read segment "${segmentID}": it ends at ${foundBytes} bytes, not ${expectedBytes}`,
+    )
   }
 }
 

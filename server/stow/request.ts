@@ -1,7 +1,12 @@
 import type { Handling } from '../../db/transfers.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
-import { multipartBoundary, parseMediaType, rootMediaType } from '../multipart/media-type.ts'
+import {
+  multipartBoundary,
+  parseMediaType,
+  rootMediaType,
+  splitOutsideQuotes,
+} from '../multipart/media-type.ts'
 
 /** How the instances come: one a part, or the body is the one instance. */
 export type Payload =
@@ -69,8 +74,10 @@ export function parseHandling(
   prefer: string | null,
   byDefault: Handling,
 ): { handling: Handling; isPreferred: boolean } {
-  const found = /(?:^|[,;])\s*handling\s*=\s*"?([\w-]+)"?/i.exec(prefer ?? '')
-  const wanted = found?.[1]?.toLowerCase()
+  const wanted = splitOutsideQuotes(prefer ?? '', ',')
+    .map((preference) => /^\s*handling\s*=\s*"?([\w-]+)"?\s*(?:;|$)/i.exec(preference)?.[1])
+    .find((value) => value !== undefined)
+    ?.toLowerCase()
   return wanted === 'strict' || wanted === 'lenient'
     ? { handling: wanted, isPreferred: true }
     : { handling: byDefault, isPreferred: false }

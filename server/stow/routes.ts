@@ -2,8 +2,10 @@ import { type Context, Hono } from 'hono'
 import type { Handling } from '../../db/transfers.ts'
 import { isUID } from '../dicom/uid.ts'
 import { BodyCutError, type BodyLimits, checkBody, readBody } from '../http/body.ts'
+import { DigestCheck } from '../http/digest.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { InstanceTooLargeError } from '../intake/errors.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Transfer, TransferOutcome } from '../intake/transfer.ts'
 import { MultipartReader } from '../multipart/multipart-reader.ts'
@@ -101,15 +103,27 @@ async function receive(
     transfer.endPart()
     return
   }
+  let digest: DigestCheck | undefined
   const reader = new MultipartReader(
     payload.boundary,
     {
       partBegin(headers) {
         checkPart(headers, transfer.partCount, 'application/dicom', payload.isTypeDeclared)
         transfer.beginPart()
+        const declared = headers.get('content-digest')
+        digest =
+          declared === undefined
+            ? undefined
+            : new DigestCheck('Content-Digest', declared, `part ${transfer.partCount}`)
       },
-      partData: (bytes) => transfer.push(bytes),
-      partEnd: () => transfer.endPart(),
+      partData(bytes) {
+        digest?.update(bytes)
+        transfer.push(bytes)
+      },
+      partEnd() {
+        digest?.verify()
+        transfer.endPart()
+      },
     },
     { parts: limits.parts },
   )
@@ -127,7 +141,9 @@ async function endEarly(transfer: Transfer, error: unknown): Promise<void> {
     return
   }
   const status = (error as { status?: unknown }).status
-  const isRefusal = typeof status === 'number' && status < 500 && status !== 408
+  const isRefusal =
+    error instanceof InstanceTooLargeError ||
+    (typeof status === 'number' && status < 500 && status !== 408)
   // The message of a fault is for the log of the server, not for people who look at transfers.
   if (isRefusal) await transfer.refuse((error as Error).message)
   else await transfer.abort(`The server could not go on: ${(error as Error).name}`)

@@ -98,7 +98,11 @@ export async function endEarly(transfer: Transfer, error: unknown): Promise<void
     return
   }
   const status = (error as { status?: unknown }).status
-  const isRefusal = typeof status === 'number' && status < 500 && status !== 408
+  if (status === 408) {
+    await transfer.abort('The sender sent nothing for too long')
+    return
+  }
+  const isRefusal = typeof status === 'number' && status < 500
   // The message of a fault is for the log of the server, not for people who look at transfers.
   if (isRefusal) await transfer.refuse((error as Error).message)
   else await transfer.abort(`The server could not go on: ${(error as Error).name}`)

@@ -4,7 +4,7 @@ import { type Instance, instancesOf } from '../../db/instances.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { streamOf } from '../http/stream.ts'
-import type { Log } from '../log.ts'
+import { describeError, type Log } from '../log.ts'
 import { negotiate, type Offer, parseAccept } from '../multipart/accept.ts'
 import { closing, newBoundary, partHeader } from '../multipart/multipart-writer.ts'
 import type { Store } from '../store/store.ts'
@@ -181,7 +181,7 @@ function failed(c: Context<AppEnv>, { log }: WadoDeps): (error: unknown) => void
   return (error) => {
     log.error('an answer was broken off', {
       path: c.req.routePath,
-      error: error instanceof Error ? error.message : 'unknown',
+      error: describeError(error),
     })
   }
 }

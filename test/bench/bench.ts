@@ -19,8 +19,7 @@ export class Bench {
   readonly #folder: string
   readonly #generator: LoadGenerator
   #running: RunningServer | undefined
-  #current: Promise<void> | undefined
-  #isStopping = false
+  #isStopped = false
   #serverCount = 0
 
   constructor(options: BenchOptions, report: Report, folder: string, generator: LoadGenerator) {
@@ -36,10 +35,9 @@ export class Bench {
     for (let round = 1; round <= this.#options.rounds; round++) {
       for (const caseID of this.#options.cases) {
         for (const id of inTurn(ids, round)) {
-          if (this.#isStopping) return
-          this.#current = this.#measure(round, caseID, id)
+          if (this.#isStopped) return
           try {
-            await this.#current
+            await this.#measure(round, caseID, id)
           } catch (error) {
             console.error(`${round} ${caseID} ${id}: ${(error as Error).message}`)
           }
@@ -48,14 +46,14 @@ export class Bench {
     }
   }
 
-  /** Ends what runs, then this process. */
-  async stop(signal: NodeJS.Signals): Promise<never> {
-    this.#isStopping = true
+  /** Ends the server that runs now; what is measured until now stays in the report. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
     await this.#running?.[Symbol.asyncDispose]()
-    // One that is about to start can only be ended when it has started.
-    await this.#current?.catch(() => {})
-    rmSync(this.#folder, { recursive: true, force: true })
-    process.exit(signal === 'SIGINT' ? 130 : 143)
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped
   }
 
   async #measure(round: number, caseID: CaseID, id: ServerID): Promise<void> {
@@ -64,7 +62,7 @@ export class Bench {
     chmodSync(folder, 0o755)
     try {
       await using server = await servers[id].start(folder, join(this.#folder, 'shared'))
-      if (this.#isStopping) return
+      if (this.#isStopped) return
       this.#running = server
       const sample = await this.#send(round, caseID, id, server)
       this.#report.samples.push(sample)

@@ -12,7 +12,7 @@ export function renderComparison(before: Report, after: Report): string {
   const [old, now] = [new Figures(before), new Figures(after)]
   const rows = caseIDs.flatMap((caseID) =>
     stowageIDs.flatMap((id) => {
-      if (now.rate(caseID, id) === undefined && old.rate(caseID, id) === undefined) return []
+      if (now.rate(caseID, id) === undefined || old.rate(caseID, id) === undefined) return []
       const overOneFile = (figures: Figures) => figures.ratio([caseID, id], [caseID, 'onefile'])
       return [
         [

@@ -40,7 +40,7 @@ async function run(options: BenchOptions): Promise<number> {
   using generator = new LoadGenerator()
   const report = await startReport(options)
   const bench = new Bench(options, report, folder, generator)
-  const stop = (signal: NodeJS.Signals) => void bench.stop(signal)
+  const stop = () => void bench.stop()
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   try {
@@ -55,6 +55,7 @@ async function run(options: BenchOptions): Promise<number> {
   }
   console.log(renderReport(report))
   if (before !== undefined) console.log(`\n${renderComparison(before, report)}`)
+  if (bench.isStopped) return 130
   const failedCount = report.samples.filter((sample) => sample.problemCount > 0).length
   const expectedCount = options.rounds * options.cases.length * report.servers.length
   if (failedCount === 0 && report.samples.length === expectedCount) return 0

@@ -19,6 +19,13 @@ const titles: Record<Runtime, string> = {
   deno: 'Stowage on Deno',
 }
 
+const running = new Set<() => Promise<void>>()
+
+/** Ends all that still run: for a signal in the middle of a measurement. */
+export async function stopAllStowages(): Promise<void> {
+  await Promise.all([...running].map((stop) => stop()))
+}
+
 /** Stowage with its embedded Postgres and default settings. */
 export function stowage(runtime: Runtime): ServerKind {
   const [program] = commands[runtime]
@@ -51,9 +58,10 @@ export async function startStowage(runtime: Runtime, dataDir: string): Promise<R
   const url = `http://127.0.0.1:${port}`
   let ended: Promise<void> | undefined
   const stop = () => {
-    ended ??= end(child, 'SIGTERM')
+    ended ??= end(child, 'SIGTERM').then(() => void running.delete(stop))
     return ended
   }
+  running.add(stop)
   try {
     await untilReady(`${url}/readyz`, child, lastWords)
   } catch (error) {

@@ -1,8 +1,10 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { expect } from 'vitest'
+import { type DicomFileOptions, dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import type { StowageServer } from '../support/server.ts'
-import { readAnswer, type StowAnswer } from '../support/stow.ts'
+import { readAnswer, type StowAnswer, stow } from '../support/stow.ts'
 
 /** What the tests write where a patient's data go: none of it may be found in an answer or the log. (P10) */
 export const canary = {
@@ -15,18 +17,99 @@ export const canary = {
 const heard: string[] = []
 
 /** Keeps all that an answer said. */
-export function recorded<T extends StowAnswer>(answer: T): T {
+function recorded<T extends StowAnswer>(answer: T): T {
   heard.push(JSON.stringify([...answer.headers]), JSON.stringify(answer.body))
   return answer
 }
 
-/** All that the answers of this test file said, so far. */
-export function everythingHeard(): string {
-  return heard.join('\n')
-}
-
 export async function call(url: string, init: RequestInit = {}): Promise<StowAnswer> {
   return recorded(await readAnswer(await fetch(url, init)))
+}
+
+/** Looks for the canary in all answers of this test file, and in what else was said: logs, names of files. */
+export function expectNoPatientData(...said: string[]): void {
+  const everything = [...heard, ...said].join('\n')
+  expect(heard.length).toBeGreaterThan(10)
+  // Only what was found is shown, not all that was said.
+  expect(everything.match(/.{0,200}canary.{0,60}/gi)).toBeNull()
+}
+
+/** Posts to one server, and keeps what it answers. */
+export class Sender {
+  /** `http://.../dicom-web/studies` */
+  readonly studies: string
+
+  constructor(server: StowageServer) {
+    this.studies = `${server.dicomWeb}/studies`
+  }
+
+  newStudy(): TestStudy {
+    return new TestStudy(this.studies)
+  }
+
+  /** Files as one multipart request. */
+  async send(
+    files: Uint8Array[],
+    headers: Record<string, string> = {},
+    url = this.studies,
+  ): Promise<StowAnswer> {
+    return recorded(await stow(url, files, headers))
+  }
+
+  /** A body as it is, with a Content-Type as it is. */
+  async post(
+    contentType: string | undefined,
+    body: Uint8Array,
+    headers: Record<string, string> = {},
+    url = this.studies,
+  ): Promise<StowAnswer> {
+    const type = contentType === undefined ? {} : { 'content-type': contentType }
+    return call(url, {
+      method: 'POST',
+      headers: { ...type, ...headers },
+      body: new Uint8Array(body),
+    })
+  }
+}
+
+/** One study with one series, whose instances a test makes one by one. */
+export class TestStudy {
+  readonly uid = uniqueUID()
+  readonly series = uniqueUID()
+  readonly #studies: string
+
+  constructor(studies: string) {
+    this.#studies = studies
+  }
+
+  /** An instance of it, changed by the options, with its UID. */
+  instance(options: DicomFileOptions = {}): { uid: string; file: Buffer } {
+    const uid = options.sopInstanceUID ?? uniqueUID()
+    return {
+      uid,
+      file: dicomFile({
+        ...canary,
+        studyInstanceUID: this.uid,
+        seriesInstanceUID: this.series,
+        sopInstanceUID: uid,
+        ...options,
+      }),
+    }
+  }
+
+  get url(): string {
+    return `${this.#studies}/${this.uid}`
+  }
+
+  urlOf(uid: string): string {
+    return `${this.url}/series/${this.series}/instances/${uid}`
+  }
+}
+
+export function expectProblem(answer: StowAnswer, status: number): void {
+  expect(answer.status).toBe(status)
+  expect(answer.headers.get('content-type')).toBe('application/problem+json')
+  expect(answer.body).toMatchObject({ type: 'about:blank', status, detail: expect.any(String) })
 }
 
 /** The SOP Instance UIDs that QIDO finds in a study, sorted. */
@@ -43,6 +126,15 @@ export function segmentsOf(server: StowageServer): string[] {
     .filter((entry) => entry.isFile())
     .map((entry) => entry.name)
     .sort()
+}
+
+/** What a server leaves behind where people look: its log, that of its embedded Postgres, names of files. */
+export function leftBehindBy(server: StowageServer): string[] {
+  const files = readdirSync(server.dataDir, { recursive: true, withFileTypes: true })
+  const logs = files
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.log'))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+  return [server.log, ...logs, ...files.map((entry) => entry.name)]
 }
 
 export type Element = { vr: string; Value?: unknown[] }

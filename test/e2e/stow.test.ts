@@ -1,15 +1,6 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type DicomFileOptions,
-  deflatedLittleEndian,
-  dicomFile,
-  explicitBigEndian,
-  implicitLittleEndian,
-  jpegBaseline,
-  uniqueUID,
-} from '../support/dicom-file.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import {
   boundary,
@@ -18,98 +9,44 @@ import {
   multipartType,
   postChunked,
   requestHead,
-  type StowAnswer,
   sendRaw,
-  stow,
 } from '../support/stow.ts'
 import {
   Conversation,
   call,
   canary,
-  ctImageStorage,
-  everythingHeard,
+  expectNoPatientData,
+  expectProblem,
+  leftBehindBy,
   partsOf,
   readNativeModel,
-  recorded,
+  Sender,
   segmentsOf,
   storedIn,
   storeModule,
 } from './dicomweb.ts'
 
 let server: StowageServer
-let studies: string
-/** Of whatever server a test has started beside the one of this file. */
-let otherLogs = ''
+let sender: Sender
+const newStudy = () => sender.newStudy()
+const send = (...given: Parameters<Sender['send']>) => sender.send(...given)
+const post = (...given: Parameters<Sender['post']>) => sender.post(...given)
 
 beforeAll(async () => {
   server = await startServer({ env: { STOWAGE_LOG_LEVEL: 'debug' } })
-  studies = `${server.dicomWeb}/studies`
+  sender = new Sender(server)
 })
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-/** One study with one series, whose instances a test makes one by one. */
-class TestStudy {
-  readonly uid = uniqueUID()
-  readonly series = uniqueUID()
-
-  /** An instance of it, changed by the options, with its UID. */
-  instance(options: DicomFileOptions = {}): { uid: string; file: Buffer } {
-    const uid = options.sopInstanceUID ?? uniqueUID()
-    return {
-      uid,
-      file: dicomFile({
-        ...canary,
-        studyInstanceUID: this.uid,
-        seriesInstanceUID: this.series,
-        sopInstanceUID: uid,
-        ...options,
-      }),
-    }
-  }
-
-  get url(): string {
-    return `${studies}/${this.uid}`
-  }
-
-  urlOf(uid: string): string {
-    return `${this.url}/series/${this.series}/instances/${uid}`
-  }
-}
-
-async function send(
-  files: Uint8Array[],
-  headers: Record<string, string> = {},
-  url = studies,
-): Promise<StowAnswer> {
-  return recorded(await stow(url, files, headers))
-}
-
-/** Posts a body as it is, with a Content-Type as it is. */
-async function post(
-  contentType: string | undefined,
-  body: Uint8Array,
-  headers: Record<string, string> = {},
-  url = studies,
-): Promise<StowAnswer> {
-  return call(url, {
-    method: 'POST',
-    headers: { ...(contentType === undefined ? {} : { 'content-type': contentType }), ...headers },
-    body: new Uint8Array(body),
-  })
-}
-
-function expectProblem(answer: StowAnswer, status: number): void {
-  expect(answer.status).toBe(status)
-  expect(answer.headers.get('content-type')).toBe('application/problem+json')
-  expect(answer.body).toMatchObject({ type: 'about:blank', status, detail: expect.any(String) })
-}
+/** Of whatever server a test has started beside the one of this file. */
+let otherLogs = ''
 
 describe('Store resources (PS3.18 10.5.1.1)', () => {
   test('ST-R1, OTA-11: one request may hold instances of several studies, each with URLs of its own', async () => {
-    const [a, b] = [new TestStudy(), new TestStudy()]
+    const [a, b] = [newStudy(), newStudy()]
     const [one, two] = [a.instance(), b.instance()]
     const answer = await send([one.file, two.file])
     expect(answer.status).toBe(200)
@@ -148,7 +85,7 @@ describe('Store resources (PS3.18 10.5.1.1)', () => {
   })
 
   test('ST-R2, SWD-5: a request to a study that is new creates it, and the answer says where', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const answer = await send([file], {}, study.url)
     expect(answer.status).toBe(200)
@@ -168,7 +105,7 @@ describe('Store resources (PS3.18 10.5.1.1)', () => {
   })
 
   test('ST-R3: answers 405 with Allow to methods that Store does not have', async () => {
-    for (const url of [studies, `${studies}/1.2.3`]) {
+    for (const url of [sender.studies, `${sender.studies}/1.2.3`]) {
       for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
         const answer = await call(url, { method })
         expectProblem(answer, 405)
@@ -192,15 +129,19 @@ describe('Store resources (PS3.18 10.5.1.1)', () => {
   })
 
   test('ST-R4: ignores query parameters', async () => {
-    const study = new TestStudy()
-    const answer = await send([study.instance().file], {}, `${studies}?limit=x&PatientID=1&foo`)
+    const study = newStudy()
+    const answer = await send(
+      [study.instance().file],
+      {},
+      `${sender.studies}?limit=x&PatientID=1&foo`,
+    )
     expect(answer.status).toBe(200)
   })
 
   test.each(['abc', '1.2.03', '1..2', '1.2.3.', `1.${'2'.repeat(63)}`, '1'])(
     'ST-R5: answers 400 when the path has %s for a study',
     async (study) => {
-      expectProblem(await send([new TestStudy().instance().file], {}, `${studies}/${study}`), 400)
+      expectProblem(await send([newStudy().instance().file], {}, `${sender.studies}/${study}`), 400)
     },
   )
 })
@@ -211,7 +152,7 @@ describe('Request media types (PS3.18 10.5.1.4)', () => {
     ['ST-M7', 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5'],
     ['ST-M7', 'multipart/related; type="application/dicom"; charset=utf-8'],
   ])('%s: takes %s', async (_id, type) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const answer = await post(`${type}; boundary=${boundary}`, multipartBody([file]))
     expect(answer.status).toBe(200)
@@ -225,7 +166,7 @@ describe('Request media types (PS3.18 10.5.1.4)', () => {
   ])(
     'ST-M2: takes one file as %s, and the File Meta Information decides its transfer syntax',
     async (type) => {
-      const study = new TestStudy()
+      const study = newStudy()
       const { uid, file } = study.instance()
       const answer = await post(type, file)
       expect(answer.status).toBe(200)
@@ -255,7 +196,7 @@ describe('Request media types (PS3.18 10.5.1.4)', () => {
     ['MP-09', `multipart/related; type="image/jpeg"; boundary=${boundary}`],
     ['ST-H1', undefined],
   ])('%s: answers 415 to %s, and says what can be sent', async (_id, type) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const answer = await post(type, multipartBody([study.instance().file]))
     expectProblem(answer, 415)
     expect(answer.headers.get('accept')).toBe(
@@ -271,16 +212,16 @@ describe('Request media types (PS3.18 10.5.1.4)', () => {
     'application/dicom; transfer-syntax=1.2; transfer-syntax=1.3',
     `multipart/related; type="application"; boundary=${boundary}`,
   ])('ST-H1, ST-M7: answers 400 to a Content-Type that cannot be parsed: %s', async (type) => {
-    expectProblem(await post(type, multipartBody([new TestStudy().instance().file])), 400)
+    expectProblem(await post(type, multipartBody([newStudy().instance().file])), 400)
   })
 })
 
 describe('Request headers (PS3.18 10.5.1.3)', () => {
   test('ST-H2: takes a chunked body, in chunks of a single byte too (MP-16)', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const [one, two] = [study.instance(), study.instance()]
     const type = { 'content-type': multipartType }
-    const answer = await postChunked(studies, type, [multipartBody([one.file])])
+    const answer = await postChunked(sender.studies, type, [multipartBody([one.file])])
     expect(answer.status).toBe(200)
     const raw = await sendRaw(
       server.port,
@@ -295,7 +236,7 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
   })
 
   test.each(['gzip', 'GZIP', 'x-gzip'])('ST-H3: decodes Content-Encoding: %s', async (encoding) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const answer = await post(multipartType, gzipSync(multipartBody([file])), {
       'content-encoding': encoding,
@@ -319,7 +260,7 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
     ['a gzip that is cut', (body: Buffer) => gzipSync(body).subarray(0, -12)],
     ['a gzip with a wrong checksum', (body: Buffer) => withLastBytesChanged(gzipSync(body))],
   ])('ST-H3: answers 400 to %s, and nothing is stored', async (_name, encode) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const body = encode(multipartBody([study.instance().file]))
     expectProblem(await post(multipartType, body, { 'content-encoding': 'gzip' }), 400)
     expect(await storedIn(server, study.uid)).toEqual([])
@@ -335,7 +276,7 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
     ['application/dicom+json;q=0.4, application/dicom+xml;q=0.5', 'application/dicom+xml'],
     ['text/html, nonsense, application/dicom+xml', 'application/dicom+xml'],
   ])('ST-H4, ST-H6: answers Accept: %s with %s', async (accept, expected) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     // Over a bare connection, for every HTTP client adds an Accept of its own.
     const body = multipartBody([file])
@@ -354,7 +295,7 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
   })
 
   test('wraps the XML as one part for who accepts nothing else (checklist 1.10)', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const accept = 'multipart/related; type="application/dicom+xml"'
     const answer = await send([file], { accept })
@@ -377,7 +318,7 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
     'multipart/related; type="application/dicom"',
     'nonsense',
   ])('ST-H5: answers 406 to Accept: %s, and stores nothing', async (accept) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const answer = await send([study.instance().file], { accept })
     expectProblem(answer, 406)
     expect(answer.body.available).toEqual(['application/dicom+json', 'application/dicom+xml'])
@@ -408,7 +349,7 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
   })
 
   test('ST-H7: says 100 Continue to a request that it will read, before it was sent', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const body = multipartBody([file])
     using conversation = new Conversation(server.port)
@@ -426,403 +367,6 @@ describe('Request headers (PS3.18 10.5.1.3)', () => {
   })
 })
 
-describe('Multipart (RFC 2046 5.1.1; PS3.18 8.6.1.2)', () => {
-  type Wrap = (file: Buffer) => Uint8Array
-  const related = 'multipart/related; type="application/dicom"'
-  const part = (headers: string, file: Uint8Array, delimiter = boundary): Buffer =>
-    Buffer.concat([Buffer.from(`--${delimiter}\r\n${headers}\r\n`), file])
-  const closed = (delimiter = boundary): Buffer => Buffer.from(`\r\n--${delimiter}--\r\n`)
-  const dicom = 'Content-Type: application/dicom\r\n'
-  const asBoundary =
-    (delimiter: string): Wrap =>
-    (file) =>
-      Buffer.concat([part(dicom, file, delimiter), closed(delimiter)])
-  const usual: Wrap = asBoundary(boundary)
-  const withPartHeaders =
-    (headers: string): Wrap =>
-    (file) =>
-      Buffer.concat([part(headers, file), closed()])
-  const around =
-    (before: string, after: string): Wrap =>
-    (file) =>
-      Buffer.concat([Buffer.from(before), usual(file), Buffer.from(after)])
-
-  const accepted: [id: string, name: string, contentType: string, wrap: Wrap][] = [
-    ['MP-01', 'type in quotes', `${related}; boundary=${boundary}`, usual],
-    [
-      'MP-01',
-      'type without quotes',
-      `multipart/related; type=application/dicom; boundary=${boundary}`,
-      usual,
-    ],
-    [
-      'MP-02',
-      'names and types in any case',
-      `Multipart/RELATED; TYPE="Application/DICOM"; Boundary=${boundary}`,
-      usual,
-    ],
-    [
-      'MP-03',
-      'parameters in another order, with spaces and tabs',
-      `multipart/related ;\t boundary = ${boundary} ;\ttype="application/dicom" ; x=y`,
-      usual,
-    ],
-    [
-      'MP-04, OTA-9',
-      'a quoted boundary with spaces and all that needs quotes',
-      `${related}; boundary="a b:c=d/e?f'g(h)i,j+k"`,
-      asBoundary("a b:c=d/e?f'g(h)i,j+k"),
-    ],
-    [
-      'MP-04',
-      'a quoted boundary with escapes',
-      `${related}; boundary="a\\b\\:c"`,
-      asBoundary('ab:c'),
-    ],
-    [
-      'MP-05',
-      'an unquoted boundary with = and :',
-      `${related}; boundary=a=b:c`,
-      asBoundary('a=b:c'),
-    ],
-    [
-      'MP-06, OTA-9',
-      'a type with parameters of its own',
-      `multipart/related; type="application/dicom; transfer-syntax=1.2.840.10008.1.2.1"; boundary=${boundary}`,
-      usual,
-    ],
-    [
-      'MP-07',
-      'a boundary of 70 characters',
-      `${related}; boundary=${'b'.repeat(70)}`,
-      asBoundary('b'.repeat(70)),
-    ],
-    ['MP-08', 'no type', `multipart/related; boundary=${boundary}`, usual],
-    [
-      'MP-10',
-      'a start parameter, which has no meaning here',
-      `${related}; start="<x@y>"; boundary=${boundary}`,
-      usual,
-    ],
-    [
-      'MP-11',
-      'a CR LF before the first delimiter',
-      `${related}; boundary=${boundary}`,
-      around('\r\n', ''),
-    ],
-    [
-      'MP-12',
-      'preamble and epilogue',
-      `${related}; boundary=${boundary}`,
-      around('This is a preamble\r\nof two lines\r\n', 'and an epilogue'),
-    ],
-    [
-      'MP-13',
-      'spaces and tabs after the delimiters',
-      `${related}; boundary=${boundary}`,
-      (file) =>
-        Buffer.concat([
-          Buffer.from(`--${boundary} \t \r\n${dicom}\r\n`),
-          file,
-          Buffer.from(`\r\n--${boundary}--  \t\r\n`),
-        ]),
-    ],
-    [
-      'MP-13',
-      'no CR LF after the closing delimiter',
-      `${related}; boundary=${boundary}`,
-      (file) => usual(file).subarray(0, -2),
-    ],
-    [
-      'MP-17',
-      'a first part without headers',
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(''),
-    ],
-    [
-      'MP-18',
-      'a part with a transfer syntax',
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(
-        'content-type: Application/Dicom; transfer-syntax=1.2.840.10008.1.2.4.70\r\n',
-      ),
-    ],
-    [
-      'MP-20',
-      'headers that mean nothing here',
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(
-        `${dicom}MIME-Version: 1.0\r\nContent-Disposition: attachment; filename="${canary.patientName}.dcm"\r\nContent-ID: <1@x>\r\nContent-Location: a\r\n`,
-      ),
-    ],
-    ...['binary', '8bit', '7bit', 'BINARY'].map((encoding): [string, string, string, Wrap] => [
-      'MP-22',
-      `Content-Transfer-Encoding: ${encoding}`,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}Content-Transfer-Encoding: ${encoding}\r\n`),
-    ]),
-    [
-      'MP-21',
-      'a Content-Length that is right',
-      `${related}; boundary=${boundary}`,
-      (file) => Buffer.concat([part(`${dicom}Content-Length: ${file.length}\r\n`, file), closed()]),
-    ],
-    [
-      'MP-23',
-      'folded header lines',
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(
-        'Content-Type: application/dicom;\r\n\ttransfer-syntax=1.2.840.10008.1.2.1\r\n',
-      ),
-    ],
-    [
-      'MP-31',
-      'an epilogue that looks like another part',
-      `${related}; boundary=${boundary}`,
-      around('', `--${boundary}\r\nContent-Type: text/plain\r\n\r\nx\r\n--${boundary}--\r\n`),
-    ],
-  ]
-
-  test.each(accepted)('%s: takes %s', async (_id, _name, contentType, wrap) => {
-    const study = new TestStudy()
-    const { uid, file } = study.instance()
-    const answer = await post(contentType, wrap(file))
-    expect(answer.status, JSON.stringify(answer.body)).toBe(200)
-    expect(await storedIn(server, study.uid)).toEqual([uid])
-    const stored = await fetch(study.urlOf(uid), { headers: { accept: 'application/dicom' } })
-    expect(Buffer.from(await stored.arrayBuffer()).equals(file)).toBe(true)
-  })
-
-  test('MP-14, MP-15, MP-32, OTA-9: what only looks like a delimiter stays in the pixel data', async () => {
-    const study = new TestStudy()
-    const lookAlikes = [
-      `--${boundary}\r\n`,
-      `x--${boundary}--\r\n`,
-      `\n--${boundary}\r\n`,
-      `\r\n--${boundary}X\r\n`,
-      `\r\n--${boundary}--X\r\n`,
-      `\r\n--${boundary} X\r\n`,
-      `\r\n--${boundary}\n`,
-      `\r\n--${boundary.toUpperCase()}\r\n`,
-      `\r\r\n--${boundary.slice(0, -1)}\r\n`,
-      '\r\n\r\n',
-      `\r\n-${boundary}`,
-      `\r\n--${boundary}\r`,
-    ].join('')
-    const pixelBytes = Buffer.from(lookAlikes.length % 2 === 0 ? lookAlikes : `${lookAlikes}!`)
-    const { uid, file } = study.instance({ pixelBytes })
-    const answer = await send([file, study.instance().file])
-    expect(answer.status).toBe(200)
-    const stored = await fetch(study.urlOf(uid), { headers: { accept: 'application/dicom' } })
-    expect(Buffer.from(await stored.arrayBuffer()).equals(file)).toBe(true)
-  })
-
-  const refused: [id: string, name: string, status: number, contentType: string, wrap: Wrap][] = [
-    [
-      'MP-02',
-      'a boundary in another case',
-      400,
-      `${related}; boundary=${boundary.toUpperCase()}`,
-      usual,
-    ],
-    ['MP-07', 'no boundary', 400, related, usual],
-    ['MP-07', 'an empty boundary', 400, `${related}; boundary=""`, asBoundary('')],
-    [
-      'MP-07',
-      'a boundary of 71 characters',
-      400,
-      `${related}; boundary=${'b'.repeat(71)}`,
-      asBoundary('b'.repeat(71)),
-    ],
-    [
-      'MP-07',
-      'a boundary that ends with a space',
-      400,
-      `${related}; boundary="abc "`,
-      asBoundary('abc '),
-    ],
-    [
-      'MP-07',
-      'a boundary with a control character',
-      400,
-      `${related}; boundary="a\tb"`,
-      asBoundary('a\tb'),
-    ],
-    [
-      'MP-08',
-      'no type, and a first part that is not DICOM',
-      415,
-      `multipart/related; boundary=${boundary}`,
-      withPartHeaders('Content-Type: image/jpeg\r\n'),
-    ],
-    [
-      'MP-08',
-      'no type anywhere',
-      415,
-      `multipart/related; boundary=${boundary}`,
-      withPartHeaders(''),
-    ],
-    [
-      'MP-17',
-      'a later part without headers',
-      415,
-      `${related}; boundary=${boundary}`,
-      (file) => Buffer.concat([part(dicom, file), Buffer.from('\r\n'), part('', file), closed()]),
-    ],
-    [
-      'MP-19, OTA-6',
-      'a later part of another type',
-      415,
-      `${related}; boundary=${boundary}`,
-      (file) =>
-        Buffer.concat([
-          part(dicom, file),
-          Buffer.from('\r\n'),
-          part('Content-Type: text/plain\r\n', Buffer.from('x')),
-          Buffer.from('\r\n'),
-          part(dicom, file),
-          closed(),
-        ]),
-    ],
-    [
-      'MP-19',
-      'application/octet-stream',
-      415,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders('Content-Type: application/octet-stream\r\n'),
-    ],
-    [
-      'MP-21',
-      'a Content-Length that is wrong',
-      400,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}Content-Length: 7\r\n`),
-    ],
-    [
-      'MP-21',
-      'a Content-Length that is no number',
-      400,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}Content-Length: x\r\n`),
-    ],
-    ...['base64', 'quoted-printable'].map((encoding): [string, string, number, string, Wrap] => [
-      'MP-22',
-      `Content-Transfer-Encoding: ${encoding}`,
-      415,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}Content-Transfer-Encoding: ${encoding}\r\n`),
-    ]),
-    [
-      'MP-24',
-      'a header line without a colon',
-      400,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}nonsense\r\n`),
-    ],
-    [
-      'MP-24',
-      'NUL in a header',
-      400,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}X: a\0b\r\n`),
-    ],
-    [
-      'MP-24',
-      'a bare CR in a header',
-      400,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}X: a\rb\r\n`),
-    ],
-    [
-      'MP-24',
-      'headers of more than 16 KiB',
-      400,
-      `${related}; boundary=${boundary}`,
-      withPartHeaders(`${dicom}X: ${'a'.repeat(16 * 1024)}\r\n`),
-    ],
-    [
-      'MP-25',
-      'lines that end in LF',
-      400,
-      `${related}; boundary=${boundary}`,
-      (file) =>
-        Buffer.concat([
-          Buffer.from(`--${boundary}\nContent-Type: application/dicom\n\n`),
-          file,
-          Buffer.from(`\n--${boundary}--\n`),
-        ]),
-    ],
-    [
-      'MP-26',
-      'a body that ends inside a part',
-      400,
-      `${related}; boundary=${boundary}`,
-      (file) =>
-        Buffer.concat([part(dicom, file), Buffer.from('\r\n'), part(dicom, file.subarray(0, 500))]),
-    ],
-    [
-      'MP-26, OTA-1',
-      'a body that ends right after a part',
-      400,
-      `${related}; boundary=${boundary}`,
-      (file) => part(dicom, file),
-    ],
-    [
-      'MP-26',
-      'a body that ends in its closing delimiter',
-      400,
-      `${related}; boundary=${boundary}`,
-      (file) => usual(file).subarray(0, -3),
-    ],
-    ['MP-28', 'an empty body', 400, `${related}; boundary=${boundary}`, () => Buffer.alloc(0)],
-    [
-      'MP-28',
-      'a closing delimiter alone',
-      400,
-      `${related}; boundary=${boundary}`,
-      () => Buffer.from(`--${boundary}--\r\n`),
-    ],
-    ['MP-28', 'no delimiter at all', 400, `${related}; boundary=${boundary}`, (file) => file],
-    [
-      'MP-30',
-      'a multipart inside a part',
-      415,
-      `${related}; boundary=${boundary}`,
-      (file) =>
-        Buffer.concat([
-          part(
-            'Content-Type: multipart/related; boundary=inner\r\n',
-            Buffer.concat([part(dicom, file, 'inner'), closed('inner')]),
-          ),
-          closed(),
-        ]),
-    ],
-  ]
-
-  test.each(refused)(
-    '%s: refuses %s with %i, and stores nothing',
-    async (_id, _name, status, contentType, wrap) => {
-      const study = new TestStudy()
-      expectProblem(await post(contentType, wrap(study.instance().file)), status)
-      expect(await storedIn(server, study.uid)).toEqual([])
-    },
-  )
-
-  test('MP-19, OTA-6: gives all bytes back when the last of 21 parts is of another type', async () => {
-    const study = new TestStudy()
-    const files = Array.from({ length: 20 }, () => study.instance().file)
-    const before = segmentsOf(server)
-    const body = Buffer.concat([
-      multipartBody(files).subarray(0, -4),
-      Buffer.from('\r\nContent-Type: text/plain\r\n\r\nx'),
-      closed(),
-    ])
-    expectProblem(await post(multipartType, body), 415)
-    expect(await storedIn(server, study.uid)).toEqual([])
-    expect(segmentsOf(server)).toEqual(before)
-  })
-})
-
 describe('Digests (RFC 9530)', () => {
   const base64 = (algorithm: string, bytes: Uint8Array): string =>
     createHash(algorithm).update(bytes).digest('base64')
@@ -831,7 +375,7 @@ describe('Digests (RFC 9530)', () => {
   const wrong = Buffer.from('something else')
 
   test('takes a body whose Content-Digest and Repr-Digest are right', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const body = multipartBody([file])
     const answer = await post(multipartType, body, {
@@ -843,7 +387,7 @@ describe('Digests (RFC 9530)', () => {
   })
 
   test('Content-Digest is that of the encoded bytes, Repr-Digest that of the decoded ones', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const body = multipartBody([study.instance().file])
     const gzipped = gzipSync(body)
     const headers = { 'content-encoding': 'gzip' }
@@ -862,7 +406,7 @@ describe('Digests (RFC 9530)', () => {
     ],
     ['repr-digest', 'one that is wrong', () => sha512(wrong)],
   ])('answers 400 to %s: %s, and stores nothing', async (name, _what, digest) => {
-    const study = new TestStudy()
+    const study = newStudy()
     const body = multipartBody([study.instance().file])
     const before = segmentsOf(server)
     expectProblem(await post(multipartType, body, { [name]: digest(body) }), 400)
@@ -877,13 +421,13 @@ describe('Digests (RFC 9530)', () => {
   test.each(['md5=:AAAA:', 'unixsum=:AAAA:', 'nonsense', ''])(
     'passes over a Content-Digest that it does not know: %s',
     async (digest) => {
-      const body = multipartBody([new TestStudy().instance().file])
+      const body = multipartBody([newStudy().instance().file])
       expect((await post(multipartType, body, { 'content-digest': digest })).status).toBe(200)
     },
   )
 
   test('holds a part against the Content-Digest of its own', async () => {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const body = (digest: string): Buffer =>
       Buffer.concat([
@@ -933,7 +477,7 @@ describe('Limits (PS3.18 10.5.3.1: 413, 408, 503)', () => {
   }
 
   const files = (count: number, pixelBytes: number): Buffer[] => {
-    const study = new TestStudy()
+    const study = newStudy()
     return Array.from({ length: count }, () => study.instance({ pixelBytes }).file)
   }
 
@@ -1001,621 +545,6 @@ describe('Limits (PS3.18 10.5.3.1: 413, 408, 503)', () => {
   })
 })
 
-/** A part that cannot be stored, and what the answer says of it. */
-interface BadPart {
-  id: string
-  name: string
-  make(study: TestStudy, uid: string): Uint8Array
-  reason: number
-  /** Whether the answer can name it: in Failed SOP Sequence, else in Other Failures Sequence. */
-  isNamed: boolean
-  sopClassUID?: string
-}
-
-const uidTags = [
-  ['SOPClassUID', '00080016', 0x0106],
-  ['SOPInstanceUID', '00080018', 0x0117],
-  ['StudyInstanceUID', '0020000D', 0x0106],
-  ['SeriesInstanceUID', '0020000E', 0x0106],
-] as const
-
-const nested = (depth: number): NonNullable<DicomFileOptions['elements']>[number] => ({
-  tag: '00081115',
-  vr: 'SQ',
-  undefinedLength: true,
-  items: [depth === 0 ? [] : [nested(depth - 1)]],
-})
-
-const badParts: BadPart[] = [
-  {
-    id: 'DV-01',
-    name: 'a text',
-    make: () => Buffer.from(`Not DICOM, of ${canary.patientName}`),
-    reason: 0xc000,
-    isNamed: false,
-  },
-  {
-    id: 'DV-01, MP-29',
-    name: 'an empty part',
-    make: () => Buffer.alloc(0),
-    reason: 0xc000,
-    isNamed: false,
-  },
-  {
-    id: 'DV-02',
-    name: 'a file without preamble',
-    make: (study, sopInstanceUID) => study.instance({ sopInstanceUID }).file.subarray(132),
-    reason: 0xc000,
-    isNamed: false,
-  },
-  {
-    id: 'DV-03',
-    name: 'File Meta Information without a transfer syntax',
-    make: (study, sopInstanceUID) => study.instance({ sopInstanceUID, without: ['00020010'] }).file,
-    reason: 0xc000,
-    isNamed: true,
-  },
-  {
-    id: 'DV-04',
-    name: 'a file cut in its pixel data',
-    make: (study, sopInstanceUID) => study.instance({ sopInstanceUID }).file.subarray(0, -8),
-    reason: 0xc000,
-    isNamed: true,
-  },
-  {
-    id: 'DV-04',
-    name: 'a sequence that is longer than the file',
-    make: (study, sopInstanceUID) =>
-      study.instance({
-        sopInstanceUID,
-        elements: [{ tag: '00081115', vr: 'SQ', items: [[]], claimedLength: 1_000_000 }],
-      }).file,
-    reason: 0xc000,
-    isNamed: true,
-  },
-  {
-    id: 'DV-05',
-    name: 'an unknown transfer syntax',
-    make: (study, sopInstanceUID) =>
-      study.instance({ sopInstanceUID, transferSyntaxUID: '1.2.826.0.1.3680043.10.1474.9' }).file,
-    reason: 0xc122,
-    isNamed: true,
-  },
-  {
-    id: 'DV-08',
-    name: 'File Meta Information of another instance',
-    make: (study, sopInstanceUID) =>
-      study.instance({ sopInstanceUID, meta: [{ tag: '00020003', vr: 'UI', value: '1.2.3' }] })
-        .file,
-    reason: 0xa900,
-    isNamed: true,
-  },
-  {
-    id: 'DV-08',
-    name: 'File Meta Information of another SOP class',
-    make: (study, sopInstanceUID) =>
-      study.instance({ sopInstanceUID, meta: [{ tag: '00020002', vr: 'UI', value: '1.2.3' }] })
-        .file,
-    reason: 0xa900,
-    isNamed: true,
-  },
-  ...uidTags.flatMap(([keyword, tag, invalid]): BadPart[] => {
-    const changed =
-      (value: string | undefined) =>
-      (study: TestStudy, sopInstanceUID: string): Uint8Array =>
-        study.instance({
-          sopInstanceUID,
-          ...(value === undefined ? { without: [tag] } : { elements: [{ tag, vr: 'UI', value }] }),
-        }).file
-    return [
-      // The File Meta Information names class and instance where the data set does not.
-      {
-        id: 'DV-09',
-        name: `no ${keyword}`,
-        make: changed(undefined),
-        reason: 0x0120,
-        isNamed: true,
-      },
-      {
-        id: 'DV-10',
-        name: `an empty ${keyword}`,
-        make: changed(''),
-        reason: 0x0121,
-        isNamed: true,
-      },
-      {
-        id: 'DV-11',
-        name: `a ${keyword} that is none`,
-        make: changed('1.2.abc'),
-        reason: invalid,
-        isNamed: true,
-      },
-      {
-        id: 'DV-12',
-        name: `a ${keyword} of 65 characters`,
-        make: changed(`1.${'2'.repeat(63)}`),
-        reason: invalid,
-        isNamed: true,
-      },
-      {
-        id: 'DV-13',
-        name: `a ${keyword} of two values`,
-        make: changed('1.2.3\\1.2.4'),
-        reason: 0xa900,
-        isNamed: true,
-      },
-    ]
-  }),
-  {
-    id: 'DV-09',
-    name: 'no SOP Instance UID anywhere',
-    make: (study) => study.instance({ without: ['00080018', '00020003'] }).file,
-    reason: 0x0120,
-    isNamed: false,
-  },
-  {
-    id: 'DV-11',
-    name: 'no valid SOP Instance UID anywhere',
-    make: (study) => study.instance({ sopInstanceUID: 'Canaryname' }).file,
-    reason: 0x0117,
-    isNamed: false,
-  },
-  {
-    id: 'DV-23',
-    name: 'a DICOMDIR',
-    make: (study, sopInstanceUID) =>
-      study.instance({ sopInstanceUID, sopClassUID: '1.2.840.10008.1.3.10' }).file,
-    reason: 0x0122,
-    isNamed: true,
-    sopClassUID: '1.2.840.10008.1.3.10',
-  },
-  {
-    id: 'DV-24',
-    name: 'an element that claims 4 GiB',
-    make: (study, sopInstanceUID) =>
-      study.instance({
-        sopInstanceUID,
-        elements: [
-          { tag: '00420011', vr: 'OB', value: Buffer.alloc(8), claimedLength: 0xfffffffe },
-        ],
-      }).file,
-    reason: 0xc000,
-    isNamed: true,
-  },
-  {
-    id: 'DV-24',
-    name: 'sequences in sequences, 200 deep',
-    make: (study, sopInstanceUID) =>
-      study.instance({ sopInstanceUID, elements: [nested(200)] }).file,
-    reason: 0xa700,
-    isNamed: true,
-  },
-  {
-    id: 'DV-24',
-    name: 'a deflated data set that inflates without end',
-    make: (study, sopInstanceUID) =>
-      study.instance({
-        sopInstanceUID,
-        transferSyntaxUID: deflatedLittleEndian,
-        pixelBytes: 64_000_000,
-      }).file,
-    reason: 0xa700,
-    isNamed: true,
-  },
-]
-
-const rolledBack = 0xc0ff
-
-describe('A bad part (PS3.18 10.5.3, Annex I)', () => {
-  test.each(badParts)('$id: $name is refused; strict, the others with it', async (bad) => {
-    const study = new TestStudy()
-    const [first, last] = [study.instance(), study.instance()]
-    const uid = uniqueUID()
-    const files = [first.file, bad.make(study, uid), last.file]
-    const guilty = {
-      sopInstanceUID: uid,
-      reason: bad.reason,
-      ...(bad.sopClassUID ? { sopClassUID: bad.sopClassUID } : {}),
-    }
-    const innocent = [first, last].map((one) => ({
-      sopInstanceUID: one.uid,
-      reason: rolledBack,
-    })) as [{ sopInstanceUID: string; reason: number }, { sopInstanceUID: string; reason: number }]
-    const expected = storeModule(
-      bad.isNamed
-        ? { failed: [innocent[0], guilty, innocent[1]] }
-        : { failed: innocent, others: [bad.reason] },
-    )
-    const answer = await send(files)
-    expect(answer.status).toBe(409)
-    expect(answer.headers.get('content-type')).toBe('application/dicom+json')
-    expect(answer.headers.get('location')).toBeNull()
-    expect(answer.headers.get('preference-applied')).toBeNull()
-    expect(answer.body).toEqual(expected)
-    const inXML = await send(files, { accept: 'application/dicom+xml', prefer: 'handling=strict' })
-    expect(inXML.status).toBe(409)
-    expect(inXML.headers.get('content-type')).toBe('application/dicom+xml')
-    expect(inXML.headers.get('preference-applied')).toBe('handling=strict')
-    expect(readNativeModel(inXML.body)).toEqual(answer.body)
-    expect(await storedIn(server, study.uid)).toEqual([])
-  })
-
-  test.each(badParts)('$id: $name is refused; lenient, alone', async (bad) => {
-    const study = new TestStudy()
-    const [first, last] = [study.instance(), study.instance()]
-    const uid = uniqueUID()
-    const files = [first.file, bad.make(study, uid), last.file]
-    const guilty = {
-      sopInstanceUID: uid,
-      reason: bad.reason,
-      ...(bad.sopClassUID ? { sopClassUID: bad.sopClassUID } : {}),
-    }
-    const expected = storeModule({
-      retrieveURL: study.url,
-      ...(bad.isNamed ? { failed: [guilty] } : {}),
-      stored: [first, last].map((one) => ({ sopInstanceUID: one.uid, url: study.urlOf(one.uid) })),
-      ...(bad.isNamed ? {} : { others: [bad.reason] }),
-    })
-    const answer = await send(files, { prefer: 'handling=lenient' })
-    expect(answer.status).toBe(202)
-    expect(answer.headers.get('preference-applied')).toBe('handling=lenient')
-    expect(answer.headers.get('location')).toBe(study.url)
-    expect(answer.body).toEqual(expected)
-    const headers = { accept: 'application/dicom+xml', prefer: 'handling=lenient' }
-    const inXML = await send(files, headers)
-    expect(inXML.status).toBe(202)
-    expect(readNativeModel(inXML.body)).toEqual(answer.body)
-    expect(await storedIn(server, study.uid)).toEqual([first.uid, last.uid].sort())
-  })
-
-  test.each(badParts)('$id: $name alone is 409 with the module', async (bad) => {
-    const uid = uniqueUID()
-    const file = bad.make(new TestStudy(), uid)
-    for (const prefer of ['handling=strict', 'handling=lenient']) {
-      const answers = [
-        await send([file], { prefer }),
-        await post('application/dicom', file, { prefer }),
-      ]
-      for (const answer of answers) {
-        expect(answer.status).toBe(409)
-        expect(Object.keys(answer.body)).toEqual([
-          '00081190',
-          bad.isNamed ? '00081198' : '0008119A',
-        ])
-        const [item] = answer.body[bad.isNamed ? '00081198' : '0008119A'].Value
-        expect(item['00081197']).toEqual({ vr: 'US', Value: [bad.reason] })
-      }
-    }
-  })
-
-
-  test.each([
-    ['the start', 0],
-    ['the middle', 250],
-    ['the end', 499],
-  ])('OTA-4, AT-02, AT-03: one bad part among 500, at %s', async (_where, position) => {
-    const study = new TestStudy()
-    const good = Array.from({ length: 499 }, () => study.instance())
-    const files = good.map((one) => one.file)
-    files.splice(position, 0, Buffer.from('This is not DICOM'))
-    const before = segmentsOf(server)
-    const strict = await send(files)
-    expect(strict.status).toBe(409)
-    expect(strict.body).toEqual(
-      storeModule({
-        failed: good.map((one) => ({ sopInstanceUID: one.uid, reason: rolledBack })),
-        others: [0xc000],
-      }),
-    )
-    expect(await storedIn(server, study.uid)).toEqual([])
-    expect(segmentsOf(server)).toEqual(before)
-
-    const lenient = await send(files, { prefer: 'handling=lenient' })
-    expect(lenient.status).toBe(202)
-    expect(lenient.body).toEqual(
-      storeModule({
-        retrieveURL: study.url,
-        stored: good.map((one) => ({ sopInstanceUID: one.uid, url: study.urlOf(one.uid) })),
-        others: [0xc000],
-      }),
-    )
-    expect(await storedIn(server, study.uid)).toEqual(good.map((one) => one.uid).sort())
-  })
-
-  test('OTA-5, AT-04, DV-14: an instance of another study than that of the path', async () => {
-    const [a, b] = [new TestStudy(), new TestStudy()]
-    const [good, other] = [a.instance(), b.instance()]
-    const files = [good.file, other.file]
-    const strict = await send(files, {}, a.url)
-    expect(strict.status).toBe(409)
-    expect(strict.body).toEqual(
-      storeModule({
-        failed: [
-          { sopInstanceUID: good.uid, reason: rolledBack },
-          { sopInstanceUID: other.uid, reason: 0xa901 },
-        ],
-      }),
-    )
-    const lenient = await send(files, { prefer: 'handling=lenient' }, a.url)
-    expect(lenient.status).toBe(202)
-    expect(lenient.body).toEqual(
-      storeModule({
-        retrieveURL: a.url,
-        failed: [{ sopInstanceUID: other.uid, reason: 0xa901 }],
-        stored: [{ sopInstanceUID: good.uid, url: a.urlOf(good.uid) }],
-      }),
-    )
-    expect(await storedIn(server, a.uid)).toEqual([good.uid])
-    expect(await storedIn(server, b.uid)).toEqual([])
-    const alone = await send([other.file], { prefer: 'handling=lenient' }, a.url)
-    expect(alone.status).toBe(409)
-    expect(alone.body).toEqual(
-      storeModule({ failed: [{ sopInstanceUID: other.uid, reason: 0xa901 }] }),
-    )
-  })
-})
-
-describe('What is stored already (PS3.18 10.5.2; checklist 1.9)', () => {
-  test('AT-05, OTA-14: the same bytes again are success, and are not stored twice', async () => {
-    const study = new TestStudy()
-    const [one, two] = [study.instance(), study.instance()]
-    const first = await send([one.file, two.file])
-    expect(first.status).toBe(200)
-    const segments = segmentsOf(server)
-    for (const prefer of ['handling=strict', 'handling=lenient']) {
-      const again = await send([one.file, two.file], { prefer })
-      expect(again.status).toBe(200)
-      expect(again.body).toEqual(first.body)
-      expect(segmentsOf(server)).toEqual(segments)
-    }
-    const three = study.instance()
-    const more = await send([one.file, three.file])
-    expect(more.status).toBe(200)
-    expect(more.body).toEqual(
-      storeModule({
-        retrieveURL: study.url,
-        stored: [one, three].map(({ uid }) => ({ sopInstanceUID: uid, url: study.urlOf(uid) })),
-      }),
-    )
-    expect(await storedIn(server, study.uid)).toEqual([one.uid, two.uid, three.uid].sort())
-  })
-
-  const conflicts: [id: string, name: string, reason: number, change: DicomFileOptions][] = [
-    ['AT-06, DV-16', 'other content', 0x0111, { pixelBytes: Buffer.alloc(512, 7) }],
-    ['DV-17', 'another SOP class', 0x0119, { sopClassUID: '1.2.840.10008.5.1.4.1.1.4' }],
-    ['AT-07, DV-15', 'another series', 0xa902, { seriesInstanceUID: uniqueUID() }],
-    [
-      'AT-07, DV-15',
-      'another study',
-      0xa902,
-      { studyInstanceUID: uniqueUID(), seriesInstanceUID: uniqueUID() },
-    ],
-  ]
-
-  test.each(conflicts)(
-    '%s: a SOP Instance UID that is stored with %s',
-    async (_id, _name, reason, change) => {
-      const study = new TestStudy()
-      const { uid, file } = study.instance()
-      await send([file])
-      const changed = study.instance({ sopInstanceUID: uid, ...change }).file
-      const fresh = study.instance()
-      const failed = {
-        sopInstanceUID: uid,
-        sopClassUID: change.sopClassUID ?? ctImageStorage,
-        reason,
-      }
-      const strict = await send([changed, fresh.file])
-      expect(strict.status).toBe(409)
-      expect(strict.body).toEqual(
-        storeModule({ failed: [failed, { sopInstanceUID: fresh.uid, reason: rolledBack }] }),
-      )
-      const alone = await send([changed], { prefer: 'handling=lenient' })
-      expect(alone.status).toBe(409)
-      expect(alone.body).toEqual(storeModule({ failed: [failed] }))
-      const lenient = await send([changed, fresh.file], { prefer: 'handling=lenient' })
-      expect(lenient.status).toBe(202)
-      expect(lenient.body).toEqual(
-        storeModule({
-          retrieveURL: study.url,
-          failed: [failed],
-          stored: [{ sopInstanceUID: fresh.uid, url: study.urlOf(fresh.uid) }],
-        }),
-      )
-      const stored = await fetch(study.urlOf(uid), { headers: { accept: 'application/dicom' } })
-      expect(Buffer.from(await stored.arrayBuffer()).equals(file)).toBe(true)
-      expect(await storedIn(server, study.uid)).toEqual([uid, fresh.uid].sort())
-    },
-  )
-
-  test('AT-12, DV-15: a series that is stored with another study', async () => {
-    const [a, b] = [new TestStudy(), new TestStudy()]
-    await send([a.instance().file])
-    const moved = b.instance({ seriesInstanceUID: a.series })
-    const fresh = b.instance()
-    const strict = await send([fresh.file, moved.file])
-    expect(strict.status).toBe(409)
-    expect(strict.body).toEqual(
-      storeModule({
-        failed: [
-          { sopInstanceUID: fresh.uid, reason: rolledBack },
-          { sopInstanceUID: moved.uid, reason: 0xa903 },
-        ],
-      }),
-    )
-    const lenient = await send([fresh.file, moved.file], { prefer: 'handling=lenient' })
-    expect(lenient.status).toBe(202)
-    expect(lenient.body['00081198'].Value[0]['00081197'].Value).toEqual([0xa903])
-    expect(await storedIn(server, b.uid)).toEqual([fresh.uid])
-  })
-
-  test('AT-12: a series that comes with two studies in one request', async () => {
-    const [a, b] = [new TestStudy(), new TestStudy()]
-    const [first, second] = [a.instance(), b.instance({ seriesInstanceUID: a.series })]
-    const answer = await send([first.file, second.file])
-    expect(answer.status).toBe(409)
-    expect(answer.body).toEqual(
-      storeModule({
-        failed: [
-          { sopInstanceUID: first.uid, reason: rolledBack },
-          { sopInstanceUID: second.uid, reason: 0xa903 },
-        ],
-      }),
-    )
-  })
-
-  test('AT-08: two parts with the same bytes are one instance', async () => {
-    const study = new TestStudy()
-    const { uid, file } = study.instance()
-    const answer = await send([file, file])
-    expect(answer.status).toBe(200)
-    const item = { sopInstanceUID: uid, url: study.urlOf(uid) }
-    expect(answer.body).toEqual(storeModule({ retrieveURL: study.url, stored: [item, item] }))
-    expect(await storedIn(server, study.uid)).toEqual([uid])
-  })
-
-  test('AT-09: two parts with one SOP Instance UID and different bytes', async () => {
-    const study = new TestStudy()
-    const { uid, file } = study.instance()
-    const changed = study.instance({ sopInstanceUID: uid, instanceNumber: 2 }).file
-    const strict = await send([file, changed])
-    expect(strict.status).toBe(409)
-    expect(strict.body).toEqual(
-      storeModule({
-        failed: [
-          { sopInstanceUID: uid, reason: rolledBack },
-          { sopInstanceUID: uid, reason: 0x0111 },
-        ],
-      }),
-    )
-    expect(await storedIn(server, study.uid)).toEqual([])
-    const lenient = await send([file, changed], { prefer: 'handling=lenient' })
-    expect(lenient.status).toBe(202)
-    expect(lenient.body).toEqual(
-      storeModule({
-        retrieveURL: study.url,
-        failed: [{ sopInstanceUID: uid, reason: 0x0111 }],
-        stored: [{ sopInstanceUID: uid, url: study.urlOf(uid) }],
-      }),
-    )
-    const stored = await fetch(study.urlOf(uid), { headers: { accept: 'application/dicom' } })
-    expect(Buffer.from(await stored.arrayBuffer()).equals(file)).toBe(true)
-  })
-
-  test('AT-10: of two requests at once with one SOP Instance UID and different bytes, one wins whole', async () => {
-    for (let round = 0; round < 10; round++) {
-      const study = new TestStudy()
-      const shared = uniqueUID()
-      const requests = [1, 2].map((instanceNumber) => {
-        const own = study.instance()
-        const contested = study.instance({ sopInstanceUID: shared, instanceNumber })
-        return { own, contested, files: [own.file, contested.file] }
-      })
-      const answers = await Promise.all(requests.map(({ files }) => send(files)))
-      expect(answers.map((answer) => answer.status).sort()).toEqual([200, 409])
-      const winner = requests[answers.findIndex((answer) => answer.status === 200)]
-      const loser = requests[answers.findIndex((answer) => answer.status === 409)]
-      expect(answers.find((answer) => answer.status === 409)?.body).toEqual(
-        storeModule({
-          failed: [
-            { sopInstanceUID: loser?.own.uid ?? '', reason: rolledBack },
-            { sopInstanceUID: shared, reason: 0x0111 },
-          ],
-        }),
-      )
-      expect(await storedIn(server, study.uid)).toEqual([shared, winner?.own.uid].sort())
-      const stored = await fetch(study.urlOf(shared), { headers: { accept: 'application/dicom' } })
-      const bytes = Buffer.from(await stored.arrayBuffer())
-      expect(bytes.equals(winner?.contested.file as Buffer)).toBe(true)
-    }
-  })
-})
-
-describe('What is stored, as it is (checklist 7.3)', () => {
-  test.each<[id: string, name: string, status: number, options: DicomFileOptions]>([
-    ['DV-06', 'Implicit VR Little Endian', 200, { transferSyntaxUID: implicitLittleEndian }],
-    ['DV-06', 'Explicit VR Big Endian', 200, { transferSyntaxUID: explicitBigEndian }],
-    ['DV-05', 'a deflated data set', 200, { transferSyntaxUID: deflatedLittleEndian }],
-    [
-      'DV-05',
-      'JPEG fragments',
-      200,
-      { transferSyntaxUID: jpegBaseline, pixelBytes: [Buffer.alloc(10, 1), Buffer.alloc(4, 2)] },
-    ],
-    ['DV-19', 'a Study Date that is none', 202, { studyDate: '2024-01-01' }],
-    ['DV-19', 'a Modality in lower case', 202, { modality: 'ct' }],
-    ['VA-8', 'an Accession Number that is too long', 202, { accessionNumber: 'A'.repeat(17) }],
-    ['VA-8', 'a Patient ID of 60,000 characters', 202, { patientID: longText(60_000) }],
-    ['7.2', 'no Patient ID', 200, { without: ['00100020'] }],
-    ['7.2', 'an empty Patient ID and Study Date', 200, { patientID: '', studyDate: '' }],
-    [
-      'DV-20',
-      'text that its character set does not have',
-      200,
-      {
-        specificCharacterSet: 'ISO_IR 192',
-        elements: [{ tag: '00100010', vr: 'PN', value: Buffer.from([0x43, 0xff, 0xfe, 0x5e]) }],
-      },
-    ],
-    [
-      'DV-21',
-      'a value of odd length',
-      200,
-      { elements: [{ tag: '00100010', vr: 'PN', value: Buffer.from('Odd') }] },
-    ],
-    ['DV-22', 'a private SOP class', 200, { sopClassUID: '1.2.826.0.1.3680043.10.1474.77' }],
-    ['DV-07', 'a retired SOP class', 200, { sopClassUID: '1.2.840.10008.5.1.1.30' }],
-    ['VA-2', 'a UID padded with spaces', 200, { elements: [] }],
-    [
-      'DV-03',
-      'a wrong group length of the File Meta Information',
-      200,
-      { without: ['00020000'], meta: [{ tag: '00020000', vr: 'UL', value: 7 }] },
-    ],
-    ['DV-21', 'NUL in a text', 200, { elements: [{ tag: '00081030', vr: 'LO', value: 'a\0b ' }] }],
-  ])('%s: %s is %i', async (_id, name, status, options) => {
-    const study = new TestStudy()
-    const { uid } = study.instance()
-    const padding = name.includes('padded')
-      ? { elements: [{ tag: '00080018', vr: 'UI', value: `${uid}${' '.repeat(2)}` }] }
-      : {}
-    const { file } = study.instance({ sopInstanceUID: uid, ...options, ...padding })
-    const answer = await send([file])
-    expect(answer.status, JSON.stringify(answer.body)).toBe(status)
-    expect(answer.body).toEqual(
-      storeModule({
-        retrieveURL: study.url,
-        stored: [
-          {
-            sopInstanceUID: uid,
-            sopClassUID: options.sopClassUID ?? ctImageStorage,
-            url: study.urlOf(uid),
-            ...(status === 202 ? { warning: 0xb007 } : {}),
-          },
-        ],
-      }),
-    )
-    const stored = await fetch(study.urlOf(uid), { headers: { accept: 'application/dicom' } })
-    expect(Buffer.from(await stored.arrayBuffer()).equals(file)).toBe(true)
-    expect((await fetch(`${study.urlOf(uid)}/metadata`)).status).toBe(200)
-  })
-
-  test('DV-18: an instance that contradicts its study is stored with a warning', async () => {
-    const study = new TestStudy()
-    const [first, second] = [study.instance(), study.instance({ patientID: 'CANARY-ID-4712' })]
-    expect((await send([first.file])).status).toBe(200)
-    const answer = await send([second.file])
-    expect(answer.status).toBe(202)
-    expect(answer.body).toEqual(
-      storeModule({
-        retrieveURL: study.url,
-        stored: [{ sopInstanceUID: second.uid, url: study.urlOf(second.uid), warning: 0xb007 }],
-      }),
-    )
-    expect(await storedIn(server, study.uid)).toEqual([first.uid, second.uid].sort())
-  })
-})
-
 describe('Preferences (RFC 7240)', () => {
   const bad = Buffer.from('not DICOM')
   test.each([
@@ -1631,7 +560,7 @@ describe('Preferences (RFC 7240)', () => {
     ['x="a, handling=lenient"', 409, null],
     ['', 409, null],
   ])('Prefer: %s is answered %i, applied: %s', async (prefer, status, applied) => {
-    const answer = await send([new TestStudy().instance().file, bad], { prefer })
+    const answer = await send([newStudy().instance().file, bad], { prefer })
     expect(answer.status).toBe(status)
     expect(answer.headers.get('preference-applied')).toBe(applied)
     expect(answer.body['0008119A']).toEqual({
@@ -1674,7 +603,7 @@ describe('Retrieve URLs (PS3.18 10.5.3.3)', () => {
   ]
 
   async function expectBase(base: string, at: StowageServer, headers: Record<string, string>) {
-    const study = new TestStudy()
+    const study = newStudy()
     const { uid, file } = study.instance()
     const answer = await send([file], headers, `${at.dicomWeb}/studies`)
     const url = `${base}/dicom-web/studies/${study.uid}`
@@ -1691,9 +620,14 @@ describe('Retrieve URLs (PS3.18 10.5.3.3)', () => {
 
   test('name the host that the sender asked', async () => {
     await expectBase(server.url, server, {})
-    await expectBase(server.url.replace('127.0.0.1', 'localhost'), server, {
-      host: `localhost:${server.port}`,
-    })
+    const study = newStudy()
+    const headers = { 'content-type': multipartType, host: 'archive.example:8104' }
+    const answer = await postChunked(sender.studies, headers, [
+      multipartBody([study.instance().file]),
+    ])
+    expect(JSON.parse(answer.text)['00081190'].Value).toEqual([
+      `http://archive.example:8104/dicom-web/studies/${study.uid}`,
+    ])
   })
 
   test.each(forwarded)('do not believe %s of a stranger', async (_name, headers) => {
@@ -1724,7 +658,7 @@ describe('Retrieve URLs (PS3.18 10.5.3.3)', () => {
     })
 
     test('STOWAGE_HANDLING says what holds without Prefer', async () => {
-      const files = [new TestStudy().instance().file, Buffer.from('not DICOM')]
+      const files = [newStudy().instance().file, Buffer.from('not DICOM')]
       const lenient = await send(files, {}, `${behind.dicomWeb}/studies`)
       expect(lenient.status).toBe(202)
       expect(lenient.headers.get('preference-applied')).toBeNull()
@@ -1748,27 +682,15 @@ describe('Patient data (P10)', () => {
   test('are in no answer, no header, no URL, no name of a file, and not in the log', async () => {
     // A cut body makes the server log, if anything does.
     const head = requestHead('/dicom-web/studies', { 'content-length': 100_000 })
-    const body = multipartBody([new TestStudy().instance().file])
+    const body = multipartBody([newStudy().instance().file])
     await sendRaw(server.port, Buffer.concat([head, body]), 'fin')
-    const said = [everythingHeard(), server.log, otherLogs, segmentsOf(server).join()].join('\n')
-    expect(said.length).toBeGreaterThan(100_000)
     expect(server.log.length).toBeGreaterThan(100)
-    // Only what was found is shown, not all that was said.
-    expect(said.match(/.{0,200}canary.{0,60}/gi)).toBeNull()
+    expectNoPatientData(otherLogs, ...leftBehindBy(server))
   })
 })
 
-/** Text that does not compress: an index of Postgres takes no more than 2.7 KB of it. */
-function longText(length: number): string {
-  let text = ''
-  for (let counter = 0; text.length < length; counter++) {
-    text += createHash('sha256').update(String(counter)).digest('base64')
-  }
-  return text.slice(0, length)
-}
-
 function withLastBytesChanged(bytes: Buffer): Buffer {
   const changed = Buffer.from(bytes)
-  changed.writeUInt32LE(changed.readUInt32LE(changed.length - 8) ^ 1, changed.length - 8)
+  changed[changed.length - 8] = (changed.at(-8) as number) ^ 1
   return changed
 }

@@ -43,15 +43,30 @@ describe('the sweep', () => {
 
   test('deletes old objects without a row, and nothing that is not a segment', async () => {
     await using t = await testIntake()
+    const { transferID } = await t.send([dicomFile()])
+    const [kept] = await t.db.sql`select segment_id from segments where transfer_id = ${transferID}`
     const stray = await t.store.create(randomUUID())
     stray.append(Buffer.from('stray'))
     await stray.seal()
     const foreign = await t.store.create('notes-of-fred')
     await foreign.seal()
-    expect(await sweepStrays(t.db, t.store, new Date(Date.now() - 60_000))).toBe(0)
-    expect(await sweepStrays(t.db, t.store, new Date(Date.now() + 60_000))).toBe(1)
+    const ago = new Date(Date.now() - 60_000)
+    expect(await sweepStrays(t.db, t.store, ago)).toEqual({ deleted: 0, left: 0 })
+    const ahead = new Date(Date.now() + 60_000)
+    expect(await sweepStrays(t.db, t.store, ahead)).toEqual({ deleted: 1, left: 0 })
     const left: string[] = []
     for await (const { segmentID } of t.store.list()) left.push(segmentID)
-    expect(left).toEqual(['notes-of-fred'])
+    expect(left.sort()).toEqual([kept?.segment_id, 'notes-of-fred'].sort())
+  })
+
+  test('deletes nothing in a store that was written with another database', async () => {
+    await using t = await testIntake()
+    await using other = await testIntake()
+    for (let i = 0; i < 3; i++) await t.send([dicomFile()])
+    await other.send([dicomFile()])
+    const bytes = await t.storedBytes()
+    const ahead = new Date(Date.now() + 60_000)
+    expect(await sweepStrays(other.db, t.store, ahead)).toEqual({ deleted: 0, left: 3 })
+    expect(await t.storedBytes()).toBe(bytes)
   })
 })

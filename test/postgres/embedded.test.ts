@@ -2,10 +2,13 @@ import { spawn } from 'node:child_process'
 import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLog } from '../../server/log.ts'
+import { DATA_FOLDER_LOCK } from '../../server/postgres/advisory-locks.ts'
 import { ClusterError } from '../../server/postgres/cluster.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
+import { DataFolderInUseError } from '../../server/postgres/folder-lock.ts'
 import {
   ask,
   isAlive,
@@ -21,7 +24,17 @@ function start(dataDir: string): Promise<EmbeddedPostgres> {
   return startEmbeddedPostgres({ dataDir, log: silentLog })
 }
 
-afterAll(killServerProcesses)
+let used: Awaited<ReturnType<typeof temporaryDataFolder>>
+
+beforeAll(async () => {
+  used = await temporaryDataFolder()
+  await (await start(used.dataDir)).stop()
+})
+
+afterAll(async () => {
+  killServerProcesses()
+  await used[Symbol.asyncDispose]()
+})
 
 describe('a new data folder', () => {
   let folder: Awaited<ReturnType<typeof temporaryDataFolder>>
@@ -82,7 +95,7 @@ describe('a new data folder', () => {
 
 describe('a data folder that was used before', () => {
   test('has its data again', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     const first = await start(folder.dataDir)
     await ask(first.connection, 'create table kept (value int); insert into kept values (7)')
     await first.stop()
@@ -91,8 +104,7 @@ describe('a data folder that was used before', () => {
   })
 
   test('starts although its postmaster.pid names a living process that is no Postgres', async () => {
-    await using folder = await temporaryDataFolder()
-    await (await start(folder.dataDir)).stop()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     const cluster = join(folder.dataDir, 'postgres')
     const { uid, gid } = await stat(cluster)
     // Of the same account as Postgres: that is when Postgres itself would refuse.
@@ -105,8 +117,7 @@ describe('a data folder that was used before', () => {
   })
 
   test('is refused when it is of another Postgres than the one that is there', async () => {
-    await using folder = await temporaryDataFolder()
-    await (await start(folder.dataDir)).stop()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     await writeFile(join(folder.dataDir, 'postgres', 'PG_VERSION'), '17\n')
     const refusal = start(folder.dataDir)
     await expect(refusal).rejects.toThrow(ClusterError)
@@ -118,13 +129,13 @@ describe('a data folder that was used before', () => {
 
 describe.runIf(asRoot)('started as root', () => {
   test('runs Postgres as another user', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     await using embedded = await start(folder.dataDir)
     expect((await stat(`/proc/${embedded.pid}`)).uid).not.toBe(0)
   })
 
   test('finds a place that Postgres can reach when the data folder is closed to it, and finds it again', async () => {
-    await using folder = await temporaryDataFolder(0o700)
+    await using folder = await temporaryDataFolder({ mode: 0o700 })
     const lines: string[] = []
     const log = { ...silentLog, info: (line: string) => void lines.push(line) }
     const first = await startEmbeddedPostgres({ dataDir: folder.dataDir, log })
@@ -140,7 +151,7 @@ describe.runIf(asRoot)('started as root', () => {
 
 describe('a server that was killed', () => {
   test('leaves its Postgres to the next one, which takes it over', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     const first = startServerProcess(folder.dataDir)
     const pid = await first.ready
     first.child.kill('SIGKILL')
@@ -154,7 +165,7 @@ describe('a server that was killed', () => {
 
 describe('two servers on one data folder', () => {
   test('the second says who is first and ends, and the first goes on', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     const first = startServerProcess(folder.dataDir)
     const pid = await first.ready
     const second = startServerProcess(folder.dataDir)
@@ -179,7 +190,7 @@ describe('two servers on one data folder', () => {
   })
 
   test('one that starts while the other stops waits for its end and takes over', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     const first = startServerProcess(folder.dataDir)
     await first.ready
     const second = startServerProcess(folder.dataDir)
@@ -199,7 +210,7 @@ describe('a Postgres that dies', () => {
     ['stopped with "pg_ctl stop -m fast"', 'SIGINT'],
   ] as const) {
     test(`is there again after it was ${how}, with all that was committed`, async () => {
-      await using folder = await temporaryDataFolder()
+      await using folder = await temporaryDataFolder({ from: used.dataDir })
       await using embedded = await start(folder.dataDir)
       await ask(embedded.connection, 'create table kept (value int); insert into kept values (7)')
       const { pid } = embedded
@@ -213,7 +224,7 @@ describe('a Postgres that dies', () => {
   }
 
   test('is there again when it was not our child but taken over', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     const first = startServerProcess(folder.dataDir)
     await first.ready
     first.child.kill('SIGKILL')
@@ -224,11 +235,45 @@ describe('a Postgres that dies', () => {
   })
 
   test('is still guarded against a second server after it came back', async () => {
-    await using folder = await temporaryDataFolder()
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
     await using embedded = await start(folder.dataDir)
     process.kill(embedded.pid, 'SIGKILL')
     await untilGone(embedded.pid)
     await ask(embedded.connection, 'select 1', 15_000)
     await expect(start(folder.dataDir)).rejects.toThrow(/another Stowage server runs on it/)
   })
+
+  test('is given up, and left alone, when another server has taken the folder meanwhile', async () => {
+    await using folder = await temporaryDataFolder({ from: used.dataDir })
+    const { promise: lost, resolve: lose } = withResolvers<Error>()
+    await using embedded = await startEmbeddedPostgres({
+      dataDir: folder.dataDir,
+      log: silentLog,
+      onLost: lose,
+    })
+    const rival = postgres({
+      ...embedded.connection,
+      database: 'postgres',
+      max: 1,
+      connection: { application_name: `stowage server ${process.ppid}` },
+    })
+    await rival`
+      select pg_terminate_backend(pid)
+      from pg_stat_activity
+      where application_name = ${`stowage server ${process.pid}`}
+    `
+    await rival`select pg_advisory_lock(${DATA_FOLDER_LOCK[0]}, ${DATA_FOLDER_LOCK[1]})`
+    expect(await lost).toBeInstanceOf(DataFolderInUseError)
+    await embedded.stop()
+    expect(await rival`select 1 as one`).toEqual([{ one: 1 }])
+    await rival.end()
+  })
 })
+
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}

@@ -83,8 +83,9 @@ export async function settledHoldings(
   let holdings: Holdings | undefined
   await server
     .until(async () => {
-      holdings = await holdingsOf(server, sql)
-      return isSettled(holdings)
+      // A database that was killed may still be on its way up.
+      holdings = await holdingsOf(server, sql).catch(() => undefined)
+      return holdings !== undefined && isSettled(holdings)
     }, seconds)
     .catch((error: Error) => {
       throw new Error(`It does not settle: ${JSON.stringify(holdings)}\n${error.message}`)
@@ -114,6 +115,12 @@ export async function seenOf(
     retrieved: boundary === undefined ? 0 : parts.split(`--${boundary}\r\n`).length - 1,
     metadata: metadata.status === 200 ? ((await metadata.json()) as unknown[]).length : 0,
   }
+}
+
+/** How many instances of a study a search finds: what the other faces show is counted by `seenOf`. */
+export async function foundOf(server: StowageServer, studyInstanceUID: string): Promise<number> {
+  const url = `${server.dicomWeb}/studies/${studyInstanceUID}/instances?limit=10000`
+  return (await searched(url)).length
 }
 
 export const allOf = (count: number) => ({

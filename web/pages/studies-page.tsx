@@ -40,6 +40,11 @@ export function StudiesPage({ studiesURL, list, transfers }: StudiesPageProps) {
         <h1>Studies</h1>
         {transfers && <LiveState />}
       </div>
+      {transfers && (
+        <p>
+          <a href="#ended">Recent transfers and what became of them</a>
+        </p>
+      )}
       {transfers && <div hx-sse:connect={paths.live} hx-swap="none" hidden />}
       {transfers && (
         <section id="arriving">
@@ -103,6 +108,7 @@ export function ArrivingTransfers({ transfers }: TransfersProps) {
       ) : (
         <TransferTable
           caption="Transfers arriving now"
+          about="Received"
           transfers={transfers.slice(0, arrivingListed)}
         />
       )}
@@ -118,12 +124,22 @@ export function EndedTransfers({ transfers }: TransfersProps) {
   return (
     <>
       <h2>Recent transfers</h2>
-      <TransferTable caption="The last transfers that ended" transfers={transfers} />
+      <TransferTable
+        caption="The last transfers that ended"
+        about="Outcome"
+        transfers={transfers}
+      />
     </>
   )
 }
 
-function TransferTable({ caption, transfers }: TransfersProps & { caption: string }) {
+interface TransferTableProps extends TransfersProps {
+  caption: string
+  /** What the column says that differs: how far it is, or what became of it. */
+  about: 'Received' | 'Outcome'
+}
+
+function TransferTable({ caption, about, transfers }: TransferTableProps) {
   return (
     <table class="transfers">
       <caption class="unseen">{caption}</caption>
@@ -134,7 +150,7 @@ function TransferTable({ caption, transfers }: TransfersProps & { caption: strin
           <th scope="col" class="number">
             Instances
           </th>
-          <th scope="col">Outcome</th>
+          <th scope="col">{about}</th>
           <th scope="col">Started (UTC)</th>
         </tr>
       </thead>

@@ -75,9 +75,7 @@ function SeriesTable({ study, series }: StudyPageProps) {
       </caption>
       <thead>
         <tr>
-          <th scope="col" class="number">
-            Number
-          </th>
+          <th scope="col">Number</th>
           <th scope="col">Modality</th>
           <th scope="col">Series</th>
           <th scope="col" class="number">
@@ -103,9 +101,7 @@ function SeriesRow({ studyInstanceUID, series }: { studyInstanceUID: string; ser
   const date = series.performedProcedureStepStartDate
   return (
     <tr>
-      <td class="number" data-label="Number">
-        {series.seriesNumber ?? ''}
-      </td>
+      <td data-label="Number">{series.seriesNumber ?? ''}</td>
       <td data-label="Modality">{series.modality ?? ''}</td>
       <td>
         <a href={paths.seriesInstances(studyInstanceUID, seriesInstanceUID)}>

@@ -155,8 +155,12 @@ function duplicatesOf(storedCount: number, duplicateCount: number): string {
 function advicesOf({ state, rolledBackCount, skippedCount }: UploadReport): string[] {
   const advices: string[] = []
   if (state === 'refused' && rolledBackCount > 0) {
+    const others =
+      rolledBackCount === 1
+        ? 'the other instance'
+        : `the other ${countText(rolledBackCount)} instances`
     advices.push(
-      `Nothing is wrong with the other ${countText(rolledBackCount)}. To store them, choose lenient, or leave out what was refused.`,
+      `Nothing was found wrong with ${others}: choose lenient, or leave out what was refused, and upload again.`,
     )
   }
   if (skippedCount > 0) {

@@ -24,9 +24,7 @@ export function FindingTable({ caption, findings }: FindingTableProps) {
       <caption>{caption}</caption>
       <thead>
         <tr>
-          <th scope="col" class="number">
-            Part
-          </th>
+          <th scope="col">Part</th>
           <th scope="col">Instance</th>
           <th scope="col">Reason</th>
           <th scope="col">Detail</th>
@@ -35,9 +33,7 @@ export function FindingTable({ caption, findings }: FindingTableProps) {
       <tbody>
         {findings.map((finding) => (
           <tr>
-            <td class="number" data-label="Part">
-              {finding.position + 1}
-            </td>
+            <td data-label="Part">{finding.position + 1}</td>
             <td>
               {finding.fileName && <span class="file">{finding.fileName}</span>}
               {finding.sopInstanceUID ? (

@@ -8,9 +8,14 @@ export function Instant({ at }: InstantProps) {
   return <time datetime={text}>{text.slice(0, 19).replace('T', ' ')}</time>
 }
 
-/** `0.4 s`, `42 s`, `14 min 3 s`, `2 h 5 min`. */
+/** `0.4 s`, `42 s`, `14 min 3 s`, `2 h 5 min`; without a place where a line may break. */
 export function durationText(milliseconds: number): string {
+  return spelledOut(milliseconds).replaceAll(' ', '\u00a0')
+}
+
+function spelledOut(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000
+  if (seconds < 0.05) return 'under 0.1 s'
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} s`

@@ -20,7 +20,7 @@ export function TransferRow({ transfer }: TransferRowProps) {
       </td>
       <td>
         <a href={paths.transfer(transferID)}>{originOf(transfer)}</a>
-        {senderProduct && <small>{senderProduct}</small>}
+        {senderProduct && <small class="product">{senderProduct}</small>}
       </td>
       <td class="number" data-label="Instances">
         {countText(partCount)}

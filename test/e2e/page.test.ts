@@ -1,0 +1,225 @@
+import { request } from 'node:http'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { accessibilityFaults, hasBrowser, openPage, startBrowser } from '../support/browser.ts'
+import { type DicomFileOptions, dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { type StowageServer, startServer } from '../support/server.ts'
+import { multipartBody, multipartType, stow } from '../support/stow.ts'
+
+const intranetName = 'pacs.test'
+
+describe.skipIf(!hasBrowser())('the page', () => {
+  let server: StowageServer
+  let browser: Browser
+
+  beforeAll(async () => {
+    server = await startServer()
+    browser = await startBrowser([intranetName])
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.[Symbol.asyncDispose]()
+  })
+
+  test('tells how to begin while nothing was received, and shows the first study by itself', async () => {
+    await using watched = await openPage(browser, server.url)
+    const { page } = watched
+    await page.goto(server.url)
+    await isLive(page)
+    await expect.poll(() => page.locator('#first-use').isVisible()).toBe(true)
+    expect(await page.locator('#first-use').innerText()).toContain(`${server.dicomWeb}/studies`)
+    const studyInstanceUID = await postStudy(server, { patientName: 'Doe^Jane' })
+    const row = page.locator(rowOf(studyInstanceUID))
+    await row.waitFor({ timeout: 5000 })
+    expect(await row.innerText()).toContain('Doe, Jane')
+    expect(await page.locator('#first-use').isVisible()).toBe(false)
+  })
+
+  test('shows a transfer while it is running, then what became of it, without a reload', async () => {
+    await using watched = await openPage(browser, server.url)
+    const { page } = watched
+    await page.goto(server.url)
+    await isLive(page)
+    const studyInstanceUID = uniqueUID()
+    const body = multipartBody([instance({ studyInstanceUID, pixelBytes: 4_000_000 })])
+    const sending = request(`${server.dicomWeb}/studies`, {
+      method: 'POST',
+      headers: {
+        'content-type': multipartType,
+        'content-length': body.length,
+        'user-agent': 'slow-gateway',
+      },
+    })
+    sending.write(body.subarray(0, 2_000_000))
+    const row = page.locator('#arriving tr', { hasText: 'slow-gateway' })
+    await row.waitFor({ timeout: 5000 })
+    await expect.poll(() => row.innerText(), { timeout: 5000 }).toContain('2.00 MB of 4.00 MB')
+    expect(await page.locator(rowOf(studyInstanceUID)).count()).toBe(0)
+    const answered = new Promise((answer) => sending.once('response', answer))
+    sending.end(body.subarray(2_000_000))
+    await answered
+    await page.locator(rowOf(studyInstanceUID)).waitFor({ timeout: 5000 })
+    await expect.poll(() => row.count()).toBe(0)
+    const ended = page.locator('#ended tr', { hasText: 'slow-gateway' })
+    await expect.poll(() => ended.innerText()).toMatch(/Committed[\s\S]*1 stored/)
+  })
+
+  test('keeps the focus where it is when rows come and change', async () => {
+    await using watched = await openPage(browser, server.url)
+    const { page } = watched
+    const studyInstanceUID = await postStudy(server)
+    await page.goto(server.url)
+    await isLive(page)
+    const link = page.locator(`${rowOf(studyInstanceUID)} a`)
+    await link.focus()
+    const next = await postStudy(server)
+    await page.locator(rowOf(next)).waitFor({ timeout: 5000 })
+    await stow(`${server.dicomWeb}/studies`, [instance({ studyInstanceUID })])
+    await expect.poll(() => page.locator(rowOf(studyInstanceUID)).innerText()).toContain('2 / 2')
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true)
+  })
+
+  test('says that it is not live when the server is away, and catches up', async () => {
+    await using own = await startServer()
+    await using watched = await openPage(browser, own.url, {}, [/ERR_|htmx/])
+    const { page } = watched
+    await page.goto(own.url)
+    await isLive(page)
+    await own.stop()
+    await expect.poll(() => page.locator('#live-state').innerText()).toContain('Not live')
+    await own.start()
+    const studyInstanceUID = await postStudy(own)
+    await isLive(page)
+    await page.locator(rowOf(studyInstanceUID)).waitFor({ timeout: 5000 })
+  })
+
+  test('lists, leads on and uploads without JavaScript', async () => {
+    await using watched = await openPage(browser, server.url, { javaScriptEnabled: false })
+    const { page } = watched
+    const studyInstanceUID = uniqueUID()
+    await page.goto(`${server.url}/upload`)
+    await page.setInputFiles('#files', [
+      { name: '1.dcm', mimeType: 'application/dicom', buffer: instance({ studyInstanceUID }) },
+      { name: '2.dcm', mimeType: 'application/dicom', buffer: instance({ studyInstanceUID }) },
+    ])
+    await page.click('button')
+    await page.getByText('All 2 instances are stored.').waitFor()
+    await page.getByRole('link', { name: studyInstanceUID }).click()
+    expect(page.url()).toBe(`${server.url}/studies/${studyInstanceUID}`)
+    await page.getByRole('link', { name: 'Studies' }).click()
+    expect(await page.locator(rowOf(studyInstanceUID)).innerText()).toContain('/ 2')
+  })
+
+  test('shows why an upload was refused', async () => {
+    await using watched = await openPage(browser, server.url, {}, [/409 \(Conflict\)/])
+    const { page } = watched
+    await page.goto(`${server.url}/upload`)
+    await page.setInputFiles('#files', [
+      { name: 'good.dcm', mimeType: 'application/dicom', buffer: instance() },
+      { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') },
+    ])
+    await page.click('button')
+    await page.getByText('Nothing of this upload was stored: 1 instance was refused.').waitFor()
+    expect(await page.locator('table').innerText()).toMatch(
+      /notes\.txt[\s\S]*Cannot understand \(C000\)/,
+    )
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.getByRole('link', { name: 'This transfer' }).click()
+    expect(await page.locator('main').innerText()).toContain('Nothing of it is stored')
+  })
+
+  test('uploads also where the browser does not say which site a form is from', async () => {
+    const origin = `http://${intranetName}:${server.port}`
+    await using watched = await openPage(browser, origin, {}, [
+      /Cross-Origin-Opener-Policy|Origin-Agent-Cluster/,
+    ])
+    const { page } = watched
+    await page.goto(`${origin}/upload`)
+    await page.setInputFiles('#files', {
+      name: '1.dcm',
+      mimeType: 'application/dicom',
+      buffer: instance(),
+    })
+    await page.click('button')
+    await page.getByText('The one instance is stored.').waitFor()
+  })
+
+  test('runs nothing that a sender wrote into a name', async () => {
+    await using watched = await openPage(browser, server.url)
+    const { page } = watched
+    const evil = '<script>document.title="taken"</script><img src=x onerror=alert(1)>'
+    await page.goto(server.url)
+    await isLive(page)
+    const studyInstanceUID = await postStudy(server, { patientName: evil, studyDescription: evil })
+    await page.locator(rowOf(studyInstanceUID)).waitFor({ timeout: 5000 })
+    expect(await page.locator(rowOf(studyInstanceUID)).innerText()).toContain('<script>')
+    expect(await page.locator('tbody :is(script, img)').count()).toBe(0)
+    expect(await page.title()).toBe('Studies · Stowage')
+  })
+
+  test.each([
+    ['light', 1280],
+    ['dark', 1280],
+    ['light', 320],
+    ['dark', 320],
+  ] as const)('is accessible and fits its window: %s, %d px wide', async (colorScheme, width) => {
+    await using watched = await openPage(browser, server.url, {
+      colorScheme,
+      viewport: { width, height: 800 },
+    })
+    const { page } = watched
+    const studyInstanceUID = await postStudy(server)
+    const refused = await stow(`${server.dicomWeb}/studies`, [Buffer.from('no dicom')])
+    const transfer = /\/transfers\/[\w-]+/.exec(refused.headers.get('link') ?? '')?.[0]
+    for (const path of ['/', '/upload', `/studies/${studyInstanceUID}`, transfer as string]) {
+      await page.goto(server.url + path)
+      if (path === '/') await afterLiveUpdate(page)
+      expect(await accessibilityFaults(page)).toEqual([])
+      const spare = await page.evaluate(() => innerWidth - document.documentElement.scrollWidth)
+      expect(spare).toBeGreaterThanOrEqual(0)
+    }
+  })
+
+  test('leaves no patient in an address or in the log', async () => {
+    await postStudy(server, { patientName: 'Hush^Secret', patientID: 'HUSH-1' })
+    await using watched = await openPage(browser, server.url)
+    const { page } = watched
+    const addresses: string[] = []
+    page.on('request', (one) => addresses.push(one.url()))
+    await page.goto(server.url)
+    await page.getByRole('row', { name: 'Hush, Secret' }).getByRole('link').click()
+    await page.getByRole('heading', { level: 1 }).waitFor()
+    expect(addresses.join('\n')).not.toMatch(/hush/i)
+    expect(server.log).not.toMatch(/hush/i)
+  })
+
+  async function afterLiveUpdate(page: Page): Promise<void> {
+    await isLive(page)
+    const studyInstanceUID = await postStudy(server)
+    await page.locator(rowOf(studyInstanceUID)).waitFor({ timeout: 5000 })
+  }
+})
+
+async function isLive(page: Page): Promise<void> {
+  await expect.poll(() => page.locator('#live-state').innerText(), { timeout: 20_000 }).toBe('Live')
+}
+
+async function postStudy(server: StowageServer, options: DicomFileOptions = {}): Promise<string> {
+  const studyInstanceUID = uniqueUID()
+  const answer = await stow(`${server.dicomWeb}/studies`, [
+    instance({ studyInstanceUID, ...options }),
+  ])
+  // 202: stored, with a warning.
+  expect([200, 202]).toContain(answer.status)
+  return studyInstanceUID
+}
+
+function rowOf(studyInstanceUID: string): string {
+  return `#study-${studyInstanceUID.replaceAll('.', '-')}`
+}
+
+/** An instance of a series of its own. */
+function instance(options: DicomFileOptions = {}): Buffer {
+  return dicomFile({ seriesInstanceUID: uniqueUID(), ...options })
+}

@@ -1,0 +1,708 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  deflatedLittleEndian,
+  dicomFile,
+  explicitBigEndian,
+  implicitLittleEndian,
+  jpegBaseline,
+  uniqueUID,
+} from '../support/dicom-file.ts'
+import { type StowageServer, startServer } from '../support/server.ts'
+import { type StowAnswer, stow } from '../support/stow.ts'
+import { call, type Dataset, partsOf } from './dicomweb.ts'
+
+// Two studies of two patients: `a` with two series of two and one instances, `b` with one instance.
+const a = { uid: '1.2.826.10.1', series: '1.2.826.10.1.1', other: '1.2.826.10.1.2' }
+const b = { uid: '1.2.826.20.1', series: '1.2.826.20.1.1' }
+const a1 = dicomFile({
+  studyInstanceUID: a.uid,
+  seriesInstanceUID: a.series,
+  sopInstanceUID: '1.2.826.10.1.1.1',
+  patientID: 'PAT 1',
+  patientName: 'Doe^Jane',
+  studyDate: '20260102',
+  accessionNumber: 'ACC-1',
+  specificCharacterSet: 'ISO_IR 192',
+  instanceNumber: 1,
+  pixelBytes: Buffer.alloc(5000, 1),
+  elements: [
+    { tag: '00080090', vr: 'PN', value: 'Ref^Doc' },
+    { tag: '00080201', vr: 'SH', value: '+0100' },
+    { tag: '0008103E', vr: 'LO', value: 'Thorax' },
+    { tag: '00100010', vr: 'PN', value: Buffer.from('Yamada^Tarou=山田^太郎=やまだ^たろう ') },
+    { tag: '00100030', vr: 'DA', value: '19700131' },
+    { tag: '00100040', vr: 'CS', value: 'F' },
+    { tag: '00180015', vr: 'CS', value: 'CHEST' },
+    { tag: '00200010', vr: 'SH', value: 'S1' },
+    { tag: '00400244', vr: 'DA', value: '20260102' },
+    { tag: '00400245', vr: 'TM', value: '1014' },
+  ],
+})
+const a2 = dicomFile({
+  studyInstanceUID: a.uid,
+  seriesInstanceUID: a.series,
+  sopInstanceUID: '1.2.826.10.1.1.2',
+  patientID: 'PAT 1',
+  studyDate: '20260102',
+  instanceNumber: 2,
+  numberOfFrames: 3,
+  transferSyntaxUID: jpegBaseline,
+  pixelBytes: [Buffer.alloc(100, 1), Buffer.alloc(100, 2), Buffer.alloc(100, 3)],
+})
+const a3 = dicomFile({
+  studyInstanceUID: a.uid,
+  seriesInstanceUID: a.other,
+  sopInstanceUID: '1.2.826.10.1.2.1',
+  sopClassUID: '1.2.840.10008.5.1.4.1.1.88.11',
+  patientID: 'PAT 1',
+  studyDate: '20260102',
+  modality: 'SR',
+  seriesNumber: 2,
+  pixelBytes: null,
+  without: ['00200013', '00280010', '00280011', '00280100'],
+})
+const b1 = dicomFile({
+  studyInstanceUID: b.uid,
+  seriesInstanceUID: b.series,
+  sopInstanceUID: '1.2.826.20.1.1.1',
+  patientID: 'P2',
+  studyDate: '20260304',
+  without: ['00080030', '00080050', '00081030'],
+})
+
+let server: StowageServer
+let studies: string
+
+beforeAll(async () => {
+  server = await startServer({ env: { STOWAGE_TRUST_PROXY: '1' } })
+  studies = `${server.dicomWeb}/studies`
+  for (const files of [[a1, a2, a3], [b1]]) {
+    expect((await stow(studies, files)).status).toBeLessThan(300)
+  }
+})
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+const get = (path: string, headers: Record<string, string> = {}): Promise<StowAnswer> =>
+  call(`${server.dicomWeb}${path}`, { headers })
+
+const studyA = (): Dataset => ({
+  '00080020': { vr: 'DA', Value: ['20260102'] },
+  '00080030': { vr: 'TM', Value: ['101500'] },
+  '00080050': { vr: 'SH', Value: ['ACC-1'] },
+  '00080056': { vr: 'CS', Value: ['ONLINE'] },
+  '00080061': { vr: 'CS', Value: ['CT', 'SR'] },
+  '00080090': { vr: 'PN', Value: [{ Alphabetic: 'Ref^Doc' }] },
+  '00080201': { vr: 'SH', Value: ['+0100'] },
+  '00081030': { vr: 'LO', Value: ['Head'] },
+  '00081190': { vr: 'UR', Value: [`${studies}/${a.uid}`] },
+  '00100010': {
+    vr: 'PN',
+    Value: [{ Alphabetic: 'Yamada^Tarou', Ideographic: '山田^太郎', Phonetic: 'やまだ^たろう' }],
+  },
+  '00100020': { vr: 'LO', Value: ['PAT 1'] },
+  '00100030': { vr: 'DA', Value: ['19700131'] },
+  '00100040': { vr: 'CS', Value: ['F'] },
+  '0020000D': { vr: 'UI', Value: [a.uid] },
+  '00200010': { vr: 'SH', Value: ['S1'] },
+  '00201206': { vr: 'IS', Value: [2] },
+  '00201208': { vr: 'IS', Value: [3] },
+})
+
+/** What it does not say is there all the same, empty. */
+const studyB = (): Dataset => ({
+  '00080020': { vr: 'DA', Value: ['20260304'] },
+  '00080030': { vr: 'TM' },
+  '00080050': { vr: 'SH' },
+  '00080056': { vr: 'CS', Value: ['ONLINE'] },
+  '00080061': { vr: 'CS', Value: ['CT'] },
+  '00080090': { vr: 'PN' },
+  '00081190': { vr: 'UR', Value: [`${studies}/${b.uid}`] },
+  '00100010': { vr: 'PN', Value: [{ Alphabetic: 'Doe^Jane' }] },
+  '00100020': { vr: 'LO', Value: ['P2'] },
+  '00100030': { vr: 'DA' },
+  '00100040': { vr: 'CS' },
+  '0020000D': { vr: 'UI', Value: [b.uid] },
+  '00200010': { vr: 'SH' },
+  '00201206': { vr: 'IS', Value: [1] },
+  '00201208': { vr: 'IS', Value: [1] },
+})
+
+const seriesA = (): Dataset => ({
+  '00080056': { vr: 'CS', Value: ['ONLINE'] },
+  '00080060': { vr: 'CS', Value: ['CT'] },
+  '0008103E': { vr: 'LO', Value: ['Thorax'] },
+  '00081190': { vr: 'UR', Value: [`${studies}/${a.uid}/series/${a.series}`] },
+  '00180015': { vr: 'CS', Value: ['CHEST'] },
+  '0020000D': { vr: 'UI', Value: [a.uid] },
+  '0020000E': { vr: 'UI', Value: [a.series] },
+  '00200011': { vr: 'IS', Value: [1] },
+  '00201209': { vr: 'IS', Value: [2] },
+  '00400244': { vr: 'DA', Value: ['20260102'] },
+  '00400245': { vr: 'TM', Value: ['1014'] },
+})
+
+const otherSeriesA = (): Dataset => ({
+  '00080056': { vr: 'CS', Value: ['ONLINE'] },
+  '00080060': { vr: 'CS', Value: ['SR'] },
+  '00081190': { vr: 'UR', Value: [`${studies}/${a.uid}/series/${a.other}`] },
+  '0020000D': { vr: 'UI', Value: [a.uid] },
+  '0020000E': { vr: 'UI', Value: [a.other] },
+  '00200011': { vr: 'IS', Value: [2] },
+  '00201209': { vr: 'IS', Value: [1] },
+})
+
+const seriesB = (): Dataset => ({
+  '00080056': { vr: 'CS', Value: ['ONLINE'] },
+  '00080060': { vr: 'CS', Value: ['CT'] },
+  '00081190': { vr: 'UR', Value: [`${studies}/${b.uid}/series/${b.series}`] },
+  '0020000D': { vr: 'UI', Value: [b.uid] },
+  '0020000E': { vr: 'UI', Value: [b.series] },
+  '00200011': { vr: 'IS', Value: [1] },
+  '00201209': { vr: 'IS', Value: [1] },
+})
+
+const instance = (series: Dataset, uid: string, changes: Dataset = {}): Dataset => ({
+  '00080016': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.2'] },
+  '00080018': { vr: 'UI', Value: [uid] },
+  '00080056': { vr: 'CS', Value: ['ONLINE'] },
+  '00081190': { vr: 'UR', Value: [`${series['00081190']?.Value?.[0]}/instances/${uid}`] },
+  '00083002': { vr: 'UI', Value: ['1.2.840.10008.1.2.1'] },
+  '0020000D': series['0020000D'] as Dataset[string],
+  '0020000E': series['0020000E'] as Dataset[string],
+  '00200013': { vr: 'IS', Value: [1] },
+  '00280010': { vr: 'US', Value: [16] },
+  '00280011': { vr: 'US', Value: [16] },
+  '00280100': { vr: 'US', Value: [16] },
+  ...changes,
+})
+
+const instanceA1 = (): Dataset => instance(seriesA(), '1.2.826.10.1.1.1')
+const instanceA2 = (): Dataset =>
+  instance(seriesA(), '1.2.826.10.1.1.2', {
+    '00083002': { vr: 'UI', Value: [jpegBaseline] },
+    '00200013': { vr: 'IS', Value: [2] },
+    '00280008': { vr: 'IS', Value: [3] },
+  })
+const instanceA3 = (): Dataset => {
+  const {
+    '00280010': _rows,
+    '00280011': _columns,
+    '00280100': _bits,
+    ...rest
+  } = instance(otherSeriesA(), '1.2.826.10.1.2.1', {
+    '00080016': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.88.11'] },
+    '00200013': { vr: 'IS' },
+  })
+  return rest
+}
+const instanceB1 = (): Dataset => instance(seriesB(), '1.2.826.20.1.1.1')
+
+describe('Search (PS3.18 10.6; Tables 10.6.3-3 to 10.6.3-5)', () => {
+  test.each<[id: string, path: string, expected: () => Dataset[]]>([
+    ['QI-R1', '/studies', () => [studyB(), studyA()]],
+    ['QI-R2', `/studies/${a.uid}/series`, () => [seriesA(), otherSeriesA()]],
+    [
+      'QI-R3, QI-A4',
+      `/studies/${a.uid}/instances`,
+      () => [
+        { ...seriesA(), ...instanceA1() },
+        { ...seriesA(), ...instanceA2() },
+        { ...otherSeriesA(), ...instanceA3() },
+      ],
+    ],
+    ['QI-R4', `/studies/${a.uid}/series/${a.series}/instances`, () => [instanceA1(), instanceA2()]],
+    [
+      'QI-R5, QI-A4',
+      '/series',
+      () => [
+        { ...studyA(), ...seriesA() },
+        { ...studyA(), ...otherSeriesA() },
+        { ...studyB(), ...seriesB() },
+      ],
+    ],
+    [
+      'QI-R6, QI-A4',
+      '/instances',
+      () => [
+        { ...studyA(), ...seriesA(), ...instanceA1() },
+        { ...studyA(), ...seriesA(), ...instanceA2() },
+        { ...studyA(), ...otherSeriesA(), ...instanceA3() },
+        { ...studyB(), ...seriesB(), ...instanceB1() },
+      ],
+    ],
+  ])(
+    '%s: %s answers with every required attribute, and the same twice (QI-A10)',
+    async (_id, path, expected) => {
+      const answer = await get(path)
+      expect(answer.status).toBe(200)
+      expect(answer.headers.get('content-type')).toBe('application/dicom+json')
+      expect(answer.headers.get('warning')).toBeNull()
+      expect(answer.body).toEqual(expected())
+      for (const result of answer.body) {
+        // JS-01: keys ascend.
+        expect(Object.keys(result)).toEqual(Object.keys(result).sort())
+      }
+      expect((await get(path)).body).toEqual(answer.body)
+    },
+  )
+
+  const studyUIDs = (answer: StowAnswer): string[] =>
+    answer.body.map((result: Dataset) => result['0020000D']?.Value?.[0]).sort()
+
+  test.each([
+    ['StudyInstanceUID', `/studies?StudyInstanceUID=${a.uid}`, [a.uid]],
+    ['its tag', `/studies?0020000D=${a.uid}`, [a.uid]],
+    ['its tag in lower case', `/studies?0020000d=${b.uid}`, [b.uid]],
+    ['a list of UIDs', `/studies?StudyInstanceUID=${a.uid},1.2.3,${b.uid}`, [a.uid, b.uid]],
+    ['PatientID', '/studies?PatientID=PAT%201', [a.uid]],
+    ['PatientID with a plus for the space', '/studies?00100020=PAT+1', [a.uid]],
+    ['StudyDate', '/studies?StudyDate=20260304', [b.uid]],
+    ['two keys', `/studies?StudyDate=20260304&PatientID=P2`, [b.uid]],
+    ['nothing, by an empty value', '/studies?PatientID=', [a.uid, b.uid]],
+    ['nothing, by an asterisk', '/studies?PatientID=*', [a.uid, b.uid]],
+    ['an unknown word (QI-P12)', '/studies?nonsense=1', [a.uid, b.uid]],
+    ['SeriesInstanceUID', `/series?SeriesInstanceUID=${a.other}`, [a.uid]],
+    ['SOPInstanceUID', '/instances?SOPInstanceUID=1.2.826.20.1.1.1', [b.uid]],
+    ['PatientID among instances', '/instances?PatientID=P2', [b.uid]],
+    ['includefield, all that there is', '/studies?includefield=all&PatientID=P2', [b.uid]],
+  ])('QI-P1 to QI-P4: matches %s', async (_name, path, expected) => {
+    const answer = await get(path)
+    expect(answer.status).toBe(200)
+    expect(studyUIDs(answer)).toEqual(expected)
+  })
+
+  test.each([
+    ['a Patient ID in another case', '/studies?PatientID=pat%201'],
+    ['a UID that is not there', '/studies?StudyInstanceUID=1.2.3'],
+    ['two keys of two studies', `/studies?StudyDate=20260304&StudyInstanceUID=${a.uid}`],
+    ['a study in the path that is not there (QI-S9)', '/studies/1.2.3/series'],
+    ['a series of another study', `/studies/${a.uid}/series/${b.series}/instances`],
+    ['a query that contradicts the path', `/studies/${a.uid}/series?StudyInstanceUID=${b.uid}`],
+    ['an offset beyond the end (QI-P8)', '/studies?offset=2'],
+    ['an offset beyond all numbers', '/studies?offset=99999999999999999999'],
+    ['a limit of 0 (QI-P7)', '/studies?limit=0'],
+  ])('QI-S2: answers 204 to %s', async (_name, path) => {
+    const answer = await get(path)
+    expect(answer.status).toBe(204)
+    expect(answer.body).toBe('')
+  })
+
+  test('QI-P7, QI-P8, QI-S3: limit and offset cut the list, and Warning says how many are left', async () => {
+    const all = (await get('/instances')).body
+    const first = await get('/instances?limit=1')
+    expect(first.body).toEqual(all.slice(0, 1))
+    expect(first.headers.get('warning')).toBe(
+      `299 ${server.dicomWeb} "There are 3 additional results that can be requested"`,
+    )
+    const middle = await get('/instances?limit=2&offset=1')
+    expect(middle.body).toEqual(all.slice(1, 3))
+    expect(middle.headers.get('warning')).toContain('There are 1 additional results')
+    const last = await get('/instances?offset=2&limit=2')
+    expect(last.body).toEqual(all.slice(2))
+    expect(last.headers.get('warning')).toBeNull()
+    const large = await get('/instances?limit=99999999999999')
+    expect(large.body).toEqual(all)
+  })
+
+  test.each(['fuzzymatching', 'emptyvaluematching', 'multiplevaluematching'])(
+    'QI-S4: %s=true is answered with a Warning',
+    async (parameter) => {
+      const answer = await get(`/studies?${parameter}=true&PatientID=P2`)
+      expect(studyUIDs(answer)).toEqual([b.uid])
+      expect(answer.headers.get('warning')).toBe(
+        `299 ${server.dicomWeb} "The ${parameter} parameter is not supported. Only literal matching has been performed."`,
+      )
+      const without = await get(`/studies?${parameter}=false`)
+      expect(without.headers.get('warning')).toBeNull()
+    },
+  )
+
+  test('QI-S5: several warnings come together', async () => {
+    const answer = await get('/studies?fuzzymatching=true&limit=1')
+    expect(answer.headers.get('warning')).toMatch(/^299 .* fuzzymatching .*, 299 .*"There are 1 /)
+  })
+
+  test.each([
+    ['limit', '/studies?limit=x'],
+    ['limit', '/studies?limit=-1'],
+    ['limit', '/studies?limit=1.5'],
+    ['limit', '/studies?limit=1&limit=2'],
+    ['offset', '/studies?offset='],
+    ['fuzzymatching', '/studies?fuzzymatching=yes'],
+    ['StudyDate', '/studies?StudyDate=2026-01-02'],
+    ['StudyDate', '/studies?StudyDate=20260231'],
+    ['StudyDate', '/studies?StudyDate=20260101-20260131'],
+    ['StudyInstanceUID', '/studies?StudyInstanceUID=abc'],
+    ['StudyInstanceUID', '/studies?StudyInstanceUID=1.2.3,'],
+    ['00100020', '/studies?PatientID=1&00100020=2'],
+    ['PatientID', '/studies?PatientID=PAT*'],
+    ['PatientID', '/studies?PatientID=P%00'],
+    ['PatientName', '/studies?PatientName=Doe'],
+    ['00100010', '/studies?00100010=Doe'],
+    [
+      'RequestAttributesSequence.RequestedProcedureID',
+      '/series?RequestAttributesSequence.RequestedProcedureID=1',
+    ],
+    ['SOPInstanceUID', '/studies?SOPInstanceUID=1.2.3'],
+  ])('QI-S6: answers 400 that names "%s" to %s, without its value', async (parameter, path) => {
+    const answer = await get(path)
+    expect(answer.status).toBe(400)
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    expect(answer.body.detail).toContain(`"${parameter}"`)
+    expect(answer.body.detail).not.toMatch(/Doe|PAT/)
+  })
+
+  test.each(['/studies/abc/series', '/studies/1.2/series/1.02/instances'])(
+    'answers 400 to %s',
+    async (path) => {
+      expect((await get(path)).status).toBe(400)
+    },
+  )
+
+  test.each([
+    ['application/dicom+json', 200],
+    ['application/json', 200],
+    ['*/*', 200],
+    ['text/html, application/*;q=0.1', 200],
+    ['application/dicom+json;q=0', 406],
+    ['text/html', 406],
+  ])('QI-S8: Accept: %s is %i', async (accept, status) => {
+    expect((await get('/studies', { accept })).status).toBe(status)
+  })
+})
+
+describe('Retrieve instances (PS3.18 10.4)', () => {
+  const paths = {
+    study: `/studies/${a.uid}`,
+    series: `/studies/${a.uid}/series/${a.series}`,
+    instance: `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`,
+  }
+
+  async function retrieve(
+    path: string,
+    accept?: string,
+  ): Promise<{ response: Response; body: Buffer }> {
+    const headers: Record<string, string> = accept === undefined ? {} : { accept }
+    const response = await fetch(`${server.dicomWeb}${path}`, { headers })
+    return { response, body: Buffer.from(await response.arrayBuffer()) }
+  }
+
+  test.each([
+    ['study', undefined, [a1, a2, a3]],
+    ['series', 'multipart/related; type="application/dicom"', [a1, a2]],
+    ['instance', '*/*', [a1]],
+    ['study', 'multipart/related; type="application/dicom"; transfer-syntax=*', [a1, a2, a3]],
+    ['study', 'multipart/related; type=application/dicom', [a1, a2, a3]],
+    ['study', 'multipart/related', [a1, a2, a3]],
+  ] as const)(
+    'WA-R1, WA-S9: a %s by Accept: %s is its files, byte for byte',
+    async (level, accept, files) => {
+      const { response, body } = await retrieve(paths[level], accept)
+      expect(response.status).toBe(200)
+      const type = response.headers.get('content-type')
+      expect(type).toMatch(/^multipart\/related; type="application\/dicom"; boundary=[\w-]+$/)
+      expect(response.headers.get('vary')).toBe('Accept')
+      const parts = partsOf(type, body)
+      expect(parts.map((part) => sha256(part.bytes))).toEqual(files.map(sha256))
+      for (const [index, part] of parts.entries()) {
+        const file = files[index] as Buffer
+        const syntax = file === a2 ? jpegBaseline : '1.2.840.10008.1.2.1'
+        expect(part.headers['content-type']).toBe(`application/dicom; transfer-syntax=${syntax}`)
+        expect(part.headers['content-length']).toBe(String(file.length))
+        expect(part.headers['content-location']).toMatch(
+          new RegExp(`^${studies}/${a.uid}/series/[\\d.]+/instances/[\\d.]+$`),
+        )
+        // What it says of itself leads to itself.
+        const again = await fetch(part.headers['content-location'] as string, {
+          headers: { accept: 'application/dicom' },
+        })
+        expect(Buffer.from(await again.arrayBuffer()).equals(file)).toBe(true)
+      }
+    },
+  )
+
+  test('WA-S13: one instance alone, with its length and transfer syntax', async () => {
+    const { response, body } = await retrieve(paths.instance, 'application/dicom')
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toBe(
+      'application/dicom; transfer-syntax=1.2.840.10008.1.2.1',
+    )
+    expect(response.headers.get('content-length')).toBe(String(a1.length))
+    expect(body.equals(a1)).toBe(true)
+  })
+
+  test.each([implicitLittleEndian, explicitBigEndian, deflatedLittleEndian])(
+    'gives back what was sent in %s as it was sent, under its true name',
+    async (transferSyntaxUID) => {
+      const uid = uniqueUID()
+      const [study, series] = [uniqueUID(), uniqueUID()]
+      const file = dicomFile({
+        transferSyntaxUID,
+        studyInstanceUID: study,
+        seriesInstanceUID: series,
+        sopInstanceUID: uid,
+        patientID: 'P3',
+        studyDate: '20260505',
+      })
+      expect((await stow(studies, [file])).status).toBe(200)
+      const path = `/studies/${study}/series/${series}/instances/${uid}`
+      const { response, body } = await retrieve(path, 'application/dicom')
+      expect(response.headers.get('content-type')).toBe(
+        `application/dicom; transfer-syntax=${transferSyntaxUID}`,
+      )
+      expect(body.equals(file)).toBe(true)
+      const metadata = await get(`${path}/metadata`)
+      expect(metadata.body[0]['00100020']).toEqual({ vr: 'LO', Value: ['P3'] })
+      expect(metadata.body[0]['00280010']).toEqual({ vr: 'US', Value: [16] })
+    },
+  )
+
+  test('a study of more instances than are looked up at once comes whole (QI-A8)', async () => {
+    const study = uniqueUID()
+    const files = Array.from({ length: 1203 }, () =>
+      dicomFile({
+        studyInstanceUID: study,
+        seriesInstanceUID: `${study}.1`,
+        studyDate: '20260606',
+        pixelBytes: 2,
+        rows: 1,
+        columns: 1,
+      }),
+    )
+    expect((await stow(studies, files)).status).toBe(200)
+    const { response, body } = await retrieve(`/studies/${study}`)
+    const parts = partsOf(response.headers.get('content-type'), body)
+    expect(new Set(parts.map((part) => sha256(part.bytes)))).toEqual(new Set(files.map(sha256)))
+    expect((await get(`/studies/${study}/metadata`)).body).toHaveLength(1203)
+    const found = await get(`/studies?StudyInstanceUID=${study}`)
+    expect(found.body[0]['00201208'].Value).toEqual([1203])
+  })
+
+  test.each([
+    ['an unknown study', '/studies/1.2.3'],
+    ['an unknown series', `/studies/${a.uid}/series/1.2.3`],
+    ['an unknown instance', `${'/studies/'}${a.uid}/series/${a.series}/instances/1.2.3`],
+    ['a series of another study', `/studies/${a.uid}/series/${b.series}`],
+    [
+      'an instance of another series',
+      `/studies/${a.uid}/series/${a.other}/instances/1.2.826.10.1.1.1`,
+    ],
+    [
+      'an instance of another study',
+      `/studies/${b.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`,
+    ],
+    ['metadata of an unknown study', '/studies/1.2.3/metadata'],
+    [
+      'metadata of an instance of another study',
+      `/studies/${b.uid}/series/${a.series}/instances/1.2.826.10.1.1.1/metadata`,
+    ],
+    [
+      'bulk data beyond the file',
+      `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1/bulkdata/7FE00010/0-99999999`,
+    ],
+    [
+      'bulk data without a range',
+      `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1/bulkdata/7FE00010/x`,
+    ],
+  ])('WA-S3: answers 404 to %s', async (_name, path) => {
+    const answer = await get(path)
+    expect(answer.status).toBe(404)
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+  })
+
+  test.each([
+    '/studies/abc',
+    '/studies/1.02',
+    `/studies/${a.uid}/series/x`,
+    `/studies/${a.uid}/series/${a.series}/instances/1..2`,
+    '/studies/abc/metadata',
+  ])('WA-S5: answers 400 to %s', async (path) => {
+    expect((await get(path)).status).toBe(400)
+  })
+
+  test.each([
+    ['study', 'application/dicom'],
+    ['series', 'application/dicom'],
+    ['study', 'image/jpeg'],
+    ['instance', 'multipart/related; type="image/jpeg"'],
+    ['instance', 'application/dicom;q=0, multipart/related;q=0'],
+    ['instance', 'nonsense'],
+  ] as const)(
+    'WA-N5, WA-N7: answers 406 to a %s by Accept: %s, and says what there is',
+    async (level, accept) => {
+      const answer = await get(paths[level], { accept })
+      expect(answer.status).toBe(406)
+      expect(answer.body.available).toEqual([
+        'multipart/related; type="application/dicom"',
+        ...(level === 'instance' ? ['application/dicom'] : []),
+      ])
+    },
+  )
+
+  test('WA-N3, WA-N8: the highest q decides, and accept= goes before the header', async () => {
+    const weighted = 'multipart/related; type="application/dicom";q=0.3, application/dicom;q=0.8'
+    const single = await retrieve(paths.instance, weighted)
+    expect(single.response.headers.get('content-type')).toMatch(/^application\/dicom;/)
+    const asked = `${paths.instance}?accept=${encodeURIComponent('application/dicom')}`
+    const byQuery = await retrieve(asked, '*/*')
+    expect(byQuery.response.headers.get('content-type')).toMatch(/^application\/dicom;/)
+  })
+
+  test('WA-S18: HEAD is GET without a body, and leaves no file open', async () => {
+    const head = (path: string, accept = '*/*') =>
+      fetch(`${server.dicomWeb}${path}`, { method: 'HEAD', headers: { accept } })
+    const single = await head(paths.instance, 'application/dicom')
+    expect(single.status).toBe(200)
+    expect(single.headers.get('content-length')).toBe(String(a1.length))
+    expect(await single.text()).toBe('')
+    expect((await head('/studies/1.2.3')).status).toBe(404)
+    expect((await head('/studies')).status).toBe(200)
+    const openFiles = () => readdirSync(`/proc/${server.pid}/fd`).length
+    const before = existsSync('/proc/self/fd') ? openFiles() : 0
+    for (let round = 0; round < 10; round++) {
+      await Promise.all(
+        [paths.study, paths.instance, `${paths.study}/metadata`].flatMap((path) => [
+          head(path),
+          // Only this one would begin with bytes of a file.
+          head(paths.instance, 'application/dicom'),
+        ]),
+      )
+    }
+    if (before > 0) expect(openFiles()).toBeLessThan(before + 20)
+  })
+})
+
+describe('Retrieve metadata (PS3.18 10.4.1.1.2, Annex F)', () => {
+  const instancePath = `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`
+
+  test.each([
+    ['study', `/studies/${a.uid}`, 3],
+    ['series', `/studies/${a.uid}/series/${a.series}`, 2],
+    ['instance', instancePath, 1],
+  ])(
+    'WA-R2: of a %s is one array with an object for each instance',
+    async (_level, path, count) => {
+      const answer = await get(`${path}/metadata`)
+      expect(answer.status).toBe(200)
+      expect(answer.headers.get('content-type')).toBe('application/dicom+json')
+      expect(answer.body).toHaveLength(count)
+      for (const dataset of answer.body as Dataset[]) {
+        expect(dataset['0020000D']?.Value).toEqual([a.uid])
+        expect(Object.keys(dataset)).toEqual(Object.keys(dataset).sort())
+        expect(Object.keys(dataset).filter((tag) => tag.startsWith('0002'))).toEqual([])
+      }
+    },
+  )
+
+  test('tells all that the file says, and where the rest is', async () => {
+    const { body } = await get(`${instancePath}/metadata`)
+    const offset = a1.indexOf(Buffer.alloc(5000, 1))
+    expect(body).toEqual([
+      {
+        '00080005': { vr: 'CS', Value: ['ISO_IR 192'] },
+        '00080016': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.2'] },
+        '00080018': { vr: 'UI', Value: ['1.2.826.10.1.1.1'] },
+        '00080020': { vr: 'DA', Value: ['20260102'] },
+        '00080030': { vr: 'TM', Value: ['101500'] },
+        '00080050': { vr: 'SH', Value: ['ACC-1'] },
+        '00080060': { vr: 'CS', Value: ['CT'] },
+        '00080090': { vr: 'PN', Value: [{ Alphabetic: 'Ref^Doc' }] },
+        '00080201': { vr: 'SH', Value: ['+0100'] },
+        '00081030': { vr: 'LO', Value: ['Head'] },
+        '0008103E': { vr: 'LO', Value: ['Thorax'] },
+        '00100010': studyA()['00100010'],
+        '00100020': { vr: 'LO', Value: ['PAT 1'] },
+        '00100030': { vr: 'DA', Value: ['19700131'] },
+        '00100040': { vr: 'CS', Value: ['F'] },
+        '00180015': { vr: 'CS', Value: ['CHEST'] },
+        '0020000D': { vr: 'UI', Value: [a.uid] },
+        '0020000E': { vr: 'UI', Value: [a.series] },
+        '00200010': { vr: 'SH', Value: ['S1'] },
+        '00200011': { vr: 'IS', Value: [1] },
+        '00200013': { vr: 'IS', Value: [1] },
+        '00280002': { vr: 'US', Value: [1] },
+        '00280010': { vr: 'US', Value: [16] },
+        '00280011': { vr: 'US', Value: [16] },
+        '00280100': { vr: 'US', Value: [16] },
+        '00280103': { vr: 'US', Value: [0] },
+        '00400244': { vr: 'DA', Value: ['20260102'] },
+        '00400245': { vr: 'TM', Value: ['1014'] },
+        '7FE00010': {
+          vr: 'OW',
+          BulkDataURI: `${server.dicomWeb}${instancePath}/bulkdata/7FE00010/${offset}-5000`,
+        },
+      },
+    ])
+  })
+
+  test('WA-R4, WA-S12: a BulkDataURI leads to the value, alone and as a part', async () => {
+    const { body } = await get(`${instancePath}/metadata`)
+    const uri = body[0]['7FE00010'].BulkDataURI
+    const single = await fetch(uri, { headers: { accept: 'application/octet-stream' } })
+    expect(single.status).toBe(200)
+    expect(single.headers.get('content-type')).toBe('application/octet-stream')
+    expect(Buffer.from(await single.arrayBuffer()).equals(Buffer.alloc(5000, 1))).toBe(true)
+    for (const accept of ['*/*', 'multipart/related; type="application/octet-stream"']) {
+      const multi = await fetch(uri, { headers: { accept } })
+      const [part, ...more] = partsOf(
+        multi.headers.get('content-type'),
+        Buffer.from(await multi.arrayBuffer()),
+      )
+      expect(more).toEqual([])
+      expect(part?.headers).toEqual({
+        'content-type': 'application/octet-stream',
+        'content-location': uri,
+      })
+      expect(part?.bytes.equals(Buffer.alloc(5000, 1))).toBe(true)
+    }
+    expect((await fetch(uri, { headers: { accept: 'image/jpeg' } })).status).toBe(406)
+  })
+
+  test.each([
+    ['application/json', 200],
+    ['*/*', 200],
+    ['text/html', 406],
+    ['application/dicom', 406],
+  ])('WA-N16: Accept: %s is %i', async (accept, status) => {
+    expect((await get(`${instancePath}/metadata`, { accept })).status).toBe(status)
+  })
+})
+
+describe('URLs behind a trusted proxy', () => {
+  const headers = {
+    forwarded: 'for=10.0.0.1;proto=https;host=pacs.example',
+    'x-forwarded-prefix': '/archive',
+  }
+  const base = 'https://pacs.example/archive/dicom-web/studies'
+
+  test('name the proxy in search results, in metadata, in parts and in warnings', async () => {
+    const studiesFound = await get(`/studies?StudyInstanceUID=${a.uid}`, headers)
+    expect(studiesFound.body[0]['00081190'].Value).toEqual([`${base}/${a.uid}`])
+    const limited = await get('/instances?limit=1', headers)
+    expect(limited.headers.get('warning')).toMatch(
+      /^299 https:\/\/pacs\.example\/archive\/dicom-web "There are \d+ additional/,
+    )
+    const path = `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`
+    const metadata = await get(`${path}/metadata`, headers)
+    expect(metadata.body[0]['7FE00010'].BulkDataURI).toMatch(
+      new RegExp(`^${base}/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1/bulkdata/`),
+    )
+    const response = await fetch(`${server.dicomWeb}${path}`, { headers })
+    const [part] = partsOf(
+      response.headers.get('content-type'),
+      Buffer.from(await response.arrayBuffer()),
+    )
+    expect(part?.headers['content-location']).toBe(
+      `${base}/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`,
+    )
+  })
+})
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,52 @@
+import type { Hono } from 'hono'
+import { createApp } from '../../server/app.ts'
+import type { AppEnv } from '../../server/http/env.ts'
+import type { IntakeLimits } from '../../server/intake/intake.ts'
+import { LiveHub } from '../../server/live/live-hub.ts'
+import { createLog } from '../../server/log.ts'
+import type { Store } from '../../server/store/store.ts'
+import { type TestIntake, testIntake } from '../support/intake.ts'
+
+export interface TestApp extends TestIntake {
+  app: Hono<AppEnv>
+  live: LiveHub
+  /** Every line of the log, joined. */
+  log(): string
+}
+
+/** The whole application on a database and a store of its own, without a network before it. */
+export async function testApp(
+  options: { parts?: number; requestBytes?: number; idleMs?: number; store?: Partial<Store> } = {},
+  intakeLimits: Partial<IntakeLimits> = {},
+): Promise<TestApp> {
+  const base = await testIntake(intakeLimits)
+  const lines: string[] = []
+  const log = createLog('debug', (line) => lines.push(line))
+  const live = new LiveHub({ db: base.db, log })
+  await live.start(base.db.sql)
+  const app = createApp({
+    db: base.db,
+    store: { ...base.store, ...options.store },
+    intake: base.intake,
+    live,
+    log,
+    handling: 'strict',
+    limits: {
+      requestBytes: options.requestBytes ?? 1e9,
+      inflateRatio: 100,
+      idleMs: options.idleMs ?? 5000,
+      parts: options.parts ?? 1000,
+    },
+    baseURLPolicy: { baseURL: undefined, isTrustedProxy: () => false },
+  })
+  return {
+    ...base,
+    app,
+    live,
+    log: () => lines.join('\n'),
+    async [Symbol.asyncDispose]() {
+      await live.stop()
+      await base[Symbol.asyncDispose]()
+    },
+  }
+}

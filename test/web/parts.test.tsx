@@ -1,0 +1,191 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { transferStates } from '../../db/schema.ts'
+import { dateText, personName } from '../../web/parts/dicom-text.ts'
+import { durationText, Instant } from '../../web/parts/instant.tsx'
+import { bytesText, countOf } from '../../web/parts/quantity.tsx'
+import { Reason, reasonName } from '../../web/parts/reason.tsx'
+import { TransferBadge, transferSigns } from '../../web/parts/state-badge.tsx'
+import { StudyRow } from '../../web/parts/study-row.tsx'
+import { TransferRow } from '../../web/parts/transfer-row.tsx'
+import { elementID } from '../../web/paths.ts'
+import { textOf } from '../../web/respond.tsx'
+import { aStudy, aTransfer, readable } from './render.ts'
+
+describe('a PN for people (PS3.5 6.2.1)', () => {
+  test.each([
+    ['Doe^Jane', 'Doe, Jane'],
+    ['Adams^John Robert^Quincy^Rev.^B.A. M.Div.', 'Adams, Rev. John Robert Quincy, B.A. M.Div.'],
+    ['Doe', 'Doe'],
+    ['^Jane', 'Jane'],
+    ['Yamada^Tarou=山田^太郎=やまだ^たろう', 'Yamada, Tarou (山田, 太郎)'],
+    ['=山田^太郎', '山田, 太郎'],
+    ['^^^^', ''],
+    ['', ''],
+  ])('%s is %s', (value, name) => {
+    expect(personName(value)).toBe(name)
+  })
+})
+
+test.each([
+  ['20240301', '2024-03-01'],
+  ['2024.03.01', '2024-03-01'],
+  ['', ''],
+  ['March', 'March'],
+  ['202403011', '202403011'],
+])('the DA "%s" is shown as "%s"', (value, date) => {
+  expect(dateText(value)).toBe(date)
+})
+
+test.each([
+  [0, '0 bytes'],
+  [1, '1 byte'],
+  [999, '999 bytes'],
+  [1000, '1.00 kB'],
+  [61_200_000, '61.2 MB'],
+  [999_499, '999 kB'],
+  [999_500, '1.00 MB'],
+  [99_960_000, '100 MB'],
+  [2e12, '2.00 TB'],
+  [5e18, '5000 PB'],
+])('%d bytes are shown as "%s"', (byteLength, text) => {
+  expect(bytesText(byteLength)).toBe(text)
+})
+
+test.each([
+  [-5, 'under 0.1 s'],
+  [420, '0.4 s'],
+  [42_000, '42 s'],
+  [59_600, '1 min 0 s'],
+  [843_000, '14 min 3 s'],
+  [7_500_000, '2 h 5 min'],
+])('%d ms are shown as "%s"', (milliseconds, text) => {
+  expect(durationText(milliseconds).replaceAll('\u00a0', ' ')).toBe(text)
+})
+
+test('counts are grouped, and have the right number', () => {
+  expect([
+    countOf(1, 'instance'),
+    countOf(1204, 'instance'),
+    countOf(0, 'study', 'studies'),
+  ]).toEqual(['1 instance', '1,204 instances', '0 studies'])
+})
+
+test('an instant carries itself for machines', () => {
+  const html = textOf(<Instant at={new Date('2026-03-01T12:34:56.789Z')} />)
+  expect(html).toBe('<time datetime="2026-03-01T12:34:56.789Z">2026-03-01 12:34:56</time>')
+})
+
+test('an id of an element can stand in a selector', () => {
+  expect(elementID('study', '1.2.840')).toBe('study-1-2-840')
+})
+
+test('a reason is shown by its plain name and its code', () => {
+  expect(readable(<Reason reason={0xa900} />)).toBe('Data Set does not match SOP Class (A900)')
+  expect(readable(<Reason reason={0x0111} />)).toBe('Duplicate SOP Instance (0111)')
+  expect([reasonName(0xa7ff), reasonName(0xc999), reasonName(0x0001)]).toEqual([
+    'Out of resources',
+    'Cannot understand',
+    'Other reason',
+  ])
+})
+
+describe('badges', () => {
+  test('no two states share their icon, their word or their tone', () => {
+    const signs = Object.values(transferSigns)
+    expect(Object.keys(transferSigns)).toEqual([...transferStates])
+    for (const member of ['icon', 'word', 'tone'] as const) {
+      expect(new Set(signs.map((sign) => sign[member])).size).toBe(signs.length)
+    }
+  })
+
+  test.each(transferStates)('%s has its word, and an icon that exists', (state) => {
+    const html = textOf(<TransferBadge state={state} />)
+    expect(readable(<TransferBadge state={state} />).toLowerCase()).toBe(state)
+    const icon = /icons\.svg#(\w+)/.exec(html)?.[1]
+    expect(readFileSync('web/assets/icons.svg', 'utf8')).toContain(`id="${icon}"`)
+  })
+})
+
+describe('the row of a transfer', () => {
+  test.each([
+    [{}, 'Committed STOW-RS from 10.0.0.7 gateway/2.1 12 12 stored 48.0 MB in 42 s'],
+    [{ storedCount: 9, duplicateCount: 3 }, '9 stored, 3 here already'],
+    [{ storedCount: 10, refusedCount: 2, warningCount: 1 }, '10 stored, 2 refused, 1 warning'],
+    [
+      { state: 'refused', storedCount: 0, reason: '1 instance was refused' },
+      'Nothing of it is stored 1 instance was refused · 48.0 MB in 42 s',
+    ],
+    [
+      { state: 'aborted', storedCount: 0, reason: 'The connection ended before the body did' },
+      'Aborted STOW-RS from 10.0.0.7 gateway/2.1 12 Nothing of it is stored The connection ended',
+    ],
+    [{ state: 'expired', storedCount: 0 }, 'Expired'],
+    [{ service: 'upload', sender: null }, 'Upload gateway/2.1'],
+  ] as const)('says what became of %o', (changes, text) => {
+    expect(readable(<TransferRow transfer={aTransfer(changes)} />)).toContain(text)
+  })
+
+  test('has a bar only where the sender said how much it sends', () => {
+    const running = { state: 'receiving', endedAt: null } as const
+    const announced = aTransfer({ ...running, announcedBytes: 96_000_000 })
+    expect(readable(<TransferRow transfer={announced} />)).toContain('48.0 MB of 96.0 MB')
+    expect(textOf(<TransferRow transfer={announced} />)).toContain(
+      '<progress max="96000000" value="48000000"',
+    )
+    expect(textOf(<TransferRow transfer={aTransfer(running)} />)).not.toContain('<progress')
+    expect(readable(<TransferRow transfer={aTransfer(running)} />)).toContain('48.0 MB received')
+  })
+})
+
+describe('the row of a study', () => {
+  test('shows patient, study and counts', () => {
+    expect(readable(<StudyRow study={aStudy()} />)).toBe(
+      'Doe, Jane P-1 · 1970-01-31 · F CT Thorax 2024-03-01 · CT, SR A-1 2 / 1,204 61.2 MB 2026-03-01 12:34:56',
+    )
+  })
+
+  test('says what is missing instead of leaving a hole', () => {
+    const bare = aStudy({
+      patientName: null,
+      patientID: null,
+      patientBirthDate: null,
+      patientSex: null,
+      studyDescription: null,
+      accessionNumber: null,
+      studyDate: null,
+      modalitiesInStudy: [],
+    })
+    expect(readable(<StudyRow study={bare} />)).toContain('No name No description – none 2 / 1,204')
+  })
+
+  test('escapes whatever a sender wrote', () => {
+    const evil = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+    const html = textOf(
+      <StudyRow
+        study={aStudy({
+          patientName: evil,
+          patientID: evil,
+          patientBirthDate: evil,
+          patientSex: evil,
+          studyDescription: evil,
+          studyDate: evil,
+          accessionNumber: evil,
+          modalitiesInStudy: [evil],
+        })}
+      />,
+    )
+    expect(html).toContain('&lt;script&gt;')
+    expect(html).not.toMatch(/<script|<img/)
+    const transfer = aTransfer({ sender: evil, senderProduct: evil, reason: evil })
+    expect(textOf(<TransferRow transfer={transfer} />)).not.toMatch(/<script|<img/)
+  })
+
+  test('has no patient data in any address or id', () => {
+    const html = textOf(<StudyRow study={aStudy({ studyInstanceUID: '1.2.3' })} />)
+    expect([...html.matchAll(/(?:href|id)="([^"]*)"/g)].map(([, value]) => value)).toEqual([
+      'study-1-2-3',
+      '/studies/1.2.3',
+    ])
+  })
+})
