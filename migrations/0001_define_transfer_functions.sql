@@ -45,7 +45,9 @@ begin
   select the_segment, transfer_id, 'open'
   from transfers
   where transfer_id = the_transfer
-  and state = 'receiving';
+  and state = 'receiving'
+  -- Whoever ends the transfer waits until the segment is there, and takes it along.
+  for key share;
   return found;
 end $$;
 --> statement-breakpoint

@@ -1,19 +1,13 @@
 import type { Child } from 'hono/jsx'
 import { paths } from './paths.ts'
 
-/**
- * How htmx behaves on every page.
- *
- * `morphIgnore` keeps what a reader has opened; `includeIndicatorCSS` would be an inline style, which
- * the Content-Security-Policy forbids.
- */
+/** How htmx behaves on every page. `morphIgnore` keeps what a reader has opened. */
 const htmxConfig = JSON.stringify({
   extensions: 'sse',
   morphIgnore: ['data-htmx-powered', 'open'],
   defaultTimeout: 15_000,
   history: true,
   transitions: false,
-  includeIndicatorCSS: true,
 })
 
 interface LayoutProps {

@@ -91,6 +91,8 @@ export class PartLedger {
   readonly #byPosition = new Map<number, AcceptedInstance>()
   readonly #bySOPInstanceUID = new Map<string, AcceptedInstance>()
   readonly #studyOfSeries = new Map<string, string>()
+  /** One copy of each UID that many parts share. */
+  readonly #uids = new Map<string, string>()
   readonly #studyAttributes = new Map<string, { position: number; text: string }>()
   readonly #seriesAttributes = new Map<string, { position: number; text: string }>()
 
@@ -118,7 +120,10 @@ export class PartLedger {
    *   bytes are not needed then.
    */
   take(part: PartReceiver, instance: Instance, digest: string): StagedInstance | undefined {
-    const { studyInstanceUID, seriesInstanceUID, sopInstanceUID, sopClassUID } = instance
+    const { sopInstanceUID } = instance
+    const studyInstanceUID = this.#shared(instance.studyInstanceUID)
+    const seriesInstanceUID = this.#shared(instance.seriesInstanceUID)
+    const sopClassUID = this.#shared(instance.sopClassUID)
     // PS3.18 10.5.1: all instances of a request to /studies/{study} belong to that study.
     if (this.#studyInstanceUID !== undefined && studyInstanceUID !== this.#studyInstanceUID) {
       return this.refuse(
@@ -228,6 +233,12 @@ export class PartLedger {
       }
     }
     return [...heirs.values()]
+  }
+
+  #shared<T extends string>(uid: T): T {
+    const known = this.#uids.get(uid)
+    if (known === undefined) this.#uids.set(uid, uid)
+    return (known ?? uid) as T
   }
 
   #accept(accepted: AcceptedInstance): void {

@@ -27,7 +27,7 @@ export async function* walk(
         continue
       }
       const identity = `${facts.dev}:${facts.ino}`
-      if (!facts.isDirectory() || false) continue
+      if (!facts.isDirectory() || visited.has(identity)) continue
       visited.add(identity)
       names = await readdir(path)
     } catch (error) {

@@ -47,9 +47,14 @@ const readAsync = promisify(readFile) as (
 ) => Promise<{ bytesRead: number } | number>
 
 const extension = '.segment'
-const readBytes = 1024 * 1024
-/** Queued bytes above which a writer asks its caller to wait. */
+/** Bytes of one read: a reader who does not take them keeps some of these waiting. */
+const readBytes = 256 * 1024
+/** Queued bytes that are worth a write. */
+const writeBytes = 1024 * 1024
+/** Queued bytes above which a writer asks its caller to wait: so many of all writers together, and of one. */
+const highWaterBytesOfAll = 32 * 1024 * 1024
 const highWaterBytes = 4 * 1024 * 1024
+const leastHighWaterBytes = 128 * 1024
 /** Chunks handed to one writev; Linux takes 1,024 at most. */
 const chunksPerWrite = 512
 
@@ -60,6 +65,7 @@ const chunksPerWrite = 512
  * @param folder Made if it is not there. May be shared by several servers, over NFS too.
  */
 export function fileStore(folder: string): Store {
+  const writers = new Set<SegmentWriter>()
   return {
     async create(segmentID) {
       const directory = join(folder, shard(segmentID))
@@ -67,7 +73,7 @@ export function fileStore(folder: string): Store {
         const made = await makeFolder(directory)
         const fd = await openAsync(pathOf(folder, segmentID), 'wx', 0o640)
         const synced = syncFolders(folder, directory, ...foldersAbove(folder, made))
-        return new FileSegmentWriter(segmentID, fd, synced)
+        return new FileSegmentWriter(segmentID, fd, synced, writers)
       } catch (error) {
         throw new StoreError('create a segment', error)
       }
@@ -140,6 +146,8 @@ class FileSegmentWriter implements SegmentWriter {
   readonly segmentID: string
   readonly #fd: number
   readonly #foldersSynced: Promise<void>
+  /** All that are open in the same store: they share what may be queued. */
+  readonly #writers: Set<SegmentWriter>
   #queue: Operation[] = []
   #queuedBytes = 0
   #byteLength = 0
@@ -150,10 +158,17 @@ class FileSegmentWriter implements SegmentWriter {
   #error: StoreError | undefined
   #closed = false
 
-  constructor(segmentID: string, fd: number, foldersSynced: Promise<void>) {
+  constructor(
+    segmentID: string,
+    fd: number,
+    foldersSynced: Promise<void>,
+    writers: Set<SegmentWriter>,
+  ) {
     this.segmentID = segmentID
     this.#fd = fd
     this.#foldersSynced = foldersSynced
+    this.#writers = writers
+    writers.add(this)
     // Awaited by seal; without this an early failure would count as unhandled.
     foldersSynced.catch(() => {})
   }
@@ -168,7 +183,7 @@ class FileSegmentWriter implements SegmentWriter {
     this.#queuedBytes += bytes.length
     this.#queue.push({ append: bytes })
     // Small pieces wait for company or for drain, so that one system call takes many.
-    if (this.#queuedBytes >= readBytes) this.#startWriting()
+    if (this.#queuedBytes >= writeBytes) this.#startWriting()
   }
 
   rewind(offset: number): void {
@@ -179,7 +194,9 @@ class FileSegmentWriter implements SegmentWriter {
   }
 
   async drain(): Promise<void> {
-    while (this.#queuedBytes > highWaterBytes && this.#error === undefined) {
+    const share = highWaterBytesOfAll / this.#writers.size
+    const limitBytes = Math.max(leastHighWaterBytes, Math.min(highWaterBytes, share))
+    while (this.#queuedBytes > limitBytes && this.#error === undefined) {
       this.#startWriting()
       await this.#writing
     }
@@ -222,6 +239,7 @@ class FileSegmentWriter implements SegmentWriter {
   async #close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#writers.delete(this)
     await closeAsync(this.#fd).catch(() => {})
   }
 

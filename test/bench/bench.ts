@@ -93,8 +93,13 @@ export class Bench {
     const sample: Sample = {
       ...{ round, case: caseID, server: id, ...measured },
       startMs: server.startMs,
-      ...(before && after ? { cpuMs: after.cpuMs - before.cpuMs } : {}),
-      ...(after ? { peakBytes: after.peakBytes } : {}),
+      ...(before && after
+        ? {
+            cpuMs: after.cpuMs - before.cpuMs,
+            postgresCPUMs: after.postgresCPUMs - before.postgresCPUMs,
+            peakBytes: after.peakBytes,
+          }
+        : {}),
     }
     const perSecond = formatNumber((measured.instanceCount * 1000) / measured.wallMs)
     console.error(

@@ -8,6 +8,8 @@ import { promisify } from 'node:util'
 export interface Usage {
   /** Of all its processes, those of its Postgres and those that have ended among them. */
   cpuMs: number
+  /** Of that, what its Postgres used. */
+  postgresCPUMs: number
   /** The most memory that it ever held (VmHWM), without its Postgres. */
   peakBytes: number
 }
@@ -23,12 +25,14 @@ const tickMs = 10
 export function usageOf(pids: number[]): Usage | undefined {
   if (process.platform !== 'linux') return undefined
   let cpuMs = 0
+  let postgresCPUMs = 0
   let peakBytes = 0
   for (const { pid, name, ticks } of familyOf(pids)) {
     cpuMs += ticks * tickMs
-    if (name !== 'postgres') peakBytes += peakOf(pid)
+    if (name === 'postgres') postgresCPUMs += ticks * tickMs
+    else peakBytes += peakOf(pid)
   }
-  return { cpuMs, peakBytes }
+  return { cpuMs, postgresCPUMs, peakBytes }
 }
 
 interface ProcessEntry {

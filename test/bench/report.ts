@@ -14,8 +14,10 @@ export interface Sample {
   latencyP99Ms: number
   /** From the start of the server's process until it took studies. */
   startMs: number
-  /** Linux only, as `peakBytes`. */
+  /** Linux only, as the two that follow. */
   cpuMs?: number | undefined
+  /** Of that, what its Postgres used. */
+  postgresCPUMs?: number | undefined
   peakBytes?: number | undefined
   /** Requests that were not answered as they must be. */
   problemCount: number
@@ -65,6 +67,14 @@ export class Figures {
     return spreadOf(
       this.of(caseID, server).flatMap(({ cpuMs, instanceCount }) =>
         cpuMs === undefined ? [] : cpuMs / instanceCount,
+      ),
+    )
+  }
+
+  postgresCPUMsPerInstance(caseID: CaseID, server: ServerID): Spread | undefined {
+    return spreadOf(
+      this.of(caseID, server).flatMap(({ postgresCPUMs, instanceCount }) =>
+        postgresCPUMs === undefined ? [] : postgresCPUMs / instanceCount,
       ),
     )
   }

@@ -90,7 +90,15 @@ function describeTarget(target: Target): [string, string] {
 function renderCosts(report: Report, figures: Figures, measured: CaseID[]): string {
   return renderTable(
     'Latency of a request, and what it cost the server (with its Postgres; memory without it)',
-    ['case', 'server', 'p50 ms', 'p99 ms', 'CPU ms an instance', 'peak memory MB'],
+    [
+      'case',
+      'server',
+      'p50 ms',
+      'p99 ms',
+      'CPU ms an instance',
+      'of it Postgres',
+      'peak memory MB',
+    ],
     measured.flatMap((caseID) =>
       report.servers.map(({ id }) => [
         cases[caseID].title,
@@ -98,6 +106,7 @@ function renderCosts(report: Report, figures: Figures, measured: CaseID[]): stri
         formatNumber(figures.latencyMs(caseID, id, 'p50')?.median),
         formatNumber(figures.latencyMs(caseID, id, 'p99')?.median),
         formatSpread(figures.cpuMsPerInstance(caseID, id)),
+        formatNumber(figures.postgresCPUMsPerInstance(caseID, id)?.median),
         formatSpread(figures.peakMB(caseID, id)),
       ]),
     ),

@@ -15,6 +15,13 @@ describe('damaged rows', () => {
       ['digest-differs', 'instances-overlap'],
     ],
     [
+      'instances that overlap, in the middle of a segment',
+      ({ db, first }) => db.sql`
+        update instances set segment_offset = segment_offset - 1
+        where sop_instance_uid = ${first.instances[4]?.sopInstanceUID as string}`,
+      ['digest-differs', 'instances-overlap'],
+    ],
+    [
       'two instances in one place',
       ({ db, first }) => db.sql`
         update instances i set

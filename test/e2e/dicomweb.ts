@@ -128,13 +128,21 @@ export function segmentsOf(server: StowageServer): string[] {
     .sort()
 }
 
-/** What a server leaves behind where people look: its log, that of its embedded Postgres, names of files. */
-export function leftBehindBy(server: StowageServer): string[] {
+/**
+ * What a server leaves behind where people look: its log, that of its embedded Postgres, names of files, and what it
+ * tells of its transfers.
+ */
+export async function leftBehindBy(server: StowageServer): Promise<string[]> {
   const files = readdirSync(server.dataDir, { recursive: true, withFileTypes: true })
   const logs = files
     .filter((entry) => entry.isFile() && entry.name.endsWith('.log'))
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-  return [server.log, ...logs, ...files.map((entry) => entry.name)]
+  const list = await readAnswer(await fetch(`${server.url}/api/transfers?limit=1000`))
+  const told: string[] = [JSON.stringify(list.body)]
+  for (const { transferID } of list.body.transfers) {
+    told.push(await (await fetch(`${server.url}/api/transfers/${transferID}`)).text())
+  }
+  return [server.log, ...logs, ...files.map((entry) => entry.name), ...told]
 }
 
 export type Element = { vr: string; Value?: unknown[] }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { foundOf, testStudy } from '../support/archive.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { runtime, type StowageServer, startServer } from '../support/server.ts'
@@ -20,15 +20,10 @@ if (!isLinux) console.log('not run: memory of the server, because it is read fro
 
 let server: StowageServer
 
-/** The most that the server had in memory at once, since its start or `forgetPeak`. */
+/** The most that the server ever had in memory at once. */
 async function peakBytes(): Promise<number> {
   const status = await readFile(`/proc/${server.pid}/status`, 'utf8')
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024
-}
-
-/** From now on the peak is that of what follows. (proc(5), clear_refs) */
-async function forgetPeak(): Promise<void> {
-  await writeFile(`/proc/${server.pid}/clear_refs`, '5')
 }
 
 async function expectBounded(name: string): Promise<void> {
@@ -106,15 +101,14 @@ async function readBack(instance: LargeInstance): Promise<number> {
 }
 
 describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
-  beforeAll(async () => {
+  // One for each test, for memory that was once used is not always given back.
+  beforeEach(async () => {
     server = await startServer()
     await stow(`${server.dicomWeb}/studies`, testStudy(10).files)
     console.log(`${runtime}, at the beginning: at most ${Math.round((await peakBytes()) / MB)} MB`)
   })
 
-  beforeEach(forgetPeak)
-
-  afterAll(async () => {
+  afterEach(async () => {
     await server?.[Symbol.asyncDispose]()
   })
 

@@ -161,6 +161,7 @@ describe.skipIf(!hasBrowser())('the page', () => {
   test.each([
     ['light', 1280],
     ['dark', 1280],
+    ['light', 720],
     ['light', 320],
     ['dark', 320],
   ] as const)('is accessible and fits its window: %s, %d px wide', async (colorScheme, width) => {

@@ -385,6 +385,6 @@ describe('Multipart (RFC 2046 5.1.1; PS3.18 8.6.1.2)', () => {
   })
 })
 
-test('patient data are in no answer, no name of a file, and not in the log (P10)', () => {
-  expectNoPatientData(...leftBehindBy(server))
+test('patient data are in no answer, no name of a file, and not in the log (P10)', async () => {
+  expectNoPatientData(...(await leftBehindBy(server)))
 })

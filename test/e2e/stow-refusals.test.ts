@@ -653,8 +653,8 @@ describe('What is stored, as it is (checklist 7.3)', () => {
   })
 })
 
-test('patient data are in no answer, no name of a file, and not in the log (P10)', () => {
-  expectNoPatientData(...leftBehindBy(server))
+test('patient data are in no answer, no name of a file, and not in the log (P10)', async () => {
+  expectNoPatientData(...(await leftBehindBy(server)))
 })
 
 /** Text that does not compress: an index of Postgres takes no more than 2.7 KB of it. */

@@ -508,6 +508,10 @@ describe('Limits (PS3.18 10.5.3.1: 413, 408, 503)', () => {
     expectProblem(answer, 413)
     expect(answer.body.limitBytes).toBe(65_536)
     expectProblem(await post('application/dicom', file, {}, smallStudies), 413)
+    // The sender's doing, not a connection that went away.
+    const { body } = await call(`${small.url}/api/transfers?limit=2`)
+    const states = body.transfers.map((transfer: { state: string }) => transfer.state)
+    expect(states).toEqual(['refused', 'refused'])
   })
 
   test('MP-33: answers 413 to one part too many', async () => {
@@ -685,7 +689,7 @@ describe('Patient data (P10)', () => {
     const body = multipartBody([newStudy().instance().file])
     await sendRaw(server.port, Buffer.concat([head, body]), 'fin')
     expect(server.log.length).toBeGreaterThan(100)
-    expectNoPatientData(otherLogs, ...leftBehindBy(server))
+    expectNoPatientData(otherLogs, ...(await leftBehindBy(server)))
   })
 })
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { defaultTimes } from '../../server/send/post.ts'
 import { answers, PlayServer, says } from './play-server.ts'
 import { sendFolder, temporaryFolder } from './support.ts'
 
@@ -187,9 +188,12 @@ describe('several studies', () => {
         interruption.abort()
       },
     ])
+    const startedAt = Date.now()
     const { outcomes, summary } = await sendFolder([folder.path], server.base, {
       signal: interruption.signal,
+      times: defaultTimes,
     })
+    expect(Date.now() - startedAt).toBeLessThan(5000)
     expect(outcomes.map((outcome) => outcome.state)).toEqual(['stored', 'interrupted', 'untried'])
     expect(outcomes[1]?.failure).toMatch(/all of it may be stored, or nothing/)
     expect(summary).toContain('stored    1 of 3 studies, 1 of 3 instances')

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import type { Sql } from 'postgres'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { countStudies, listStudies, parseStudyCursor, type StudyCursor } from '../../db/listing.ts'
 import * as schema from '../../db/schema.ts'
 import { StoreError } from '../../server/store/store.ts'
@@ -271,8 +271,10 @@ describe('the live stream', () => {
 
   test('is not opened for HEAD, which would leave it open for ever', async () => {
     await using archive = await testApp()
+    const subscribed = vi.spyOn(archive.live, 'subscribe')
     const answer = await archive.app.request('/live', { method: 'HEAD' })
     expect([answer.status, answer.body]).toEqual([200, null])
+    expect(subscribed).not.toHaveBeenCalled()
   })
 
   test('answers a problem, without any detail, when the database is away', async () => {

@@ -4,9 +4,10 @@ import { LiveView } from '../../server/live/live-view.ts'
 import { silentLog } from '../../server/log.ts'
 
 const timing = { betweenLooksMs: 40, heartbeatMs: 400 }
+const never = 1_000_000
 
 /** A hub and a look that a test holds in its hands. */
-function play(look?: () => Promise<Map<string, string>>) {
+function play(look?: () => Promise<Map<string, string>>, heartbeatMs = timing.heartbeatMs) {
   const subscribers = new Set<() => void>()
   const hub = {
     isStopped: false,
@@ -24,7 +25,7 @@ function play(look?: () => Promise<Map<string, string>>) {
   const view = new LiveView<string>({
     live: hub,
     log: silentLog,
-    timing,
+    timing: { ...timing, heartbeatMs },
     look: async () => {
       hub.lookCount++
       return look ? look() : new Map(Object.entries(hub.state))
@@ -94,7 +95,7 @@ describe('a live view', () => {
         release = resolve
       })
       return new Map([['a', seen]])
-    })
+    }, never)
     const news = view.watch(new AbortController().signal)
     const first = news.next()
     await expect.poll(() => hub.lookCount).toBe(1)
@@ -131,6 +132,18 @@ describe('a live view', () => {
     const { lookCount } = hub
     await sleep(2 * timing.heartbeatMs)
     expect(hub.lookCount).toBe(lookCount)
+  })
+
+  test('goes on for the others when one leaves', async () => {
+    const { hub, view } = play(undefined, never)
+    const watchers = [1, 2].map(() => view.watch(new AbortController().signal))
+    await Promise.all(watchers.map((one) => one.next()))
+    await watchers[0]?.return()
+    const next = watchers[1]?.next()
+    hub.state.a = '2'
+    hub.notify()
+    expect((await next)?.value).toEqual(new Map([['a', '2']]))
+    await watchers[1]?.return()
   })
 
   test('ends when the hub stops', async () => {
