@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, inArray, sql as raw, type SQL } from 'drizzle-orm'
+import { and, asc, count, eq, inArray, sql as raw, type SQL } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { instances, segments, series, studies } from './schema.ts'
 
@@ -33,7 +33,10 @@ export interface Page {
   offset: number
 }
 
-/** Newest first, the key as the last word, so that the order is stable. (QI-A10) */
+/**
+ * Newest first, the key as the last word, so that the order is stable. (QI-A10) `nulls last` is how the
+ * index is built; without it Postgres would sort the table.
+ */
 export async function searchStudies(
   { orm }: Database,
   keys: SearchKeys,
@@ -43,7 +46,7 @@ export async function searchStudies(
     .select()
     .from(studies)
     .where(matching(keys))
-    .orderBy(desc(studies.lastReceivedAt), desc(studies.studyKey))
+    .orderBy(raw`${studies.lastReceivedAt} desc nulls last, ${studies.studyKey} desc nulls last`)
     .limit(page.limit)
     .offset(page.offset)
 }

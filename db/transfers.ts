@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, inArray, or, sql as raw } from 'drizzle-orm'
+import { and, eq, inArray, sql as raw } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { refusals, segments, type TransferState, transfers, warnings } from './schema.ts'
 
@@ -252,32 +252,16 @@ export async function transferOutcome(
   return { state: transfer.state, disagreements }
 }
 
+/** The newest first. */
 export async function listTransfers(
   { orm }: Database,
-  page: {
-    states?: TransferState[]
-    limit: number
-    before?: { startedAt: Date; transferID: string }
-  },
+  page: { states?: TransferState[]; limit: number },
 ): Promise<Transfer[]> {
-  const { states, before } = page
   return orm
     .select()
     .from(transfers)
-    .where(
-      and(
-        states && inArray(transfers.state, states),
-        before &&
-          or(
-            raw`${transfers.startedAt} < ${before.startedAt.toISOString()}`,
-            and(
-              raw`${transfers.startedAt} = ${before.startedAt.toISOString()}`,
-              gt(transfers.transferID, before.transferID),
-            ),
-          ),
-      ),
-    )
-    .orderBy(desc(transfers.startedAt), transfers.transferID)
+    .where(page.states && inArray(transfers.state, page.states))
+    .orderBy(raw`${transfers.startedAt} desc nulls last, ${transfers.transferID}`)
     .limit(page.limit)
 }
 

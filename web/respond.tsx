@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { ProblemPage } from './pages/problem-page.tsx'
 
 /** What a component returns; ours are synchronous, so it always is text. */

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { Database } from '../../db/database.ts'
 import { countedStudies, countStudies, listStudies, type StudyPage } from '../../db/listing.ts'
 import { listTransfers, type Transfer } from '../../db/transfers.ts'

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
 import { searchSeries } from '../../db/instances.ts'

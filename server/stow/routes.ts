@@ -1,11 +1,11 @@
 import { type Context, Hono } from 'hono'
 import type { Handling } from '../../db/transfers.ts'
 import { isUID } from '../dicom/uid.ts'
-import { BodyCutError, type BodyLimits, checkBody, readBody } from '../http/body.ts'
+import { type BodyLimits, checkBody, readBody } from '../http/body.ts'
 import { DigestCheck } from '../http/digest.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { InstanceTooLargeError } from '../intake/errors.ts'
+import { endEarly } from '../intake/end-early.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Transfer, TransferOutcome } from '../intake/transfer.ts'
 import { MultipartReader } from '../multipart/multipart-reader.ts'
@@ -132,19 +132,4 @@ async function receive(
     await transfer.drain()
   }
   reader.end()
-}
-
-/** A problem with the request is the sender's fault (`refused`); all else ended it from outside (`aborted`). */
-async function endEarly(transfer: Transfer, error: unknown): Promise<void> {
-  if (error instanceof BodyCutError) {
-    await transfer.abort('The connection ended before the body did')
-    return
-  }
-  const status = (error as { status?: unknown }).status
-  const isRefusal =
-    error instanceof InstanceTooLargeError ||
-    (typeof status === 'number' && status < 500 && status !== 408)
-  // The message of a fault is for the log of the server, not for people who look at transfers.
-  if (isRefusal) await transfer.refuse((error as Error).message)
-  else await transfer.abort(`The server could not go on: ${(error as Error).name}`)
 }

@@ -1,6 +1,7 @@
 import type { Handling } from '../../db/transfers.ts'
-import { BodyCutError, type BodyLimits, checkBody, readBody } from '../http/body.ts'
+import { type BodyLimits, checkBody, readBody } from '../http/body.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { endEarly } from '../intake/end-early.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Transfer } from '../intake/transfer.ts'
 import { readForm } from './form-reader.ts'
@@ -89,23 +90,6 @@ async function receiveFile(
   }
   transfer.endPart()
   await transfer.drain()
-}
-
-/** A problem with the request is the sender's fault (`refused`); all else ended it from outside (`aborted`). */
-export async function endEarly(transfer: Transfer, error: unknown): Promise<void> {
-  if (error instanceof BodyCutError) {
-    await transfer.abort('The connection ended before the body did')
-    return
-  }
-  const status = (error as { status?: unknown }).status
-  if (status === 408) {
-    await transfer.abort('The sender sent nothing for too long')
-    return
-  }
-  const isRefusal = typeof status === 'number' && status < 500
-  // The message of a fault is for the log of the server, not for people who look at transfers.
-  if (isRefusal) await transfer.refuse((error as Error).message)
-  else await transfer.abort(`The server could not go on: ${(error as Error).name}`)
 }
 
 function handlingOf(value: string, transfer: Transfer | undefined): Handling {

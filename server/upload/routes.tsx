@@ -1,11 +1,13 @@
+/** @jsxImportSource hono/jsx */
 import { type Context, Hono } from 'hono'
 import { ProblemPage } from '../../web/pages/problem-page.tsx'
 import { UploadAnswerPage, UploadPage, type UploadReport } from '../../web/pages/upload-page.tsx'
 import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
+import { endEarly } from '../intake/end-early.ts'
 import type { TransferOutcome } from '../intake/transfer.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
-import { endEarly, type ReceiveDeps, receiveForm } from './receive-form.ts'
+import { type ReceiveDeps, receiveForm } from './receive-form.ts'
 import { reportOf, statusOf } from './report.ts'
 
 export type UploadDeps = ReceiveDeps

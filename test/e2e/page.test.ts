@@ -171,7 +171,10 @@ describe.skipIf(!hasBrowser())('the page', () => {
     })
     const { page } = watched
     const studyInstanceUID = await postStudy(server)
-    const refused = await stow(`${server.dicomWeb}/studies`, [Buffer.from('no dicom')])
+    const refused = await stow(`${server.dicomWeb}/studies`, [Buffer.from('no dicom')], {
+      'user-agent':
+        'Gateway/2.1 (X11; Linux x86_64) Verylongnamewithoutanyspace/537.36 and more of it',
+    })
     const transfer = /\/transfers\/[\w-]+/.exec(refused.headers.get('link') ?? '')?.[0]
     for (const path of ['/', '/upload', `/studies/${studyInstanceUID}`, transfer as string]) {
       await page.goto(server.url + path)

@@ -15,7 +15,9 @@ describe('the README', () => {
     '%s links only to files that are there',
     (file) => {
       const text = readFileSync(file, 'utf8')
-      const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => path as string)
+      const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(
+        ([, path]) => path as string,
+      )
       expect(links.filter((path) => !existsSync(join(dirname(file), path)))).toEqual([])
     },
   )
@@ -35,6 +37,8 @@ describe('package.json', () => {
   })
 
   test('and its lock file names no registry host', () => {
-    expect(readFileSync('package-lock.json', 'utf8')).not.toMatch(/"resolved"|https?:\/\/[^"]*registry/)
+    expect(readFileSync('package-lock.json', 'utf8')).not.toMatch(
+      /"resolved"|https?:\/\/[^"]*registry/,
+    )
   })
 })

@@ -33,7 +33,7 @@ const allowed: Record<string, string[]> = {
     'server/operator-error.ts',
   ],
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
-  'server/intake': ['db', 'server/store', 'server/dicom', 'server/log.ts'],
+  'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
   'server/stow': face,
   'server/qido': face,

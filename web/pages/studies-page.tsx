@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { ListedStudy } from '../../db/listing.ts'
 import type { Transfer } from '../../db/transfers.ts'
 import { Layout } from '../layout.tsx'

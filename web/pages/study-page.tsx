@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { Series, Study } from '../../db/instances.ts'
 import { Layout } from '../layout.tsx'
 import { dateText, personName } from '../parts/dicom-text.ts'

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { findTransfer, Transfer } from '../../db/transfers.ts'
 import { Layout } from '../layout.tsx'
 import { FindingTable } from '../parts/finding-table.tsx'

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { Handling } from '../../db/transfers.ts'
 import { Layout } from '../layout.tsx'
 import { type Finding, FindingTable } from '../parts/finding-table.tsx'

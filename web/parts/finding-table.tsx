@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { Reason } from './reason.tsx'
 
 /** An instance that was refused, or stored with a warning. */

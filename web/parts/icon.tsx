@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { paths } from '../paths.ts'
 
 /** The symbols of `assets/icons.svg`. */

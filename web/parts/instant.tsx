@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 interface InstantProps {
   at: Date
 }

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 const grouped = new Intl.NumberFormat('en-US')
 const units = ['kB', 'MB', 'GB', 'TB', 'PB']
 

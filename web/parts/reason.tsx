@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /**
  * Plain names of Failure and Warning Reasons.
  *

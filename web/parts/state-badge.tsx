@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { TransferState } from '../../db/schema.ts'
 import { Icon, type IconName } from './icon.tsx'
 

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { Study } from '../../db/instances.ts'
 import { elementID, paths } from '../paths.ts'
 import { dateText, personName } from './dicom-text.ts'

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { Transfer } from '../../db/transfers.ts'
 import { elementID, paths } from '../paths.ts'
 import { durationText, Instant } from './instant.tsx'
