@@ -97,11 +97,29 @@ async function durationOf(server: StowageServer, study: TestStudy): Promise<numb
   return performance.now() - startedAt
 }
 
-/** Half of the moments lie anywhere in the request, half in the time just after its last byte. */
-async function someMomentOf(sending: Sending, durationMs: number, round: number): Promise<void> {
-  if (round % 2 === 0) return void (await sleep(random.between(0, durationMs * 1.1)))
-  await sending.sent
-  await sleep(random.between(0, Math.max(30, durationMs * 0.7)))
+/**
+ * When to strike. One moment in three lies anywhere in the request; the others lie behind its last byte
+ * and home in on the commit: later after a round of which nothing was stored, earlier after the opposite.
+ */
+class Moments {
+  readonly #durationMs: number
+  #commitMs: number
+  #round = 0
+
+  constructor(durationMs: number) {
+    this.#durationMs = durationMs
+    this.#commitMs = durationMs / 3
+  }
+
+  async next(sending: Sending): Promise<void> {
+    if (this.#round++ % 3 === 0) return void (await sleep(random.between(0, this.#durationMs)))
+    await sending.sent
+    await sleep(random.between(0.5, 1.5) * this.#commitMs)
+  }
+
+  learn(isStored: boolean): void {
+    this.#commitMs = Math.max(1, this.#commitMs * (isStored ? 0.75 : 1.3))
+  }
 }
 
 /** What became of the rounds of a test, so that one can see that both ends were reached. */
@@ -128,12 +146,12 @@ describe('a server that is killed at any moment (P1, P2, AT-11)', () => {
     async ({ name, parts, pixelBytes, env }) => {
       // With a database of its own the next server knows at once that the last one is dead.
       await using server = await startServer({ env: { STOWAGE_LEASE_SECONDS: '3', ...env } })
-      const durationMs = await durationOf(server, testStudy(parts, pixelBytes))
+      const moments = new Moments(await durationOf(server, testStudy(parts, pixelBytes)))
       const stored: boolean[] = []
       for (let round = 0; round < roundsEach; round++) {
         const study = testStudy(parts, pixelBytes)
         const sending = send(server, study)
-        await someMomentOf(sending, durationMs, round)
+        await moments.next(sending)
         await server.kill()
         const answer = await sending.answered
         await server.start()
@@ -141,7 +159,9 @@ describe('a server that is killed at any moment (P1, P2, AT-11)', () => {
         // A commit that was running in the database goes on without its server.
         await settledHoldings(server, sql)
         await expectConsistent(server, sql)
-        stored.push(await expectTruth(server, study, answer))
+        const isStored = await expectTruth(server, study, answer)
+        moments.learn(isStored)
+        stored.push(isStored)
         await expectStoredAgain(server, study)
         await settledHoldings(server, sql)
         await expectConsistent(server, sql)
@@ -153,7 +173,7 @@ describe('a server that is killed at any moment (P1, P2, AT-11)', () => {
 })
 
 describe('a database that goes away at any moment (P1, P2, AT-11)', () => {
-  const rounds = Number(process.env.TEST_DATABASE_KILLS ?? 12)
+  const rounds = Number(process.env.TEST_DATABASE_KILLS ?? 8)
 
   /** The server goes on; each round one request, in the middle of which `strike` is called. */
   async function survives(
@@ -161,12 +181,12 @@ describe('a database that goes away at any moment (P1, P2, AT-11)', () => {
     server: StowageServer,
     strike: () => Promise<unknown>,
   ): Promise<void> {
-    const durationMs = await durationOf(server, testStudy(500))
+    const moments = new Moments(await durationOf(server, testStudy(500)))
     const stored: boolean[] = []
     for (let round = 0; round < rounds; round++) {
       const study = testStudy(500)
       const sending = send(server, study)
-      await someMomentOf(sending, durationMs, round)
+      await moments.next(sending)
       await strike()
       const answer = await sending.answered
       expect(answer, 'the server lives, so it answers').toBeDefined()
@@ -175,7 +195,9 @@ describe('a database that goes away at any moment (P1, P2, AT-11)', () => {
       await using sql = await server.connect()
       await settledHoldings(server, sql)
       await expectConsistent(server, sql)
-      stored.push(await expectTruth(server, study, answer))
+      const isStored = await expectTruth(server, study, answer)
+      moments.learn(isStored)
+      stored.push(isStored)
       await expectStoredAgain(server, study)
     }
     await expectClean(server)
@@ -190,7 +212,7 @@ describe('a database that goes away at any moment (P1, P2, AT-11)', () => {
     { name: 'losing one backend to SIGKILL', signal: 'SIGKILL', whom: 'backend' },
   ] as const
 
-  test.skipIf(externalDatabaseURL !== undefined).each(strikes)(
+  test.skipIf(externalDatabaseURL !== undefined).concurrent.each(strikes)(
     'leaves all or nothing after its Postgres was $name',
     { timeout: 300_000 },
     async ({ name, signal, whom }) => {
@@ -206,7 +228,7 @@ describe('a database that goes away at any moment (P1, P2, AT-11)', () => {
     console.log('not run: kills of Postgres, because TEST_DATABASE_URL is not ours to kill')
   }
 
-  test('leaves all or nothing when all connections of the server are ended', {
+  test.concurrent('leaves all or nothing when all connections of the server are ended', {
     timeout: 300_000,
   }, async () => {
     await using server = await startServer()
