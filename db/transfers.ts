@@ -64,6 +64,15 @@ export interface Received {
   duplicateCount: number
 }
 
+/** What a commit is told: how much is staged, and what is to be recorded with it. */
+export interface Commit extends Received {
+  stagedCount: number
+  handling: Handling
+  segments: { segmentID: string; byteLength: number }[]
+  refused: Refusal[]
+  warned: Warning[]
+}
+
 export type CommitResult =
   | { outcome: 'committed'; disagreements: Disagreement[] }
   /** Strict, and the database knows instances that must be refused. */
@@ -119,13 +128,7 @@ const commitAttempts = 10
 export async function commitTransfer(
   { sql }: Database,
   transferID: string,
-  commit: Received & {
-    stagedCount: number
-    handling: Handling
-    segments: { segmentID: string; byteLength: number }[]
-    refused: Refusal[]
-    warned: Warning[]
-  },
+  commit: Commit,
 ): Promise<CommitResult> {
   const kept = commit.segments.map((s) => ({ segment_id: s.segmentID, byte_length: s.byteLength }))
   for (let attempt = 1; ; attempt++) {

@@ -1,21 +1,19 @@
 import type { Database } from '../../db/database.ts'
 import {
-  commitTransfer,
   type Disagreement,
-  endTransfer,
   type Handling,
   openSegment,
   type Refusal,
   restageInstances,
   type StagedInstance,
   stageInstances,
-  transferOutcome,
 } from '../../db/transfers.ts'
 import type { InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { commitOrFindOut } from './commit-or-find-out.ts'
 import type { Ending } from './ending.ts'
-import { InstanceTooLargeError, OutcomeUnknownError, TransferLostError } from './errors.ts'
+import { InstanceTooLargeError, TransferLostError } from './errors.ts'
 import { intakeReasons } from './failure-reasons.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
 import { rewriteSegments } from './rewrite-segments.ts'
@@ -64,8 +62,6 @@ export interface TransferOutcome {
 }
 
 const queuedBatches = 2
-const outcomeWaitMs = 20_000
-const outcomeRetryMs = 250
 
 /**
  * One attempt to hand over a set of instances, from its first byte to its end.
@@ -229,7 +225,14 @@ export class Transfer {
     const refused = [...ledger.refused]
     for (;;) {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
-      const result = await this.#commitStaged(fresh, segments, refused, dropped)
+      const result = await commitOrFindOut(this.#deps, this.transferID, {
+        stagedCount: fresh.length,
+        handling: this.handling,
+        segments,
+        refused,
+        warned: ledger.warned.filter((w) => !dropped.has(w.position)),
+        ...this.#received(),
+      })
       if (result.outcome === 'committed') {
         return this.#endCommitted(result.disagreements, refused, segments.length)
       }
@@ -273,56 +276,6 @@ export class Transfer {
     this.#staging.push(staged)
     this.#stagedCount += this.#batch.length
     this.#batch = []
-  }
-
-  async #commitStaged(
-    fresh: AcceptedInstance[],
-    segments: { segmentID: string; byteLength: number }[],
-    refused: Refusal[],
-    dropped: Set<number>,
-  ): ReturnType<typeof commitTransfer> {
-    const warned = this.#ledger.warned.filter((w) => !dropped.has(w.position))
-    try {
-      return await commitTransfer(this.#deps.db, this.transferID, {
-        stagedCount: fresh.length,
-        handling: this.handling,
-        segments,
-        refused,
-        warned,
-        ...this.#received(),
-      })
-    } catch (error) {
-      // An error that Postgres itself reports has rolled the commit back; any other leaves it open.
-      if (isReportedByPostgres(error)) throw error
-      return this.#findOutcome(error)
-    }
-  }
-
-  /**
-   * The connection broke while the commit was running: was it made? Ending the transfer settles it,
-   * for that waits for a commit that is still running, and does nothing after one that was made.
-   */
-  async #findOutcome(cause: unknown): ReturnType<typeof commitTransfer> {
-    const { db, log } = this.#deps
-    const reason = 'the database went away during the commit'
-    log.warn('asking what became of a commit', { transfer: this.transferID })
-    for (const giveUpAt = Date.now() + outcomeWaitMs; Date.now() < giveUpAt; ) {
-      try {
-        await endTransfer(db, this.transferID, {
-          state: 'aborted',
-          reason,
-          refused: [],
-          ...this.#received(),
-        })
-        const outcome = await transferOutcome(db, this.transferID)
-        return outcome?.state === 'committed'
-          ? { outcome: 'committed', disagreements: outcome.disagreements }
-          : { outcome: 'lost', reason }
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, outcomeRetryMs))
-      }
-    }
-    throw new OutcomeUnknownError(cause)
   }
 
   async #rewrite(
@@ -437,10 +390,4 @@ async function announceSegment(
 
 function inOrder(refused: Refusal[]): Refusal[] {
   return refused.toSorted((a, b) => a.position - b.position)
-}
-
-/** Has a SQLSTATE, other than those of a connection or a server that is going down (08, 57P). */
-function isReportedByPostgres(error: unknown): boolean {
-  const { name, code } = error as { name?: string; code?: string }
-  return name === 'PostgresError' && code !== undefined && !/^(08|57P)/.test(code)
 }
