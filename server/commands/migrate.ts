@@ -1,7 +1,7 @@
-import { type CommandContext, EXIT_DONE, refuseArguments } from '../cli.ts'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
+import { type CommandContext, EXIT_DONE, refuseArguments } from './command.ts'
 
 /** `stowage migrate`: brings the database up to date, and says what it did. */
 export async function run({ args, env, print }: CommandContext): Promise<number> {

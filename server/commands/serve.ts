@@ -1,16 +1,16 @@
 import { createApp } from '../app.ts'
+import { findUnknownSettings, readConfig } from '../config.ts'
+import type { Listener } from '../listen/host.ts'
+import { createLog, describeError, type Log } from '../log.ts'
+import { openDatabase } from '../postgres/open.ts'
+import { startServices } from '../services.ts'
 import {
   type CommandContext,
   EXIT_DONE,
   EXIT_FAILED,
   readVersion,
   refuseArguments,
-} from '../cli.ts'
-import { findUnknownSettings, readConfig } from '../config.ts'
-import type { Listener } from '../listen/host.ts'
-import { createLog, describeError, type Log } from '../log.ts'
-import { openDatabase } from '../postgres/open.ts'
-import { startServices } from '../services.ts'
+} from './command.ts'
 
 /** Milliseconds that requests under way have to finish when the server is told to stop. */
 const GRACE_MS = 30_000

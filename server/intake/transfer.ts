@@ -100,7 +100,6 @@ export class Transfer {
   readonly #ledger: PartLedger
   #part: PartReceiver | undefined
   #batch: StagedInstance[] = []
-  #stagedCount = 0
   #staging: Promise<void>[] = []
   #lost: string | undefined
   #state: 'receiving' | 'committing' | 'ended' = 'receiving'
@@ -274,7 +273,6 @@ export class Transfer {
     // Awaited by drain and commit; until then a failure must not count as unhandled.
     staged.catch(() => {})
     this.#staging.push(staged)
-    this.#stagedCount += this.#batch.length
     this.#batch = []
   }
 

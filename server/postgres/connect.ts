@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../log.ts'
 import { OperatorError } from '../operator-error.ts'
-import type { EmbeddedConnection } from './embedded.ts'
+import type { EmbeddedConnection } from './embedded-types.ts'
 import { parseSocketURL } from './socket-url.ts'
 
 /** The postgres.js client of this project: `bigint` columns come as numbers. */

@@ -1,37 +1,8 @@
-import type { Log } from '../log.ts'
 import { ensureCluster, placeCluster } from './cluster.ts'
 import { keepPassword } from './door.ts'
+import type { EmbeddedOptions, EmbeddedPostgres } from './embedded-types.ts'
 import { prepareRuntime } from './runtime.ts'
 import { Supervisor } from './supervisor.ts'
-
-/** How postgres.js reaches the embedded Postgres. */
-export type EmbeddedConnection = {
-  /** A folder (of a socket) or an address. */
-  host: string
-  port: number
-  database: string
-  username: string
-  password?: string
-}
-
-/** A Postgres that this server runs, watches, and stops. */
-export type EmbeddedPostgres = AsyncDisposable & {
-  readonly connection: EmbeddedConnection
-  /** For people: what psql takes. Without the password, where there is one. */
-  readonly url: string
-  /** The process that runs now; another one after Postgres died and came back. */
-  readonly pid: number
-  stop(): Promise<void>
-}
-
-export type EmbeddedOptions = {
-  dataDir: string
-  log: Log
-  /** Called when the data folder was lost to another server: nothing is left but to end this one. */
-  onLost?: (error: Error) => void
-  /** The npm package with the programs; tests hand in a copy. */
-  packageFolder?: string
-}
 
 /**
  * Runs the Postgres of a data folder: makes it if there is none, adopts it if a killed server left it running, starts

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import { OperatorError } from '../operator-error.ts'
 import { DATA_FOLDER_LOCK } from './advisory-locks.ts'
-import type { EmbeddedConnection } from './embedded.ts'
+import type { EmbeddedConnection } from './embedded-types.ts'
 import { isAlive } from './postmaster.ts'
 import { DATABASE_NAME } from './settings.ts'
 

@@ -1,5 +1,5 @@
 import { accountName } from './account.ts'
-import type { EmbeddedConnection } from './embedded.ts'
+import type { EmbeddedConnection } from './embedded-types.ts'
 
 const SOCKET_URL =
   /^postgres(?:ql)?:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?(?:localhost)?\/([^?]*)\?(.+)$/

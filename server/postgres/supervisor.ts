@@ -7,7 +7,7 @@ import { accountName } from './account.ts'
 import { type ClusterPlace, writeClusterFile } from './cluster.ts'
 import { isPassing } from './connect.ts'
 import { chooseDoor, findDoor } from './door.ts'
-import type { EmbeddedConnection, EmbeddedOptions, EmbeddedPostgres } from './embedded.ts'
+import type { EmbeddedConnection, EmbeddedOptions, EmbeddedPostgres } from './embedded-types.ts'
 import { DataFolderInUseError, type FolderLock, takeDataFolder } from './folder-lock.ts'
 import {
   adoptPostmaster,

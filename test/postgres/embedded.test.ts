@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLog } from '../../server/log.ts'
 import { DATA_FOLDER_LOCK } from '../../server/postgres/advisory-locks.ts'
 import { ClusterError } from '../../server/postgres/cluster.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
+import { startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
+import type { EmbeddedPostgres } from '../../server/postgres/embedded-types.ts'
 import { DataFolderInUseError } from '../../server/postgres/folder-lock.ts'
 import {
   ask,

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { UsageError } from '../../server/cli.ts'
+import { UsageError } from '../../server/commands/command.ts'
 import { parseSendArguments } from '../../server/commands/send.ts'
 import { Meter } from '../../server/send/meter.ts'
 import { Progress, renderBar } from '../../server/send/progress.ts'
