@@ -154,6 +154,8 @@ export async function commitTransfer(
         return { outcome: 'superfluous', ...found }
       }
       if (code === undefined || !retriedCodes.has(code) || attempt === commitAttempts) throw error
+      // Those who met are not to meet again at once.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * attempt))
     }
   }
 }

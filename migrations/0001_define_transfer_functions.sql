@@ -343,6 +343,8 @@ begin
     raise exception 'Another transfer stored an instance of this one' using errcode = '40001';
   end if;
 
+  -- All locks are held now, so no other commit to these studies can have a later time already.
+  committed_at := clock_timestamp();
   perform count_transfer(the_transfer, committed_at);
 
   -- Where an instance contradicts what its study or series says: stored, with a warning. (DV-18, DV-19)

@@ -71,12 +71,15 @@ function unavailable(detail: string, cause: unknown): HttpProblem {
 }
 
 /** Codes of postgres.js for a connection that broke, of Node for one that was refused, and of Postgres
- * for one that it ends or cannot open (classes 08, 53 and 57P). */
+ * for one that it ends or cannot open (classes 08, 53 and 57P), for too much contention or time (40001,
+ * 40P01, 55P03, 57014), and for a standby (25006). */
 function isDatabaseAway(error: unknown): boolean {
   const code =
     (error as { code?: unknown }).code ?? (error as { cause?: { code?: unknown } }).cause?.code
   return (
     typeof code === 'string' &&
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOSTUNREACH|08|53|57P)/.test(code)
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT$|EPIPE|ETIMEDOUT|EHOSTUNREACH|08|25006|40001|40P01|53|55P03|57014|57P)/.test(
+      code,
+    )
   )
 }

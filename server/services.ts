@@ -50,7 +50,12 @@ export async function startServices({
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
   await intake.start(isAlone)
-  await live.start(direct)
+  try {
+    await live.start(direct)
+  } catch (error) {
+    await intake.stop(0)
+    throw error
+  }
   return {
     db,
     store,
@@ -66,8 +71,8 @@ export async function startServices({
     },
     baseURLPolicy: config,
     async [Symbol.asyncDispose]() {
-      await live.stop()
       await intake.stop(graceMs)
+      await live.stop()
     },
   }
 }

@@ -51,7 +51,10 @@ export class Intake {
   readonly #unsettled = new Set<Ending>()
   #opening = 0
   #timer: NodeJS.Timeout | undefined
-  #renewing = false
+  #renewing: Promise<void> | undefined
+  #sweeping: Promise<void> | undefined
+  /** What the first sweep of strays may take; later ones leave the young alone. */
+  #straysOlderThan: Date | undefined
   #sweptAt = 0
   #straysSweptAt = 0
   #stopped = false
@@ -76,9 +79,9 @@ export class Intake {
     }
     this.#sweptAt = Date.now()
     // Where nobody else writes, whatever has no row now will never get one. Else it may be on its way.
-    if (alone) await this.#sweepStrays(new Date())
+    if (alone) this.#straysOlderThan = new Date()
     else this.#straysSweptAt = this.#sweptAt - strayBeatsMs + 2 * this.#deps.limits.leaseMs
-    this.#timer = setInterval(() => void this.#beat(), beatMs)
+    this.#timer = setInterval(() => this.#beat(), beatMs)
   }
 
   /** Opens no more transfers; waits up to `graceMs` for those that are open, then aborts them. */
@@ -91,6 +94,8 @@ export class Intake {
       await transfer.abort('The server was stopped')
     }
     clearInterval(this.#timer)
+    await this.#renewing
+    await this.#sweeping
   }
 
   /**
@@ -161,18 +166,25 @@ export class Intake {
     this.#close(ending.transferID)
   }
 
-  async #beat(): Promise<void> {
-    if (this.#renewing) return
-    this.#renewing = true
-    try {
-      await this.#renew()
+  /** Leases are renewed beside the sweep, which may take minutes in a large store. */
+  #beat(): void {
+    this.#renewing ??= this.#quietly(async () => this.#renew()).finally(() => {
+      this.#renewing = undefined
+    })
+    this.#sweeping ??= this.#quietly(async () => {
       for (const ending of [...this.#unsettled]) await this.#end(ending)
       await this.#sweep()
-    } catch (error) {
-      this.#deps.log.warn('the database does not answer', { error: describeError(error) })
-    } finally {
-      this.#renewing = false
-    }
+    }).finally(() => {
+      this.#sweeping = undefined
+    })
+  }
+
+  async #quietly(work: () => Promise<void>): Promise<void> {
+    await work().catch((error) => {
+      this.#deps.log.warn('the upkeep of transfers failed, and is tried again', {
+        error: describeError(error),
+      })
+    })
   }
 
   async #renew(): Promise<void> {
@@ -190,6 +202,10 @@ export class Intake {
   async #sweep(): Promise<void> {
     const { db, store, log, limits } = this.#deps
     const now = Date.now()
+    if (this.#straysOlderThan !== undefined) {
+      await this.#sweepStrays(this.#straysOlderThan)
+      this.#straysOlderThan = undefined
+    }
     if (now - this.#sweptAt < limits.leaseMs / 2) return
     this.#sweptAt = now
     const swept = await sweepTransfers(db, store)
@@ -201,11 +217,11 @@ export class Intake {
   async #sweepStrays(olderThan: Date): Promise<void> {
     const { db, store, log } = this.#deps
     this.#straysSweptAt = Date.now()
-    const { deleted, left } = await sweepStrays(db, store, olderThan)
+    const { deleted, kept } = await sweepStrays(db, store, olderThan)
     if (deleted > 0) log.info('deleted segments without a row', { deleted })
-    if (left > 0) {
+    if (kept > 0) {
       const hint = 'is this the database that the store was written with? See "stowage check"'
-      log.warn(`most segments in the store have no row: ${hint}`, { segments: left })
+      log.warn(`segments that were committed once have no row: ${hint}`, { segments: kept })
     }
   }
 }

@@ -11,7 +11,8 @@ const segmentsAtOnce = 500
 
 /**
  * Deletes the objects of doomed segments, then their rows: a crash in between repeats the deletion,
- * and never leaves an object without a row. Any server may do it at any time.
+ * and never leaves an object without a row. Any server may do it at any time. What the store says is
+ * kept stays, whatever an old copy of the database says.
  *
  * @param transferID Only those of this transfer. Default all.
  * @returns how many were deleted.
@@ -23,10 +24,11 @@ export async function deleteDoomedSegments(
 ): Promise<number> {
   for (let deleted = 0; ; ) {
     const segmentIDs = await doomedSegments(db, { transferID, limit: segmentsAtOnce })
-    for (const segmentID of segmentIDs) await store.delete(segmentID)
-    await forgetSegments(db, segmentIDs)
-    deleted += segmentIDs.length
-    if (segmentIDs.length < segmentsAtOnce) return deleted
+    const gone: string[] = []
+    for (const segmentID of segmentIDs) if (await store.delete(segmentID)) gone.push(segmentID)
+    await forgetSegments(db, gone)
+    deleted += gone.length
+    if (gone.length < segmentsAtOnce) return deleted
   }
 }
 
@@ -45,38 +47,39 @@ export async function sweepTransfers(
 }
 
 /**
- * Deletes objects that have no row. They come about when server and Postgres die together within the
- * moment in which the row of a new transfer is not yet on its disk, or the machine before a deletion is.
+ * Deletes objects that have no row and were never committed. They come about when server and Postgres
+ * die together within the moment in which the row of a new transfer is not yet on its disk, or the
+ * machine before a deletion is.
  *
- * Where more objects have no row than have one, nothing is deleted: that is no crash but another
- * database than the one this store was written with, or an old copy of it, and the objects are all
- * that is left of somebody's studies. `stowage check` names them.
+ * An object that is kept, but has no row, was acknowledged once: the database is another than the one this
+ * store was written with, or an old copy of it. It is all that is left of somebody's study, and stays;
+ * `stowage check` names it.
  *
  * @param olderThan Younger objects are left alone: their rows may be on their way.
- * @returns how many were deleted, and how many were left because they are too many.
+ * @returns how many were deleted, and how many are kept without a row.
  */
 export async function sweepStrays(
   db: Database,
   store: Store,
   olderThan: Date,
-): Promise<{ deleted: number; left: number }> {
-  const strays: string[] = []
-  let knownCount = 0
+): Promise<{ deleted: number; kept: number }> {
+  const swept = { deleted: 0, kept: 0 }
   let batch: string[] = []
-  async function tellApart(): Promise<void> {
+  async function deleteUnknown(): Promise<void> {
     const known = await knownSegments(db, batch)
-    knownCount += known.size
-    for (const segmentID of batch) if (!known.has(segmentID)) strays.push(segmentID)
+    for (const segmentID of batch) {
+      if (known.has(segmentID)) continue
+      if (await store.delete(segmentID)) swept.deleted++
+      else swept.kept++
+    }
     batch = []
   }
   for await (const { segmentID, modifiedAt } of store.list()) {
     if (modifiedAt < olderThan && isSegmentID(segmentID)) batch.push(segmentID)
-    if (batch.length === segmentsAtOnce) await tellApart()
+    if (batch.length === segmentsAtOnce) await deleteUnknown()
   }
-  await tellApart()
-  if (strays.length > knownCount) return { deleted: 0, left: strays.length }
-  for (const segmentID of strays) await store.delete(segmentID)
-  return { deleted: strays.length, left: 0 }
+  await deleteUnknown()
+  return swept
 }
 
 /** Whatever else lies in the store's folder is not ours to delete. */

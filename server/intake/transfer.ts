@@ -233,6 +233,8 @@ export class Transfer {
         ...this.#received(),
       })
       if (result.outcome === 'committed') {
+        // A mark for the sweep, not a promise: the rows say the same until somebody restores old ones.
+        for (const { segmentID } of segments) this.#deps.store.keep(segmentID).catch(() => {})
         return this.#endCommitted(result.disagreements, refused, segments.length)
       }
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)

@@ -24,13 +24,17 @@ export async function sendAnswer(
   }
   // A quick handler answers while Node is still parsing what came with the head; one turn lets it finish.
   if (!incoming.complete) await nextTurn()
-  if (!incoming.complete) return sendEarly(response, incoming, outgoing)
+  // The body of a GET means nothing, so its answer, which may be a whole study, does not wait for it.
+  const isReading = incoming.method === 'GET' || incoming.method === 'HEAD'
+  if (!incoming.complete && !isReading) return sendEarly(response, incoming, outgoing)
+  if (!incoming.complete) outgoing.setHeader('connection', 'close')
   await sendBody(response, outgoing)
   await dropRest(incoming)
 }
 
 // The whole answer is sent with its length, so that it ends for the client although the connection stays open for
-// what he is still sending: ending the answer is what makes Node close. Such an answer is a refusal, a few hundred bytes.
+// what he is still sending: ending the answer is what makes Node close. Such an answer refuses what was being sent, in
+// a few hundred bytes.
 async function sendEarly(
   response: Response,
   incoming: IncomingMessage,
@@ -55,7 +59,10 @@ async function sendBody(response: Response, outgoing: ServerResponse): Promise<v
     reader.cancel(new Error('The client has left')).catch(() => {})
   }
   outgoing.on('close', cancel)
+  let isDone = false
   try {
+    // It may have closed before anybody listened.
+    if (outgoing.destroyed) return
     // Most answers are one piece: those get a length instead of chunks.
     const first = await reader.read()
     let ahead: ReturnType<typeof reader.read> | undefined = reader.read()
@@ -72,12 +79,15 @@ async function sendBody(response: Response, outgoing: ServerResponse): Promise<v
       if (!outgoing.write(piece.value)) await drained(outgoing)
       if (outgoing.destroyed) return
     }
+    isDone = true
     outgoing.end()
   } catch (error) {
     outgoing.destroy()
     throw error
   } finally {
     outgoing.off('close', cancel)
+    // Whoever makes the body has files open, and must hear that nobody takes it.
+    if (!isDone) cancel()
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   close,
   fdatasync,
@@ -9,7 +10,7 @@ import {
   write,
   writev,
 } from 'node:fs'
-import { access, constants, mkdir, readdir, stat, unlink } from 'node:fs/promises'
+import { chmod, mkdir, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -47,6 +48,8 @@ const readAsync = promisify(readFile) as (
 ) => Promise<{ bytesRead: number } | number>
 
 const extension = '.segment'
+const openMode = 0o640
+const keptMode = 0o440
 /** Bytes of one read: a reader who does not take them keeps some of these waiting. */
 const readBytes = 256 * 1024
 /** Queued bytes that are worth a write. */
@@ -71,7 +74,7 @@ export function fileStore(folder: string): Store {
       const directory = join(folder, shard(segmentID))
       try {
         const made = await makeFolder(directory)
-        const fd = await openAsync(pathOf(folder, segmentID), 'wx', 0o640)
+        const fd = await openAsync(pathOf(folder, segmentID), 'wx', openMode)
         const synced = syncFolders(folder, directory, ...foldersAbove(folder, made))
         return new FileSegmentWriter(segmentID, fd, synced, writers)
       } catch (error) {
@@ -105,10 +108,24 @@ export function fileStore(folder: string): Store {
       }
     },
 
-    async delete(segmentID) {
-      await unlink(pathOf(folder, segmentID)).catch((error) => {
-        if (error.code !== 'ENOENT') throw new StoreError('delete a segment', error)
+    // Kept is who cannot be written any more: the mode is there at once, for every server, and costs no name.
+    async keep(segmentID) {
+      await chmod(pathOf(folder, segmentID), keptMode).catch((error) => {
+        throw new StoreError('keep a segment', error)
       })
+    },
+
+    async delete(segmentID) {
+      try {
+        const path = pathOf(folder, segmentID)
+        if (isKept(await stat(path))) return false
+        await unlink(path)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+          throw new StoreError('delete a segment', error)
+        }
+      }
+      return true
     },
 
     async *list() {
@@ -126,7 +143,10 @@ export function fileStore(folder: string): Store {
       try {
         const made = await mkdir(folder, { recursive: true })
         await syncFolders(...foldersAbove(folder, made))
-        await access(folder, constants.W_OK)
+        // Asked for real: what `access` says differs between the runtimes, and modes do not tell all.
+        const path = join(folder, `probe-${randomUUID()}`)
+        await writeFile(path, '', { flag: 'wx' })
+        await unlink(path)
       } catch (error) {
         throw new StoreError('write to the store', error)
       }
@@ -309,6 +329,10 @@ function counted(result: Record<string, unknown> | number, name: string): number
   return typeof result === 'number' ? result : (result[name] as number)
 }
 
+function isKept({ mode }: Stats): boolean {
+  return (mode & 0o200) === 0
+}
+
 function shard(segmentID: string): string {
   return segmentID.slice(-2)
 }
@@ -375,6 +399,7 @@ async function entryOf(folder: string, file: string): Promise<SegmentEntry | und
       segmentID: file.slice(0, -extension.length),
       byteLength: found.size,
       modifiedAt: found.mtime,
+      isKept: isKept(found),
     }
   )
 }

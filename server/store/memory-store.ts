@@ -11,15 +11,19 @@ const readBytes = 1024 * 1024
 
 /** Keeps segments in memory: for tests of what stands on a store. Nothing of it is durable. */
 export function memoryStore(): Store {
-  const segments = new Map<string, { bytes: Uint8Array; modifiedAt: Date }>()
+  const segments = new Map<
+    string,
+    Omit<SegmentEntry, 'byteLength' | 'segmentID'> & { bytes: Uint8Array }
+  >()
   return {
     async create(segmentID) {
       if (segments.has(segmentID)) {
         throw new StoreError('create a segment', new Error('it is there already'))
       }
-      segments.set(segmentID, { bytes: new Uint8Array(), modifiedAt: new Date() })
+      segments.set(segmentID, { bytes: new Uint8Array(), modifiedAt: new Date(), isKept: false })
       return new MemorySegmentWriter(segmentID, (bytes) => {
-        if (segments.has(segmentID)) segments.set(segmentID, { bytes, modifiedAt: new Date() })
+        if (!segments.has(segmentID)) return
+        segments.set(segmentID, { bytes, modifiedAt: new Date(), isKept: false })
       })
     },
 
@@ -34,13 +38,22 @@ export function memoryStore(): Store {
       }
     },
 
+    async keep(segmentID) {
+      const segment = segments.get(segmentID)
+      if (segment === undefined)
+        throw new StoreError('keep a segment', new Error('it is not there'))
+      segment.isKept = true
+    },
+
     async delete(segmentID) {
+      if (segments.get(segmentID)?.isKept) return false
       segments.delete(segmentID)
+      return true
     },
 
     async *list() {
-      for (const [segmentID, { bytes, modifiedAt }] of segments) {
-        yield { segmentID, byteLength: bytes.length, modifiedAt } satisfies SegmentEntry
+      for (const [segmentID, { bytes, ...entry }] of segments) {
+        yield { segmentID, byteLength: bytes.length, ...entry } satisfies SegmentEntry
       }
     },
 

@@ -16,8 +16,16 @@ export interface Store {
    * @throws {StoreError} the bytes are there and cannot be read
    */
   read(segmentID: string, offset: number, length: number): AsyncIterable<Uint8Array>
-  /** Deletes a segment, sealed or not. One that is not there is no error. */
-  delete(segmentID: string): Promise<void>
+  /**
+   * Marks a segment whose instances are committed. A sweep works by what the database says, and the
+   * database may be an old copy or another one; the mark says that these bytes were acknowledged.
+   */
+  keep(segmentID: string): Promise<void>
+  /**
+   * Deletes a segment, sealed or not, unless it is kept. One that is not there is no error.
+   * @returns false when it is kept.
+   */
+  delete(segmentID: string): Promise<boolean>
   /** All segments, in no order, also those still being written. */
   list(): AsyncIterable<SegmentEntry>
   /** Resolves when the store can be written, for readiness. @throws {StoreError} */
@@ -28,6 +36,8 @@ export interface SegmentEntry {
   segmentID: string
   byteLength: number
   modifiedAt: Date
+  /** See `keep`. */
+  isKept: boolean
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import type postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -7,6 +8,7 @@ import {
   expectClean,
   expectConsistent,
   expectNothingOf,
+  filesOf,
   type Holdings,
   seenOf,
   settledHoldings,
@@ -84,6 +86,28 @@ function cutsOf(body: Buffer, files: Buffer[]): [name: string, at: number][] {
 }
 
 const path = '/dicom-web/studies'
+const closingBytes = `\r\n--${boundary}--\r\n`.length
+
+/** Sends, and ends the connection as soon as a condition holds. */
+async function cutWhen(
+  bytes: Buffer,
+  end: 'fin' | 'rst',
+  condition: () => Promise<boolean>,
+): Promise<string> {
+  const socket = connect(server.port, '127.0.0.1')
+  let answer = ''
+  socket.on('data', (piece) => {
+    answer += piece
+  })
+  socket.on('error', () => {})
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.write(bytes)
+  await server.until(condition)
+  if (end === 'fin') socket.end()
+  else socket.resetAndDestroy()
+  await closed
+  return answer
+}
 
 describe('a body that breaks off (OTA-1, MP-26, MP-27)', () => {
   const names = cutsOf(multipartBody(testStudy(3).files), testStudy(3).files).map(([name]) => name)
@@ -122,6 +146,34 @@ describe('a body that breaks off (OTA-1, MP-26, MP-27)', () => {
         expect(await sendRaw(server.port, tooLarge, end)).not.toMatch(/^HTTP\/1\.1 2/)
         const noLastChunk = Buffer.concat([chunked, chunkEncoded(body, 1000, false)])
         expect(await sendRaw(server.port, noLastChunk, end)).not.toMatch(/^HTTP\/1\.1 2/)
+      }
+    })
+  })
+
+  test.each([
+    ['in its last part', -1_000_000],
+    ['before its closing delimiter', -closingBytes],
+    ['behind its closing delimiter, but before the message ends', 0],
+  ])('leaves nothing when it is cut %s, long after it began to be stored', async (_, cut) => {
+    const study = testStudy(3, 2_000_000)
+    const body = multipartBody(study.files)
+    const sent = cut === 0 ? body : body.subarray(0, cut)
+    const announced = requestHead(path, { 'content-length': body.length + 1 })
+    const chunked = requestHead(path, { 'transfer-encoding': 'chunked' })
+    await leavesNothing(study, async () => {
+      for (const bytes of [
+        Buffer.concat([announced, sent]),
+        Buffer.concat([chunked, chunkEncoded(sent, 50_000, false)]),
+      ]) {
+        for (const end of ['fin', 'rst'] as const) {
+          const { bytes: before } = await filesOf(server.storeDir)
+          const answer = await cutWhen(bytes, end, async () => {
+            return (await filesOf(server.storeDir)).bytes > before + 4_000_000
+          })
+          expect(answer).not.toMatch(/^HTTP\/1\.1 2/)
+          await settledHoldings(server, sql)
+          expect((await filesOf(server.storeDir)).bytes).toBe(before)
+        }
       }
     })
   })

@@ -26,6 +26,9 @@ async function handle(request: Request): Promise<Response> {
       return Response.json({ residentBytes: process.memoryUsage().rss })
     case '/endless':
       return new Response(endless())
+    case '/endless-late':
+      await delay(300)
+      return new Response(endless())
     case '/produced':
       return Response.json({ producedBytes, isSourceCancelled })
     case '/breaks':
@@ -72,6 +75,8 @@ async function refuseLater(request: Request, cancels: boolean): Promise<Response
 
 function endless(): ReadableStream<Uint8Array> {
   const block = new Uint8Array(65_536)
+  producedBytes = 0
+  isSourceCancelled = false
   return new ReadableStream(
     {
       pull(controller) {

@@ -257,6 +257,32 @@ describe('an answer', () => {
     expect(await get('/produced')).toMatchObject({ isSourceCancelled: true })
   })
 
+  test('to a GET goes out as it is made, although the body that the GET announced never comes', async () => {
+    using client = await Client.open()
+    client.head('GET /endless', 'Content-Length: 1')
+    await client.until(() => client.received.length > 1_000_000)
+    expect(client.received).toMatch(/connection: close/i)
+    client.socket.pause()
+    await delay(300)
+    expect(await get('/produced')).toMatchObject({ isSourceCancelled: false })
+  })
+
+  test('that nobody is there to take any more is given up before it begins', async () => {
+    using client = await Client.open()
+    client.head('GET /endless-late')
+    await delay(100)
+    client.socket.destroy()
+    for (let i = 0; ; i++) {
+      const { producedBytes, isSourceCancelled } = (await get('/produced')) as Record<
+        string,
+        unknown
+      >
+      if (producedBytes === 0 && isSourceCancelled) break
+      if (i > 100) throw new Error('The source of the answer was never told')
+      await delay(20)
+    }
+  })
+
   test('that breaks off is never taken for whole', async () => {
     const response = await fetch(`http://127.0.0.1:${port}/breaks`)
     expect(response.status).toBe(200)

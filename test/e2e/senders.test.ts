@@ -95,11 +95,16 @@ describe('many senders at the same time (P1)', () => {
     expect([...rows]).toEqual([{ study_count: 80, series_count: 80, instance_count: 120 }])
   })
 
-  test('meet in several studies, series and patients in any order', async () => {
+  test.each([
+    { name: 'of several patients', without: [] },
+    // Without a common patient nothing but the studies themselves keeps the senders apart.
+    { name: 'of nobody', without: ['00100020'] },
+  ])('meet in several studies and series $name, in any order', async ({ without }) => {
     const studies = Array.from({ length: 6 }, (_, number) => ({
       studyInstanceUID: uniqueUID(),
       seriesInstanceUID: uniqueUID(),
       patientID: `MEET${number % 3}`,
+      without,
     }))
     for (let round = 0; round < 5; round++) {
       const answers = await Promise.all(

@@ -3,7 +3,7 @@ import { instancesOf } from '../../db/instances.ts'
 import { sweepTransfers } from '../../server/intake/sweep.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
-import { testIntake } from '../support/intake.ts'
+import { type TestIntake, testIntake } from '../support/intake.ts'
 
 describe('a transfer that is ended by another server (P1)', () => {
   test('leaves no staged rows, although it goes on staging', async () => {
@@ -80,6 +80,44 @@ describe('a transfer that cannot be ended', () => {
       .poll(async () => (await t.db.sql`select from segments`).length, { timeout: 10_000 })
       .toBe(0)
     expect(await t.storedBytes()).toBe(0)
+  })
+})
+
+describe('a commit whose answer is lost (AT-11)', () => {
+  /** The connection breaks before the next commit, or after it. */
+  function breakCommit(t: TestIntake, isMade: boolean): void {
+    const whole = t.db.sql
+    const broken = new Proxy(whole, {
+      apply(target, self, [strings, ...values]) {
+        const query = () => Reflect.apply(target, self, [strings, ...values])
+        if (!String(strings).includes('commit_transfer')) return query()
+        Object.assign(t.db, { sql: whole })
+        return (async () => {
+          if (isMade) await query()
+          throw Object.assign(new Error('write CONNECTION_CLOSED'), { code: 'CONNECTION_CLOSED' })
+        })()
+      },
+    })
+    Object.assign(t.db, { sql: broken })
+  }
+
+  test('is a success when it was made', async () => {
+    await using t = await testIntake()
+    breakCommit(t, true)
+    const outcome = await t.send([dicomFile(), dicomFile()])
+    expect(outcome).toMatchObject({ state: 'committed' })
+    expect(outcome.stored).toHaveLength(2)
+    expect(await t.counts()).toMatchObject({ instances: 2 })
+    expect(await t.storedBytes()).toBeGreaterThan(0)
+  })
+
+  test('leaves nothing, and says so, when it was not', async () => {
+    await using t = await testIntake()
+    breakCommit(t, false)
+    await expect(t.send([dicomFile(), dicomFile()])).rejects.toThrow('Nothing of it is stored')
+    expect(await t.counts()).toMatchObject({ instances: 0 })
+    const rows = await t.db.sql`select state from transfers`
+    expect([...rows]).toEqual([{ state: 'aborted' }])
   })
 })
 

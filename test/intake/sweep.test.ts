@@ -51,22 +51,34 @@ describe('the sweep', () => {
     const foreign = await t.store.create('notes-of-fred')
     await foreign.seal()
     const ago = new Date(Date.now() - 60_000)
-    expect(await sweepStrays(t.db, t.store, ago)).toEqual({ deleted: 0, left: 0 })
+    expect(await sweepStrays(t.db, t.store, ago)).toEqual({ deleted: 0, kept: 0 })
     const ahead = new Date(Date.now() + 60_000)
-    expect(await sweepStrays(t.db, t.store, ahead)).toEqual({ deleted: 1, left: 0 })
+    expect(await sweepStrays(t.db, t.store, ahead)).toEqual({ deleted: 1, kept: 0 })
     const left: string[] = []
     for await (const { segmentID } of t.store.list()) left.push(segmentID)
     expect(left.sort()).toEqual([kept?.segment_id, 'notes-of-fred'].sort())
   })
 
-  test('deletes nothing in a store that was written with another database', async () => {
+  test('deletes nothing that was committed once, whatever another or an old database says (P2)', async () => {
     await using t = await testIntake()
     await using other = await testIntake()
-    for (let i = 0; i < 3; i++) await t.send([dicomFile()])
-    await other.send([dicomFile()])
+    const ids: string[] = []
+    for (let i = 0; i < 3; i++) ids.push((await t.send([dicomFile()])).transferID)
+    await expect.poll(() => keptCount(t)).toBe(3)
     const bytes = await t.storedBytes()
     const ahead = new Date(Date.now() + 60_000)
-    expect(await sweepStrays(other.db, t.store, ahead)).toEqual({ deleted: 0, left: 3 })
+    expect(await sweepStrays(other.db, t.store, ahead)).toEqual({ deleted: 0, kept: 3 })
+    // As in a copy of the database that was made while the last one was still arriving.
+    await t.db.sql`
+      update transfers set state = 'receiving', lease_until = now() where transfer_id = ${ids[2] ?? ''}`
+    await t.db.sql`update segments set state = 'open' where transfer_id = ${ids[2] ?? ''}`
+    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 1, deleted: 0 })
     expect(await t.storedBytes()).toBe(bytes)
   })
 })
+
+async function keptCount(t: TestIntake): Promise<number> {
+  let count = 0
+  for await (const { isKept } of t.store.list()) if (isKept) count++
+  return count
+}

@@ -125,6 +125,17 @@ export function testStore(name: string, openStore: () => Promise<TestStore>): vo
       expect((await read(store, segmentID, 0, 5)).toString()).toBe('first')
     })
 
+    test('deletes nothing that is kept, and says so', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const segmentID = await write(store, [Buffer.from('kept')])
+      await store.keep(segmentID)
+      expect(await store.delete(segmentID)).toBe(false)
+      expect((await read(store, segmentID, 0, 4)).toString()).toBe('kept')
+      expect(await list(store)).toMatchObject([{ segmentID, isKept: true }])
+      await expect(store.keep(randomUUID())).rejects.toThrow(StoreError)
+    })
+
     test('deletes a segment, sealed or not, and does not mind one that is gone', async () => {
       await using opened = await openStore()
       const { store } = opened
