@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import {
@@ -216,7 +214,7 @@ describe('a database that goes away at any moment (P1, P2, AT-11)', () => {
     async ({ name, signal, whom }) => {
       await using server = await startServer()
       const strike = async () => {
-        const pid = whom === 'postmaster' ? await postmasterPid(server) : await backendPid(server)
+        const pid = whom === 'postmaster' ? await server.postmasterPid() : await backendPid(server)
         if (pid !== undefined) process.kill(pid, signal)
       }
       await survives(name, server, strike)
@@ -325,13 +323,6 @@ describe('two servers on one database and one store', () => {
     },
   )
 })
-
-async function postmasterPid(server: StowageServer): Promise<number | undefined> {
-  const pointer = await readFile(join(server.dataDir, 'postgres.location'), 'utf8').catch(() => '')
-  const cluster = pointer.trim() || join(server.dataDir, 'postgres')
-  const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
-  return Number(text.split('\n')[0]) || undefined
-}
 
 /** The backend that is at work for the server at this moment, or any of its. */
 async function backendPid(server: StowageServer): Promise<number | undefined> {

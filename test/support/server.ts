@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -163,8 +163,23 @@ export class StowageServer implements AsyncDisposable {
     return { code, stdout, stderr }
   }
 
+  /** The process of its embedded Postgres, also after the server itself was killed. */
+  async postmasterPid(): Promise<number | undefined> {
+    const pointer = await readFile(join(this.dataDir, 'postgres.location'), 'utf8').catch(() => '')
+    const cluster = pointer.trim() || join(this.dataDir, 'postgres')
+    const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
+    return Number(text.split('\n')[0]) || undefined
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
+    // A test that failed between a kill and the next start leaves its Postgres behind.
+    const left = this.databaseURL === undefined ? await this.postmasterPid() : undefined
+    if (left !== undefined && this.#options.dataDir === undefined) {
+      // The pid may be another's by now; where it cannot be asked whose, it is let be.
+      const command = await readFile(`/proc/${left}/cmdline`, 'utf8').catch(() => '')
+      if (command.includes(this.dataDir)) process.kill(left, 'SIGQUIT')
+    }
     if (this.#options.dataDir === undefined)
       await rm(this.dataDir, { recursive: true, force: true })
     if (this.#options.databaseURL === undefined && this.databaseURL !== undefined) {
