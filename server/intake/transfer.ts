@@ -70,9 +70,9 @@ const queuedBatches = 2
  *   `beginPart`, `push` and `endPart` are synchronous: they read the head of each part, digest its
  *   bytes and queue them for the segment. Between them the caller awaits `drain`, which holds it back
  *   while the disk or the database is slower than the sender; so memory is bounded. Accepted parts are
- *   staged in batches. A part that is refused gives its bytes back at once. In strict handling the
- *   first refusal dooms the transfer: all bytes are given back, and the rest of the body is read only
- *   for the answer, which names every instance.
+ *   staged in batches. The next part is written over one that is refused. In strict handling the first
+ *   refusal dooms the transfer: nothing more is written, the rest of the body is read only for the
+ *   answer, which names every instance, and all bytes are given back when it ends.
  *
  * committing
  *   `commit` syncs the segments, then one SQL transaction makes all instances visible. If it finds

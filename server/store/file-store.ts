@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import {
-  close,
-  fdatasync,
-  fsync,
-  ftruncate,
-  open as openFile,
-  read as readFile,
-  type Stats,
-  write,
-  writev,
-} from 'node:fs'
+import type { Stats } from 'node:fs'
 import { chmod, mkdir, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import {
+  closeAsync,
+  counted,
+  fdatasyncAsync,
+  fsyncAsync,
+  ftruncateAsync,
+  openAsync,
+  readAsync,
+  writeAll,
+} from './file-operations.ts'
 import {
   type SegmentEntry,
   SegmentNotFoundError,
@@ -21,31 +20,6 @@ import {
   type Store,
   StoreError,
 } from './store.ts'
-
-const openAsync = promisify(openFile)
-const closeAsync = promisify(close)
-const writeAsync = promisify(write) as (
-  fd: number,
-  bytes: Uint8Array,
-  from: number,
-  length: number,
-  position: number,
-) => Promise<{ bytesWritten: number } | number>
-const writevAsync = promisify(writev) as (
-  fd: number,
-  chunks: Uint8Array[],
-  position: number,
-) => Promise<{ bytesWritten: number } | number>
-const fdatasyncAsync = promisify(fdatasync)
-const fsyncAsync = promisify(fsync)
-const ftruncateAsync = promisify(ftruncate)
-const readAsync = promisify(readFile) as (
-  fd: number,
-  into: Uint8Array,
-  at: number,
-  length: number,
-  position: number,
-) => Promise<{ bytesRead: number } | number>
 
 const extension = '.segment'
 const openMode = 0o640
@@ -296,37 +270,6 @@ class FileSegmentWriter implements SegmentWriter {
       this.#queue = []
     }
   }
-}
-
-/** A write may be short (a full disk says so only at the next one), so what is left is written again. */
-async function writeAll(
-  fd: number,
-  chunks: Uint8Array[],
-  position: number,
-  length: number,
-): Promise<void> {
-  let written = counted(await writevAsync(fd, chunks, position), 'bytesWritten')
-  if (written === length) return
-  for (const chunk of chunks) {
-    if (written >= chunk.length) {
-      written -= chunk.length
-      position += chunk.length
-      continue
-    }
-    for (let from = written; from < chunk.length; ) {
-      from += counted(
-        await writeAsync(fd, chunk, from, chunk.length - from, position + from),
-        'bytesWritten',
-      )
-    }
-    written = 0
-    position += chunk.length
-  }
-}
-
-/** What promisify makes of read and write: an object on Node, a bare number on some other runtimes. */
-function counted(result: Record<string, unknown> | number, name: string): number {
-  return typeof result === 'number' ? result : (result[name] as number)
 }
 
 function isKept({ mode }: Stats): boolean {
