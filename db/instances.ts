@@ -114,8 +114,8 @@ const instancesAtOnce = 500
  * that memory does not grow with the study. Empty: there is no such resource.
  *
  * What is committed while somebody reads is left out as a whole, for he may be past a part of it
- * already: a segment belongs to one transfer, so the segments that are there at the beginning tell
- * what was. (No snapshot is held open for a reader who takes his time.)
+ * already: each commit lies in segments of its own or at the end of a shared one, so the segments, and how
+ * long they are at the beginning, tell what was. (No snapshot is held open for a reader who takes his time.)
  */
 export async function* instancesOf(
   { orm }: Database,
@@ -158,19 +158,28 @@ export async function* instancesOf(
   }
 }
 
-async function segmentsOf({ orm }: Pick<Database, 'orm'>, path: ResourcePath): Promise<number[]> {
-  const rows = await orm
-    .selectDistinct({ segmentKey: instances.segmentKey })
+interface Present {
+  segmentKey: number
+  byteLength: number
+}
+
+async function segmentsOf({ orm }: Pick<Database, 'orm'>, path: ResourcePath): Promise<Present[]> {
+  return orm
+    .selectDistinct({ segmentKey: segments.segmentKey, byteLength: segments.byteLength })
     .from(studies)
     .innerJoin(series, eq(series.studyKey, studies.studyKey))
     .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
+    .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
     .where(at(path))
-  return rows.map(({ segmentKey }) => segmentKey)
 }
 
-/** As one parameter, for there may be more of them than a statement takes. */
-function within(segmentKeys: number[]): SQL {
-  return raw`${instances.segmentKey} = any(${`{${segmentKeys.join(',')}}`}::bigint[])`
+/** As two parameters, for there may be more of them than a statement takes. */
+function within(present: Present[]): SQL {
+  const keys = `{${present.map(({ segmentKey }) => segmentKey).join(',')}}`
+  const lengths = `{${present.map(({ byteLength }) => byteLength).join(',')}}`
+  return raw`exists (
+    select from unnest(${keys}::bigint[], ${lengths}::bigint[]) as p (segment_key, byte_length)
+    where p.segment_key = ${instances.segmentKey} and ${instances.segmentOffset} < p.byte_length)`
 }
 
 function at(path: ResourcePath): SQL | undefined {

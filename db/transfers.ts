@@ -1,5 +1,6 @@
 import { and, eq, inArray, sql as raw } from 'drizzle-orm'
 import type { Database } from './database.ts'
+import { retryCommit } from './retry-commit.ts'
 import { refusals, segments, type TransferState, transfers, warnings } from './schema.ts'
 
 export type Handling = 'strict' | 'lenient'
@@ -116,9 +117,6 @@ export async function stageInstances(
   return row?.staged === true
 }
 
-const retriedCodes = new Set(['40001', '40P01'])
-const commitAttempts = 10
-
 /**
  * Makes all staged instances of a transfer visible in one transaction, or none.
  *
@@ -131,8 +129,8 @@ export async function commitTransfer(
   commit: Commit,
 ): Promise<CommitResult> {
   const kept = commit.segments.map((s) => ({ segment_id: s.segmentID, byte_length: s.byteLength }))
-  for (let attempt = 1; ; attempt++) {
-    try {
+  return retryCommit<CommitResult>(
+    async () => {
       const [row] = await sql`
         select commit_transfer(
           ${transferID}, ${commit.stagedCount}, ${commit.handling === 'strict'},
@@ -141,23 +139,17 @@ export async function commitTransfer(
           ${JSON.stringify(commit.warned)}::text::jsonb
         ) as disagreements`
       return { outcome: 'committed', disagreements: row?.disagreements as Disagreement[] }
-    } catch (error) {
-      const { code, detail } = error as { code?: string; detail?: string }
-      if (code === 'ST001' || code === 'ST002') {
-        return { outcome: 'lost', reason: (error as Error).message }
-      }
+    },
+    ({ code, detail, message }) => {
+      if (code === 'ST001' || code === 'ST002') return { outcome: 'lost', reason: message }
       if (code === 'ST003') {
         return { outcome: 'refused', refused: JSON.parse(detail ?? '[]') as Refusal[] }
       }
-      if (code === 'ST004') {
-        const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
-        return { outcome: 'superfluous', ...found }
-      }
-      if (code === undefined || !retriedCodes.has(code) || attempt === commitAttempts) throw error
-      // Those who met are not to meet again at once.
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * attempt))
-    }
-  }
+      if (code !== 'ST004') return undefined
+      const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
+      return { outcome: 'superfluous', ...found }
+    },
+  )
 }
 
 /** Study or series attributes that a staged instance takes over from one that is dropped. */

@@ -47,7 +47,8 @@ CREATE TABLE "refusals" (
 CREATE TABLE "segments" (
 	"segment_key" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "segments_segment_key_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"segment_id" uuid NOT NULL,
-	"transfer_id" uuid NOT NULL,
+	"transfer_id" uuid,
+	"appended_by" uuid,
 	"state" text NOT NULL,
 	"byte_length" bigint DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
@@ -85,9 +86,6 @@ CREATE TABLE "staged_instances" (
 	"study" jsonb,
 	"series" jsonb,
 	"instance" jsonb NOT NULL,
-	"outcome" text,
-	"failure_reason" integer,
-	"detail" text,
 	CONSTRAINT "staged_instances_pk" PRIMARY KEY("transfer_id","position")
 );
 --> statement-breakpoint
@@ -148,9 +146,6 @@ CREATE TABLE "warnings" (
 	"warned_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
-ALTER TABLE "instances" ADD CONSTRAINT "instances_study_key_studies_study_key_fk" FOREIGN KEY ("study_key") REFERENCES "public"."studies"("study_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "instances" ADD CONSTRAINT "instances_series_key_series_series_key_fk" FOREIGN KEY ("series_key") REFERENCES "public"."series"("series_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "instances" ADD CONSTRAINT "instances_segment_key_segments_segment_key_fk" FOREIGN KEY ("segment_key") REFERENCES "public"."segments"("segment_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "series" ADD CONSTRAINT "series_study_key_studies_study_key_fk" FOREIGN KEY ("study_key") REFERENCES "public"."studies"("study_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "studies" ADD CONSTRAINT "studies_patient_key_patients_patient_key_fk" FOREIGN KEY ("patient_key") REFERENCES "public"."patients"("patient_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "instances_series_key" ON "instances" USING btree ("series_key","sop_instance_uid");--> statement-breakpoint

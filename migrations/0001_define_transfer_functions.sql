@@ -1,6 +1,6 @@
 -- Why: the life of a transfer (open, stage, commit or end, expire) is SQL, so that each step is one
 --   round trip and one transaction, and any server can end what a dead one left behind.
--- Locks: creates functions, one partial index; makes one empty table unlogged.
+-- Locks: creates functions, partial indexes; makes one empty table unlogged.
 -- An old server beside it: there is none.
 
 -- Staged rows need no WAL: a crash of Postgres empties the table, and a transfer whose rows are gone
@@ -14,6 +14,10 @@ create index transfers_receiving on transfers (lease_until) where state = 'recei
 
 -- For the sweep: segments whose objects are to be deleted.
 create index segments_doomed on segments (segment_key) where state = 'doomed';
+--> statement-breakpoint
+
+-- For the sweep: shared segments that somebody may still append to.
+create index segments_appended on segments (created_at) where appended_by is not null;
 --> statement-breakpoint
 
 -- Opens a transfer and its first segment. The row must be there before the segment's object is, so that
@@ -63,6 +67,13 @@ begin
   if not found then
     return false;
   end if;
+  perform stage_rows(the_transfer, batch);
+  return true;
+end $$;
+--> statement-breakpoint
+
+create function stage_rows(the_transfer uuid, batch jsonb) returns void language plpgsql as $$
+begin
   insert into staged_instances (
     transfer_id, position, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
     transfer_syntax_uid, segment_id, segment_offset, byte_length, metadata_length, digest,
@@ -77,142 +88,522 @@ begin
     sop_class_uid text, transfer_syntax_uid text, segment_id uuid, segment_offset bigint,
     byte_length bigint, metadata_length integer, digest text, study jsonb, series jsonb, instance jsonb
   );
-  return true;
 end $$;
 --> statement-breakpoint
 
 -- Makes the staged instances of one transfer visible, all in this one transaction.
 --
--- Locks are taken in one order by every commit: the transfer, then patients, studies, series and
--- instances, each in the order of their identifiers. So commits that meet in a study wait for each
--- other and never deadlock. The parents are locked by their upsert before the first instance is
--- inserted; an instance that another transaction brought in between makes the insert come up short,
--- and the whole commit is tried again by the caller (40001).
---
--- Raises:
---   ST001  the transfer is not receiving any more (its lease expired)
---   ST002  staged rows are missing (Postgres crashed meanwhile)
---   ST003  strict, and instances are refused; detail = [{position, failureReason, detail}]
---   ST004  some instances are stored already, so the segments hold bytes nobody needs; detail =
---          {duplicates: [position], refused: [{position, failureReason, detail}]}. The caller writes
---          the segments again without them, unstages them and commits again.
---   40001  another transaction was faster with the same instance; try again
---
--- Joins here look up a few staged rows in tables of any size, so only nested loops over indexes are
--- right, whatever the statistics of an unlogged table say at the moment.
+-- Raises ST001 (the transfer is not receiving any more: its lease expired), and what store_staged raises.
 create function commit_transfer(
   the_transfer uuid, expected_count integer, strict boolean, the_received_bytes bigint,
   the_part_count integer, the_duplicate_count integer, the_segments jsonb, the_refusals jsonb,
   the_warnings jsonb
-) returns jsonb language plpgsql
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
-as $$
+) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
-  committed_at timestamptz;
-  staged_count integer;
-  duplicate_positions jsonb;
-  refused jsonb;
-  locked_patients bigint[];
-  inserted_count integer;
   disagreements jsonb;
 begin
-  -- What is acknowledged must survive a crash, even where the database's default says otherwise.
-  if current_setting('synchronous_commit') = 'off' then
-    perform set_config('synchronous_commit', 'on', true);
-  end if;
-
+  perform insist_on_durability();
   perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for update;
   if not found then
     raise exception 'The transfer is not receiving any more' using errcode = 'ST001';
   end if;
-  select count(*) into staged_count from staged_instances where transfer_id = the_transfer;
+  disagreements := store_staged(the_transfer, expected_count, strict);
+
+  if disagreements <> '[]' then
+    insert into warnings (
+      transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
+    )
+    select the_transfer, d.position, d."warningReason", d.detail, s.study_instance_uid, s.sop_instance_uid
+    from jsonb_to_recordset(disagreements) as d (position integer, "warningReason" integer, detail text)
+    join staged_instances s on s.transfer_id = the_transfer and s.position = d.position;
+  end if;
+  perform record_refusals(the_transfer, the_refusals);
+  perform record_warnings(the_transfer, the_warnings);
+  delete from staged_instances where transfer_id = the_transfer;
+
+  update segments g
+  set state = 'kept', byte_length = k.byte_length
+  from jsonb_to_recordset(the_segments) as k (segment_id uuid, byte_length bigint)
+  where g.segment_id = k.segment_id;
+  -- Segments that were written again without what nobody needs (ST004) have done their work.
+  update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
+
+  update transfers
+  set
+    state = 'committed', ended_at = clock_timestamp(), received_bytes = the_received_bytes,
+    part_count = the_part_count, stored_count = expected_count,
+    duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals),
+    warning_count = jsonb_array_length(disagreements) + jsonb_array_length(the_warnings)
+  where transfer_id = the_transfer;
+  return disagreements;
+end $$;
+--> statement-breakpoint
+
+-- Commits several small transfers in this one transaction: their instances, which lie in one shared
+-- segment, and a row for each of them. `members` is [{transferID, service, handling, sender?,
+-- senderProduct?, studyInstanceUID?, announcedBytes?, ageMs, receivedBytes, partCount, storedCount,
+-- duplicateCount, refused, warned}]; `batch` is what stage_instances takes, with the ordinal of the
+-- instance in the group as its position, and with `member`, an index in members, and `part`, the
+-- instance's position in the request of that member. Without any instance, the_segment is null.
+--
+-- The rows of the transfers are inserted without "on conflict": where record_ended_transfer was faster,
+-- the group fails (23505), for a member of it was answered as ended.
+--
+-- Raises ST001 (the shared segment is not this server's any more), and what store_staged raises of
+-- instances that are not strict, with ordinals.
+create function commit_group(
+  the_group uuid, the_server uuid, the_segment uuid, the_byte_length bigint, members jsonb, batch jsonb
+) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
+declare
+  disagreements jsonb := '[]';
+  are_warned boolean;
+begin
+  perform insist_on_durability();
+  if the_segment is not null then
+    -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.
+    -- Of two groups the one with less in it may come second.
+    update segments
+    set byte_length = greatest(byte_length, the_byte_length)
+    where segment_id = the_segment
+    and appended_by = the_server
+    and state = 'kept';
+    if not found then
+      insert into segments (segment_id, appended_by, state, byte_length)
+      values (the_segment, the_server, 'kept', the_byte_length)
+      -- The first two groups may come at once.
+      on conflict (segment_id) do update
+      set byte_length = greatest(segments.byte_length, excluded.byte_length)
+      where segments.appended_by = the_server
+      and segments.state = 'kept';
+      if not found then
+        raise exception 'The shared segment was taken away' using errcode = 'ST001';
+      end if;
+    end if;
+    perform stage_rows(the_group, batch);
+    disagreements := store_staged(the_group, jsonb_array_length(batch), false);
+    delete from staged_instances where transfer_id = the_group;
+  end if;
+
+  if jsonb_path_exists(members, '$[*].refused[*]') then
+    perform record_refusals(m."transferID", m.refused)
+    from jsonb_to_recordset(members) as m ("transferID" uuid, refused jsonb);
+  end if;
+  are_warned := disagreements <> '[]' or jsonb_path_exists(members, '$[*].warned[*]');
+  if are_warned then
+    perform record_warnings(m."transferID", m.warned)
+    from jsonb_to_recordset(members) as m ("transferID" uuid, warned jsonb);
+    insert into warnings (
+      transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
+    )
+    select
+      (members -> b.member ->> 'transferID')::uuid, b.part, d."warningReason", d.detail,
+      b.study_instance_uid, b.sop_instance_uid
+    from jsonb_to_recordset(disagreements) as d (position integer, "warningReason" integer, detail text)
+    join jsonb_to_recordset(batch) as b (
+      position integer, member integer, part integer, study_instance_uid text, sop_instance_uid text
+    ) on b.position = d.position;
+  end if;
+
+  insert into transfers (
+    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
+    announced_bytes, received_bytes, part_count, stored_count, duplicate_count, refused_count,
+    warning_count, started_at, ended_at, lease_until
+  )
+  select
+    m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
+    m."studyInstanceUID", m."announcedBytes", m."receivedBytes", m."partCount", m."storedCount",
+    m."duplicateCount", jsonb_array_length(m.refused),
+    case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
+    clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now()
+  from jsonb_to_recordset(members) as m (
+    "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
+    "studyInstanceUID" text, "announcedBytes" bigint, "ageMs" double precision, "receivedBytes" bigint,
+    "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb
+  );
+  return disagreements;
+end $$;
+--> statement-breakpoint
+
+-- What is acknowledged must survive a crash, even where the database's default says otherwise.
+create function insist_on_durability() returns void language plpgsql as $$
+begin
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end $$;
+--> statement-breakpoint
+
+-- Stores the staged instances of a transfer, or of a group of them: makes their patients, studies and
+-- series, inserts the instances, and adds them to the counts. The staged rows stay. Returns what
+-- contradicts its study or series, [{position, warningReason, detail}].
+--
+-- Locks are taken in one order by every commit: the transfer or the shared segment, then patients,
+-- studies, series and instances, each in the order of their identifiers. So commits that meet in a
+-- study wait for each other and never deadlock.
+--
+-- Raises:
+--   ST002  staged rows are missing (Postgres crashed meanwhile)
+--   ST003  strict, and instances are refused; detail = [{position, failureReason, detail}]
+--   ST004  some instances are stored already, so the segments hold bytes nobody needs; detail =
+--          {duplicates: [position], refused: [{position, failureReason, detail}]}. The caller takes
+--          them out and commits again.
+--   40001, 23505 on instances_pkey
+--          another transaction was faster with the same study, series or instance; try again
+--
+-- Every query here looks up a few rows in tables of any size, so only an index scan for each of them is
+-- right, however large a table was when the plan was made: hence `offset 0`, which keeps a lateral
+-- subquery what it is, updates by one key in a loop, and no sequential scans. Plans are made once, for
+-- planning takes longer than running. Without jit off, an estimate that is too high compiles for 100 ms.
+create function store_staged(the_transfer uuid, expected_count integer, strict boolean) returns jsonb
+language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  staged_count integer;
+  are_distinct boolean;
+  are_known boolean;
+  parents record;
+  -- Something about a study or series is new: it, or an attribute that it did not have.
+  is_news boolean;
+  differs boolean := true;
+  r record;
+  committed_at timestamptz;
+begin
+  select count(*), count(*) = count(distinct s.sop_instance_uid), coalesce(bool_or(i.is_known), false)
+  into staged_count, are_distinct, are_known
+  from staged_instances s
+  left join lateral (
+    select true as is_known from instances i where i.sop_instance_uid = s.sop_instance_uid offset 0
+  ) i on true
+  where s.transfer_id = the_transfer;
   if staged_count <> expected_count then
     raise exception 'Staged instances are missing: % of %', expected_count - staged_count, expected_count
       using errcode = 'ST002';
   end if;
 
-  -- An instance that is here already: equal bytes are success, other bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17)
-  update staged_instances s
-  set
-    outcome = case when i.digest = s.digest then 'duplicate' else 'refused' end,
-    failure_reason = case
-      when i.digest = s.digest then null
-      when i.sop_class_uid <> s.sop_class_uid then x'0119'::int
-      when e.series_instance_uid <> s.series_instance_uid then x'a902'::int
-      else x'0111'::int
-    end,
-    detail = case
-      when i.digest = s.digest then null
-      when i.sop_class_uid <> s.sop_class_uid then 'This SOP Instance UID is stored with another SOP Class UID'
-      when e.series_instance_uid <> s.series_instance_uid then 'This SOP Instance UID is stored in another series'
-      else 'This SOP Instance UID is stored with other content'
-    end
-  from instances i
-  join series e on e.series_key = i.series_key
-  where s.transfer_id = the_transfer
-  and i.sop_instance_uid = s.sop_instance_uid;
-
-  -- A series belongs to one study. (AT-12, DV-15)
-  update staged_instances s
-  set
-    outcome = 'refused',
-    failure_reason = x'a903'::int,
-    detail = 'This Series Instance UID is stored in another study'
-  from series e
-  join studies t on t.study_key = e.study_key
-  where s.transfer_id = the_transfer
-  and s.outcome is null
-  and e.series_instance_uid = s.series_instance_uid
-  and t.study_instance_uid <> s.study_instance_uid;
-
-  select
-    jsonb_agg(position order by position) filter (where outcome = 'duplicate'),
-    jsonb_agg(
-      jsonb_build_object('position', position, 'failureReason', failure_reason, 'detail', detail)
-      order by position
-    ) filter (where outcome = 'refused')
-  into duplicate_positions, refused
-  from staged_instances
-  where transfer_id = the_transfer
-  and outcome is not null;
-
-  if strict and refused is not null then
-    raise exception 'Instances are refused' using errcode = 'ST003', detail = refused::text;
+  parents := parents_of_staged(the_transfer);
+  if are_known or not are_distinct or parents.are_misplaced then
+    perform raise_superfluous(the_transfer, strict);
   end if;
-  if duplicate_positions is not null or refused is not null then
-    raise exception 'Some instances are not to be stored' using errcode = 'ST004',
-      detail = jsonb_build_object(
-        'duplicates', coalesce(duplicate_positions, '[]'), 'refused', coalesce(refused, '[]')
-      )::text;
+
+  is_news := not parents.are_complete;
+  if parents.are_complete then
+    select coalesce(bool_or(c.is_more), false), count(*) > 0
+    into is_news, differs
+    from (
+      select
+        not t.says ?& array(
+          select jsonb_object_keys(s.study - array['PatientID', 'IssuerOfPatientID'])
+        ) as is_more
+      from staged_instances s
+      cross join lateral (
+        select study_attributes(t) as says
+        from studies t
+        where t.study_instance_uid = s.study_instance_uid
+        offset 0
+      ) t
+      where s.transfer_id = the_transfer
+      and s.study is not null
+      and not t.says @> s.study
+      union all
+      select not e.says ?& array(select jsonb_object_keys(s.series))
+      from staged_instances s
+      cross join lateral (
+        select series_attributes(e) as says
+        from series e
+        where e.series_instance_uid = s.series_instance_uid
+        offset 0
+      ) e
+      where s.transfer_id = the_transfer
+      and s.series is not null
+      and not e.says @> s.series
+    ) c;
   end if;
+  if is_news then
+    perform make_parents(the_transfer);
+    parents := parents_of_staged(the_transfer);
+    if parents.are_misplaced then
+      raise exception 'Another transfer stored a series of this one' using errcode = '40001';
+    end if;
+  end if;
+
+  -- Where nothing is new these updates are the first to lock anything, hence the order. The clock is
+  -- read again by an update that had to wait, so no earlier commit to a row has a later time.
+  for r in
+    select
+      p.patient_key, sum(p.instances) as instances, sum(p.bytes) as bytes,
+      count(*) filter (where p.is_new_series) as new_series,
+      count(distinct p.study_key) filter (where p.is_new_study) as new_studies
+    from unnest(
+      parents.patient_keys, parents.patient_ids, parents.issuers, parents.study_keys, parents.instances,
+      parents.bytes, parents.are_new_series, parents.are_new_studies
+    ) as p (patient_key, patient_id, issuer, study_key, instances, bytes, is_new_series, is_new_study)
+    where p.patient_key is not null
+    group by p.patient_id, p.issuer, p.patient_key
+    order by p.patient_id, p.issuer
+  loop
+    update patients
+    set
+      study_count = study_count + r.new_studies,
+      series_count = series_count + r.new_series,
+      instance_count = instance_count + r.instances,
+      byte_length = byte_length + r.bytes,
+      last_received_at = clock_timestamp()
+    where patient_key = r.patient_key;
+  end loop;
+  for r in
+    select
+      p.study_key, sum(p.instances) as instances, sum(p.bytes) as bytes,
+      count(*) filter (where p.is_new_series) as new_series
+    from unnest(
+      parents.study_instance_uids, parents.study_keys, parents.instances, parents.bytes,
+      parents.are_new_series
+    ) as p (study_instance_uid, study_key, instances, bytes, is_new_series)
+    group by p.study_instance_uid, p.study_key
+    order by p.study_instance_uid
+  loop
+    update studies
+    set
+      series_count = series_count + r.new_series,
+      instance_count = instance_count + r.instances,
+      byte_length = byte_length + r.bytes,
+      modalities_in_study = case
+        when is_news then (
+          select coalesce(array_agg(distinct e.modality) filter (where e.modality is not null), '{}')
+          from series e
+          where e.study_key = r.study_key
+        )
+        else modalities_in_study
+      end,
+      last_received_at = clock_timestamp()
+    where study_key = r.study_key;
+  end loop;
+  for r in
+    select p.series_key, p.instances, p.bytes
+    from unnest(parents.series_instance_uids, parents.series_keys, parents.instances, parents.bytes)
+      as p (series_instance_uid, series_key, instances, bytes)
+    order by p.series_instance_uid
+  loop
+    update series
+    set
+      instance_count = instance_count + r.instances,
+      byte_length = byte_length + r.bytes,
+      last_received_at = clock_timestamp()
+    where series_key = r.series_key;
+  end loop;
 
   committed_at := clock_timestamp();
+  insert into instances (
+    sop_instance_uid, study_key, series_key, segment_key, segment_offset, byte_length, metadata_length,
+    digest, sop_class_uid, transfer_syntax_uid, instance_number, number_of_frames, rows, columns,
+    bits_allocated, received_at
+  )
+  select
+    s.sop_instance_uid, e.study_key, e.series_key, g.segment_key, s.segment_offset, s.byte_length,
+    s.metadata_length, s.digest, s.sop_class_uid, s.transfer_syntax_uid,
+    s.instance ->> 'InstanceNumber', (s.instance ->> 'NumberOfFrames')::int, (s.instance ->> 'Rows')::int,
+    (s.instance ->> 'Columns')::int, (s.instance ->> 'BitsAllocated')::int, committed_at
+  from staged_instances s
+  -- A segment or series that is not there would be a null, and an error.
+  left join lateral (
+    select e.series_key, e.study_key
+    from series e
+    where e.series_instance_uid = s.series_instance_uid
+    offset 0
+  ) e on true
+  left join lateral (
+    select g.segment_key from segments g where g.segment_id = s.segment_id offset 0
+  ) g on true
+  where s.transfer_id = the_transfer
+  order by s.sop_instance_uid;
 
+  if not differs then
+    return '[]';
+  end if;
+  return contradictions_of_staged(the_transfer);
+end $$;
+--> statement-breakpoint
+
+-- The series of the staged instances, and what they are to be added to, as arrays side by side; keys are
+-- null where there is none yet. Misplaced: a series belongs to another study, or to two of them.
+create function parents_of_staged(
+  the_transfer uuid, out series_instance_uids text[], out study_instance_uids text[],
+  out series_keys bigint[], out study_keys bigint[], out patient_keys bigint[], out patient_ids text[],
+  out issuers text[], out instances bigint[], out bytes bigint[], out are_new_series boolean[],
+  out are_new_studies boolean[], out are_complete boolean, out are_misplaced boolean
+) language plpgsql as $$
+begin
+  select
+    array_agg(s.series_instance_uid), array_agg(s.study_instance_uid), array_agg(e.series_key),
+    array_agg(t.study_key), array_agg(t.patient_key), array_agg(t.patient_id),
+    array_agg(coalesce(t.issuer_of_patient_id, '')), array_agg(s.instances), array_agg(s.bytes),
+    array_agg(e.instance_count = 0), array_agg(t.instance_count = 0),
+    bool_and(e.series_key is not null),
+    bool_or(e.study_key is distinct from t.study_key and e.series_key is not null)
+      or count(*) > count(distinct s.series_instance_uid)
+  into
+    series_instance_uids, study_instance_uids, series_keys, study_keys, patient_keys, patient_ids, issuers,
+    instances, bytes, are_new_series, are_new_studies, are_complete, are_misplaced
+  from (
+    select
+      g.series_instance_uid, g.study_instance_uid, count(*) as instances,
+      sum(g.byte_length)::bigint as bytes
+    from staged_instances g
+    where g.transfer_id = the_transfer
+    group by g.series_instance_uid, g.study_instance_uid
+  ) s
+  left join lateral (
+    select t.study_key, t.patient_key, t.patient_id, t.issuer_of_patient_id, t.instance_count
+    from studies t
+    where t.study_instance_uid = s.study_instance_uid
+    offset 0
+  ) t on true
+  left join lateral (
+    select e.series_key, e.study_key, e.instance_count
+    from series e
+    where e.series_instance_uid = s.series_instance_uid
+    offset 0
+  ) e on true;
+end $$;
+--> statement-breakpoint
+
+-- Says which staged instances are not to be stored (ST003 or ST004). Equal bytes are success, other
+-- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) A series belongs to one study. (AT-12, DV-15) In a
+-- group two transfers may contradict each other: then the first one counts as stored.
+create function raise_superfluous(the_transfer uuid, strict boolean) returns void language plpgsql as $$
+declare
+  duplicates jsonb;
+  refused jsonb;
+begin
+  with by_stored as (
+    select
+      s.position, s.study_instance_uid, s.series_instance_uid, s.sop_instance_uid, s.sop_class_uid,
+      s.digest,
+      case
+        when i.digest = s.digest then 0
+        when i.sop_class_uid <> s.sop_class_uid then x'0119'::int
+        when i.series_instance_uid <> s.series_instance_uid then x'a902'::int
+        when i.digest is not null then x'0111'::int
+        when t.study_instance_uid <> s.study_instance_uid then x'a903'::int
+      end as reason
+    from staged_instances s
+    left join lateral (
+      select i.digest, i.sop_class_uid, e.series_instance_uid
+      from instances i
+      join series e on e.series_key = i.series_key
+      where i.sop_instance_uid = s.sop_instance_uid
+      offset 0
+    ) i on true
+    left join lateral (
+      select t.study_instance_uid
+      from series e
+      join studies t on t.study_key = e.study_key
+      where e.series_instance_uid = s.series_instance_uid
+      offset 0
+    ) t on true
+    where s.transfer_id = the_transfer
+  ), by_instance as (
+    select
+      position, study_instance_uid, series_instance_uid,
+      case
+        when row_number() over instance = 1 then null
+        when first_value(digest) over instance = digest then 0
+        when first_value(sop_class_uid) over instance <> sop_class_uid then x'0119'::int
+        when first_value(series_instance_uid) over instance <> series_instance_uid then x'a902'::int
+        else x'0111'::int
+      end as reason
+    from by_stored
+    where reason is null
+    window instance as (partition by sop_instance_uid order by position)
+  ), by_series as (
+    select
+      position,
+      case
+        when first_value(study_instance_uid) over (partition by series_instance_uid order by position)
+          <> study_instance_uid
+        then x'a903'::int
+      end as reason
+    from by_instance
+    where reason is null
+  ), judged as (
+    select position, reason from by_stored where reason is not null
+    union all
+    select position, reason from by_instance where reason is not null
+    union all
+    select position, reason from by_series where reason is not null
+  )
+  select
+    coalesce(jsonb_agg(position order by position) filter (where reason = 0), '[]'),
+    coalesce(
+      jsonb_agg(
+        jsonb_build_object(
+          'position', position, 'failureReason', reason, 'detail', case reason
+            when x'0119'::int then 'This SOP Instance UID is stored with another SOP Class UID'
+            when x'a902'::int then 'This SOP Instance UID is stored in another series'
+            when x'a903'::int then 'This Series Instance UID is stored in another study'
+            else 'This SOP Instance UID is stored with other content'
+          end
+        )
+        order by position
+      ) filter (where reason <> 0),
+      '[]'
+    )
+  into duplicates, refused
+  from judged;
+
+  if strict and refused <> '[]' then
+    raise exception 'Instances are refused' using errcode = 'ST003', detail = refused::text;
+  end if;
+  if duplicates <> '[]' or refused <> '[]' then
+    raise exception 'Some instances are not to be stored' using errcode = 'ST004',
+      detail = jsonb_build_object('duplicates', duplicates, 'refused', refused)::text;
+  end if;
+  raise exception 'Another transfer is deciding about an instance' using errcode = '40001';
+end $$;
+--> statement-breakpoint
+
+-- Makes the patients, studies and series of the staged instances, or adds to what they say; locks all of
+-- them in the order of their identifiers.
+create function make_parents(the_transfer uuid) returns void language plpgsql as $$
+declare
+  made_at timestamptz := clock_timestamp();
+  locked_patients bigint[];
+begin
   -- One ordered pass locks the patients of the studies that are here and makes those of the new ones.
   with named as (
-    select study_instance_uid, study, position
+    select distinct on (study_instance_uid) study_instance_uid, study, position
     from staged_instances
     where transfer_id = the_transfer
-    and study is not null
+    order by study_instance_uid, study is null, position
   ), concerned as (
     select
-      study ->> 'PatientID' as id, coalesce(study ->> 'IssuerOfPatientID', '') as issuer,
-      study ->> 'PatientName' as name, study ->> 'PatientBirthDate' as birth_date,
-      study ->> 'PatientSex' as sex, position
-    from (select distinct on (study_instance_uid) * from named order by study_instance_uid, position) f
-    where study ? 'PatientID'
-    and not exists (select from studies t where t.study_instance_uid = f.study_instance_uid)
-    union all
-    select t.patient_id, coalesce(t.issuer_of_patient_id, ''), null, null, null, n.position
+      t.patient_id as id, coalesce(t.issuer_of_patient_id, '') as issuer, null as name,
+      null as birth_date, null as sex, n.position
     from named n
-    join studies t on t.study_instance_uid = n.study_instance_uid
+    cross join lateral (
+      select t.patient_id, t.issuer_of_patient_id, t.patient_key
+      from studies t
+      where t.study_instance_uid = n.study_instance_uid
+      offset 0
+    ) t
     where t.patient_key is not null
+    union all
+    select
+      n.study ->> 'PatientID', coalesce(n.study ->> 'IssuerOfPatientID', ''), n.study ->> 'PatientName',
+      n.study ->> 'PatientBirthDate', n.study ->> 'PatientSex', n.position
+    from named n
+    left join lateral (
+      select true as is_here from studies t where t.study_instance_uid = n.study_instance_uid offset 0
+    ) t on true
+    where t.is_here is null
+    and n.study ? 'PatientID'
   ), locked as (
     insert into patients (
       patient_id, issuer_of_patient_id, patient_name, patient_birth_date, patient_sex,
       first_received_at, last_received_at
     )
-    select distinct on (id, issuer) id, issuer, name, birth_date, sex, committed_at, committed_at
+    select distinct on (id, issuer) id, issuer, name, birth_date, sex, made_at, made_at
     from concerned
     order by id, issuer, position
     on conflict (patient_id, issuer_of_patient_id) do update
@@ -236,7 +627,7 @@ begin
   select
     f.study_instance_uid, p.patient_key, f.patient_id, f.issuer, f.patient_name, f.patient_birth_date,
     f.patient_sex, f.study_date, f.study_time, f.accession_number, f.study_id, f.study_description,
-    f.referring_physician_name, f.timezone, committed_at, committed_at
+    f.referring_physician_name, f.timezone, made_at, made_at
   from (
     select
       study_instance_uid,
@@ -257,7 +648,13 @@ begin
     and study is not null
     group by study_instance_uid
   ) f
-  left join patients p on p.patient_id = f.patient_id and p.issuer_of_patient_id = coalesce(f.issuer, '')
+  left join lateral (
+    select p.patient_key
+    from patients p
+    where p.patient_id = f.patient_id
+    and p.issuer_of_patient_id = coalesce(f.issuer, '')
+    offset 0
+  ) p on true
   order by f.study_instance_uid
   on conflict (study_instance_uid) do update
   set
@@ -276,11 +673,11 @@ begin
   -- wrong patient is locked, or one was made who has no study.
   if locked_patients <> (
     select coalesce(array_agg(distinct t.patient_key order by t.patient_key), '{}')
-    from staged_instances s
-    join studies t on t.study_instance_uid = s.study_instance_uid
-    where s.transfer_id = the_transfer
-    and s.study is not null
-    and t.patient_key is not null
+    from (select distinct study_instance_uid from staged_instances where transfer_id = the_transfer) s
+    cross join lateral (
+      select t.patient_key from studies t where t.study_instance_uid = s.study_instance_uid offset 0
+    ) t
+    where t.patient_key is not null
   ) then
     raise exception 'Another transfer decided whose a study is' using errcode = '40001';
   end if;
@@ -292,7 +689,7 @@ begin
   )
   select
     f.series_instance_uid, t.study_key, f.modality, f.series_number, f.series_description,
-    f.body_part_examined, f.start_date, f.start_time, committed_at, committed_at
+    f.body_part_examined, f.start_date, f.start_time, made_at, made_at
   from (
     select
       series_instance_uid,
@@ -308,7 +705,9 @@ begin
     and series is not null
     group by series_instance_uid
   ) f
-  join studies t on t.study_instance_uid = f.study_instance_uid
+  cross join lateral (
+    select t.study_key from studies t where t.study_instance_uid = f.study_instance_uid offset 0
+  ) t
   order by f.series_instance_uid
   on conflict (series_instance_uid) do update
   set
@@ -320,185 +719,92 @@ begin
       coalesce(series.performed_procedure_step_start_date, excluded.performed_procedure_step_start_date),
     performed_procedure_step_start_time =
       coalesce(series.performed_procedure_step_start_time, excluded.performed_procedure_step_start_time);
+end $$;
+--> statement-breakpoint
 
-  insert into instances (
-    sop_instance_uid, study_key, series_key, segment_key, segment_offset, byte_length, metadata_length,
-    digest, sop_class_uid, transfer_syntax_uid, instance_number, number_of_frames, rows, columns,
-    bits_allocated, received_at
-  )
-  select
-    s.sop_instance_uid, e.study_key, e.series_key, g.segment_key, s.segment_offset, s.byte_length,
-    s.metadata_length, s.digest, s.sop_class_uid, s.transfer_syntax_uid,
-    s.instance ->> 'InstanceNumber', (s.instance ->> 'NumberOfFrames')::int, (s.instance ->> 'Rows')::int,
-    (s.instance ->> 'Columns')::int, (s.instance ->> 'BitsAllocated')::int, committed_at
-  from staged_instances s
-  join series e on e.series_instance_uid = s.series_instance_uid
-  join studies t on t.study_key = e.study_key and t.study_instance_uid = s.study_instance_uid
-  join segments g on g.segment_id = s.segment_id
-  where s.transfer_id = the_transfer
-  order by s.sop_instance_uid
-  on conflict (sop_instance_uid) do nothing;
-  get diagnostics inserted_count = row_count;
-  if inserted_count <> expected_count then
-    raise exception 'Another transfer stored an instance of this one' using errcode = '40001';
-  end if;
-
-  -- All locks are held now, so no other commit to these studies can have a later time already.
-  committed_at := clock_timestamp();
-  perform count_transfer(the_transfer, committed_at);
-
-  -- Where an instance contradicts what its study or series says: stored, with a warning. (DV-18, DV-19)
-  with contradictions as (
+-- Where an instance contradicts what its study or series says: stored, with a warning. (DV-18, DV-19)
+create function contradictions_of_staged(the_transfer uuid) returns jsonb language plpgsql as $$
+declare
+  contradictions jsonb;
+begin
+  with contradicting as (
     select s.position, a.key as keyword
     from staged_instances s
-    join studies t on t.study_instance_uid = s.study_instance_uid
+    cross join lateral (
+      select study_attributes(t) as says
+      from studies t
+      where t.study_instance_uid = s.study_instance_uid
+      offset 0
+    ) t
     cross join lateral jsonb_each_text(s.study) a
     where s.transfer_id = the_transfer
     and s.study is not null
-    and a.value is distinct from (jsonb_build_object(
-      'PatientID', t.patient_id, 'IssuerOfPatientID', t.issuer_of_patient_id,
-      'PatientName', t.patient_name, 'PatientBirthDate', t.patient_birth_date,
-      'PatientSex', t.patient_sex, 'StudyDate', t.study_date, 'StudyTime', t.study_time,
-      'AccessionNumber', t.accession_number, 'StudyID', t.study_id,
-      'StudyDescription', t.study_description, 'ReferringPhysicianName', t.referring_physician_name,
-      'TimezoneOffsetFromUTC', t.timezone_offset_from_utc
-    ) ->> a.key)
+    and not t.says @> s.study
+    and a.value is distinct from t.says ->> a.key
     union all
     select s.position, a.key
     from staged_instances s
-    join series e on e.series_instance_uid = s.series_instance_uid
+    cross join lateral (
+      select series_attributes(e) as says
+      from series e
+      where e.series_instance_uid = s.series_instance_uid
+      offset 0
+    ) e
     cross join lateral jsonb_each_text(s.series) a
     where s.transfer_id = the_transfer
     and s.series is not null
-    and a.value is distinct from (jsonb_build_object(
-      'Modality', e.modality, 'SeriesNumber', e.series_number,
-      'SeriesDescription', e.series_description, 'BodyPartExamined', e.body_part_examined,
-      'PerformedProcedureStepStartDate', e.performed_procedure_step_start_date,
-      'PerformedProcedureStepStartTime', e.performed_procedure_step_start_time
-    ) ->> a.key)
+    and not e.says @> s.series
+    and a.value is distinct from e.says ->> a.key
   ), by_instance as (
     select position, string_agg(keyword, ', ' order by keyword) as keywords
-    from contradictions
+    from contradicting
     group by position
-  ), recorded as (
-    insert into warnings (
-      transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
-    )
-    select
-      the_transfer, b.position, x'b007'::int,
-      'Differs from what its study or series says: ' || b.keywords,
-      s.study_instance_uid, s.sop_instance_uid
-    from by_instance b
-    join staged_instances s on s.transfer_id = the_transfer and s.position = b.position
-    returning position, warning_reason, detail
   )
-  select jsonb_agg(
-    jsonb_build_object('position', position, 'warningReason', warning_reason, 'detail', detail)
-    order by position
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object(
+        'position', position, 'warningReason', x'b007'::int,
+        'detail', 'Differs from what its study or series says: ' || keywords
+      )
+      order by position
+    ),
+    '[]'
   )
-  into disagreements
-  from recorded;
-
-  perform record_refusals(the_transfer, the_refusals);
-  insert into warnings (
-    transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
-  )
-  select the_transfer, w.position, w."warningReason", w.detail, w."studyInstanceUID", w."sopInstanceUID"
-  from jsonb_to_recordset(the_warnings) as w (
-    position integer, "warningReason" integer, detail text, "studyInstanceUID" text, "sopInstanceUID" text
-  );
-  delete from staged_instances where transfer_id = the_transfer;
-
-  update segments g
-  set state = 'kept', byte_length = k.byte_length
-  from jsonb_to_recordset(the_segments) as k (segment_id uuid, byte_length bigint)
-  where g.segment_id = k.segment_id;
-  -- Segments that were written again without what nobody needs (ST004) have done their work.
-  update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
-
-  update transfers
-  set
-    state = 'committed', ended_at = committed_at, received_bytes = the_received_bytes,
-    part_count = the_part_count, stored_count = expected_count,
-    duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals),
-    warning_count = coalesce(jsonb_array_length(disagreements), 0) + jsonb_array_length(the_warnings)
-  where transfer_id = the_transfer;
-
-  return coalesce(disagreements, '[]');
+  into contradictions
+  from by_instance;
+  return contradictions;
 end $$;
 --> statement-breakpoint
 
--- Adds what a commit has just inserted to the counts of its series, studies and patients. Their rows
--- are locked already.
-create function count_transfer(the_transfer uuid, committed_at timestamptz) returns void language plpgsql
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
-as $$
-begin
-  with added as (
-    select e.series_key, count(*) as instances, sum(s.byte_length) as bytes
-    from staged_instances s
-    join series e on e.series_instance_uid = s.series_instance_uid
-    where s.transfer_id = the_transfer
-    group by e.series_key
-  )
-  update series e
-  set
-    instance_count = e.instance_count + a.instances,
-    byte_length = e.byte_length + a.bytes,
-    last_received_at = committed_at
-  from added a
-  where e.series_key = a.series_key;
+-- What a study says, as staged instances say it.
+create function study_attributes(t studies) returns jsonb language sql stable as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'PatientID', t.patient_id, 'IssuerOfPatientID', t.issuer_of_patient_id,
+    'PatientName', t.patient_name, 'PatientBirthDate', t.patient_birth_date,
+    'PatientSex', t.patient_sex, 'StudyDate', t.study_date, 'StudyTime', t.study_time,
+    'AccessionNumber', t.accession_number, 'StudyID', t.study_id,
+    'StudyDescription', t.study_description, 'ReferringPhysicianName', t.referring_physician_name,
+    'TimezoneOffsetFromUTC', t.timezone_offset_from_utc
+  ))
+$$;
+--> statement-breakpoint
 
-  -- Recounting the series of a study costs a few index reads, for a study has few. A patient may have
-  -- any number of studies, so there only the difference is added.
-  with touched as (
-    select distinct t.study_key, t.patient_key, t.series_count, t.instance_count, t.byte_length
-    from staged_instances s
-    join studies t on t.study_instance_uid = s.study_instance_uid
-    where s.transfer_id = the_transfer
-  ), counted as (
-    select
-      d.study_key, count(*) as series, sum(e.instance_count) as instances, sum(e.byte_length) as bytes,
-      coalesce(array_agg(distinct e.modality) filter (where e.modality is not null), '{}') as modalities
-    from touched d
-    join series e on e.study_key = d.study_key
-    group by d.study_key
-  ), updated as (
-    update studies t
-    set
-      series_count = c.series,
-      instance_count = c.instances,
-      byte_length = c.bytes,
-      modalities_in_study = c.modalities,
-      last_received_at = committed_at
-    from counted c
-    where t.study_key = c.study_key
-  ), added as (
-    select
-      d.patient_key,
-      count(*) filter (where d.instance_count = 0) as studies,
-      sum(c.series - d.series_count) as series,
-      sum(c.instances - d.instance_count) as instances,
-      sum(c.bytes - d.byte_length) as bytes
-    from touched d
-    join counted c on c.study_key = d.study_key
-    where d.patient_key is not null
-    group by d.patient_key
-  )
-  update patients p
-  set
-    study_count = p.study_count + a.studies,
-    series_count = p.series_count + a.series,
-    instance_count = p.instance_count + a.instances,
-    byte_length = p.byte_length + a.bytes,
-    last_received_at = committed_at
-  from added a
-  where p.patient_key = a.patient_key;
-end $$;
+create function series_attributes(e series) returns jsonb language sql stable as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'Modality', e.modality, 'SeriesNumber', e.series_number,
+    'SeriesDescription', e.series_description, 'BodyPartExamined', e.body_part_examined,
+    'PerformedProcedureStepStartDate', e.performed_procedure_step_start_date,
+    'PerformedProcedureStepStartTime', e.performed_procedure_step_start_time
+  ))
+$$;
 --> statement-breakpoint
 
 -- `refused` is [{position, failureReason, detail, studyInstanceUID?, sopClassUID?, sopInstanceUID?}].
-create function record_refusals(the_transfer uuid, refused jsonb) returns void language sql as $$
+create function record_refusals(the_transfer uuid, refused jsonb) returns void language plpgsql as $$
+begin
+  if refused = '[]' then
+    return;
+  end if;
   insert into refusals (
     transfer_id, position, failure_reason, detail, study_instance_uid, sop_class_uid, sop_instance_uid
   )
@@ -508,8 +814,24 @@ create function record_refusals(the_transfer uuid, refused jsonb) returns void l
   from jsonb_to_recordset(refused) as r (
     position integer, "failureReason" integer, detail text, "studyInstanceUID" text,
     "sopClassUID" text, "sopInstanceUID" text
+  );
+end $$;
+--> statement-breakpoint
+
+-- `warned` is [{position, warningReason, detail, studyInstanceUID, sopInstanceUID}].
+create function record_warnings(the_transfer uuid, warned jsonb) returns void language plpgsql as $$
+begin
+  if warned = '[]' then
+    return;
+  end if;
+  insert into warnings (
+    transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
   )
-$$;
+  select the_transfer, w.position, w."warningReason", w.detail, w."studyInstanceUID", w."sopInstanceUID"
+  from jsonb_to_recordset(warned) as w (
+    position integer, "warningReason" integer, detail text, "studyInstanceUID" text, "sopInstanceUID" text
+  );
+end $$;
 --> statement-breakpoint
 
 -- Takes staged instances out again: those a commit found stored already, or refuses. The others may
@@ -567,6 +889,39 @@ begin
   update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
   perform record_refusals(the_transfer, the_refusals);
   return the_state;
+end $$;
+--> statement-breakpoint
+
+-- Records a transfer that ended as refused or aborted without ever having had a row: `ended` is a member
+-- of commit_group with serverID, state and reason. Where it has a row nothing is done. An insert waits
+-- for the other one of the same key, so a group that is being committed decides first, and one that comes
+-- later fails. Returns the state that the transfer is in now.
+create function record_ended_transfer(ended jsonb, refused jsonb) returns text language plpgsql as $$
+declare
+  found_state text;
+begin
+  insert into transfers (
+    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
+    announced_bytes, received_bytes, part_count, duplicate_count, refused_count, started_at, ended_at,
+    lease_until, reason
+  )
+  select
+    e."transferID", e.state, e.service, e."serverID", e.sender, e."senderProduct", e.handling,
+    e."studyInstanceUID", e."announcedBytes", e."receivedBytes", e."partCount", e."duplicateCount",
+    jsonb_array_length(refused), clock_timestamp() - e."ageMs" * interval '1 ms', clock_timestamp(),
+    now(), e.reason
+  from jsonb_to_record(ended) as e (
+    "transferID" uuid, state text, service text, "serverID" uuid, sender text, "senderProduct" text,
+    handling text, "studyInstanceUID" text, "announcedBytes" bigint, "receivedBytes" bigint,
+    "partCount" integer, "duplicateCount" integer, "ageMs" double precision, reason text
+  )
+  on conflict (transfer_id) do nothing;
+  if found then
+    perform record_refusals((ended ->> 'transferID')::uuid, refused);
+  end if;
+  -- A statement of its own, which sees what the insert has waited for.
+  select state into found_state from transfers where transfer_id = (ended ->> 'transferID')::uuid;
+  return found_state;
 end $$;
 --> statement-breakpoint
 

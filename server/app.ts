@@ -44,6 +44,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
         frameAncestors: ["'none'"],
       },
       strictTransportSecurity: false,
+      removePoweredBy: false,
     }),
   )
   app.use(async (c, next) => {

@@ -10,6 +10,12 @@ import { fileStore } from './store/file-store.ts'
 /** Rows that are staged in one statement: some 300 KB of JSON. */
 const batchRows = 500
 
+/**
+ * Bytes that a transfer may bring before it gets a segment of its own, and all such transfers together: a
+ * request of ten CT slices stays below, so does fifty times a small document.
+ */
+const heldLimits = { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 }
+
 /** What an app stands on, running. Disposing lets open transfers finish for a while, then aborts them. */
 export type Services = AppDeps & AsyncDisposable
 
@@ -44,6 +50,7 @@ export async function startServices({
       partBytes: config.maxPartBytes,
       segmentBytes: config.segmentBytes,
       batchRows,
+      held: heldLimits,
       instance: {},
     },
   })

@@ -22,6 +22,10 @@ export async function readFault(
   isQuick: boolean,
 ): Promise<Fault | undefined> {
   const { segmentID, segmentOffset, byteLength, metadataLength } = row
+  if (segmentID === null || row.studyInstanceUID === null) {
+    const missing = segmentID === null ? 'segment' : 'series'
+    return { problem: 'row-invalid', detail: `there is no row of its ${missing}` }
+  }
   if (
     [segmentOffset, byteLength, metadataLength].some((one) => one < 0) ||
     metadataLength > metadataBytes
@@ -61,7 +65,7 @@ function metadataFault(bytes: Uint8Array, row: InstanceRow): Fault | undefined {
   } catch {
     return { problem: 'metadata-broken', detail: 'its metadata are not JSON' }
   }
-  const expected: [tag: string, name: string, uid: string][] = [
+  const expected: [tag: string, name: string, uid: string | null][] = [
     ['00080018', 'SOP Instance UID', row.sopInstanceUID],
     ['0020000D', 'Study Instance UID', row.studyInstanceUID],
     ['0020000E', 'Series Instance UID', row.seriesInstanceUID],

@@ -19,6 +19,8 @@ export interface CheckResult extends Totals, UnderWay {
   findingCount: number
   /** Objects without a row that are too young to be nobody's. */
   youngCount: number
+  /** Bytes in shared segments behind what was committed. */
+  uncommittedBytes: number
 }
 
 /**
@@ -47,7 +49,7 @@ export async function check(
   const underWay = await checkOwnership(db, count)
   // The same patience as the server's own sweep has.
   const olderThan = new Date(Date.now() - 2 * leaseMs)
-  const { youngCount } = await checkObjects(db, store, olderThan, count)
+  const objects = await checkObjects(db, store, olderThan, count)
   await checkInstances(db, store, { isQuick, signal }, totals, count)
-  return { ...totals, ...underWay, youngCount, findingCount }
+  return { ...totals, ...underWay, ...objects, findingCount }
 }

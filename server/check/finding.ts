@@ -1,11 +1,11 @@
-/** Where a finding is. Patients go by their key: an ID would be patient data. */
+/** Where a finding is. Patients go by their key: an ID would be patient data. Null: nowhere. */
 export interface Place {
   patientKey?: number
-  studyInstanceUID?: string
-  seriesInstanceUID?: string
+  studyInstanceUID?: string | null
+  seriesInstanceUID?: string | null
   sopInstanceUID?: string
-  segmentID?: string
-  transferID?: string
+  segmentID?: string | null
+  transferID?: string | null
 }
 
 export type Problem = keyof typeof advice
@@ -63,7 +63,7 @@ export function renderFinding({ problem, place, detail }: Finding): string {
     segment: place.segmentID,
     transfer: place.transferID,
   })
-    .filter(([, value]) => value !== undefined)
+    .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => `${name} ${value}`)
     .join(' ')
   return `${problem}  ${where}: ${detail}; ${advice[problem]}`

@@ -1,12 +1,12 @@
 import type { Database } from '../../db/database.ts'
 
-/** An instance, and where its bytes should be. */
+/** An instance, and where its bytes should be. Null: the row that its key names is not there. */
 export interface InstanceRow {
-  studyInstanceUID: string
-  seriesInstanceUID: string
+  studyInstanceUID: string | null
+  seriesInstanceUID: string | null
   sopInstanceUID: string
   segmentKey: number
-  segmentID: string
+  segmentID: string | null
   segmentOffset: number
   byteLength: number
   metadataLength: number
@@ -45,9 +45,9 @@ export async function* instanceRows({ sql }: Database): AsyncGenerator<InstanceR
         order by segment_key, segment_offset, sop_instance_uid
         limit ${rowsAtOnce}
       ) i
-      join segments g on g.segment_key = i.segment_key
-      join series e on e.series_key = i.series_key
-      join studies t on t.study_key = e.study_key
+      left join segments g on g.segment_key = i.segment_key
+      left join series e on e.series_key = i.series_key
+      left join studies t on t.study_key = e.study_key
       order by i.segment_key, i.segment_offset, i.sop_instance_uid`
     yield* page
     last = page.at(-1)
@@ -67,9 +67,9 @@ export async function findInstanceRow(
       g.segment_id as "segmentID", i.segment_offset as "segmentOffset",
       i.byte_length as "byteLength", i.metadata_length as "metadataLength", i.digest
     from instances i
-    join segments g on g.segment_key = i.segment_key
-    join series e on e.series_key = i.series_key
-    join studies t on t.study_key = e.study_key
+    left join segments g on g.segment_key = i.segment_key
+    left join series e on e.series_key = i.series_key
+    left join studies t on t.study_key = e.study_key
     where i.sop_instance_uid = ${sopInstanceUID}`
   return row
 }

@@ -9,15 +9,17 @@ const objectsAtOnce = 500
  * longer or shorter than they were when they were sealed.
  *
  * @param olderThan Younger objects without a row are normal: their rows may be on their way.
- * @returns how many younger ones there are.
+ * @returns how many younger ones there are, and how many bytes lie behind what was committed in shared
+ *   segments: left by servers that died.
  */
 export async function checkObjects(
   db: Database,
   store: Store,
   olderThan: Date,
   report: Report,
-): Promise<{ youngCount: number }> {
+): Promise<{ youngCount: number; uncommittedBytes: number }> {
   let youngCount = 0
+  let uncommittedBytes = 0
   let batch = new Map<string, { byteLength: number; isYoung: boolean }>()
   async function compare(): Promise<void> {
     const known = await segmentsByID(db, [...batch.keys()])
@@ -25,8 +27,11 @@ export async function checkObjects(
       const row = known.get(segmentID)
       if (row === undefined && isYoung) youngCount++
       else if (row === undefined) await checkStray(db, store, segmentID, report)
-      else if (row.state === 'kept' && row.byteLength !== byteLength) {
+      else if (row.state === 'kept' && isOtherLength(row, byteLength)) {
         await checkLength(db, store, segmentID, report)
+      }
+      if (row?.isShared && !row.isAppendedTo) {
+        uncommittedBytes += Math.max(0, byteLength - row.byteLength)
       }
     }
     batch = new Map()
@@ -40,7 +45,7 @@ export async function checkObjects(
     if (batch.size === objectsAtOnce) await compare()
   }
   await compare()
-  return { youngCount }
+  return { youngCount, uncommittedBytes }
 }
 
 /** The row may have gone, and the object with it, since the store was listed. */
@@ -70,12 +75,18 @@ async function checkLength(
   if (row?.state !== 'kept') return
   const { byteLength } = row
   if ((await holds(store, segmentID, byteLength)) === false) {
-    const detail = `it had ${byteLength} bytes when it was sealed, and has fewer`
+    const when = row.isShared ? 'last committed to' : 'sealed'
+    const detail = `it had ${byteLength} bytes when it was ${when}, and has fewer`
     report({ problem: 'segment-length', place: { segmentID }, detail })
-  } else if ((await holds(store, segmentID, byteLength + 1)) === true) {
+  } else if (!row.isShared && (await holds(store, segmentID, byteLength + 1)) === true) {
     const detail = `it had ${byteLength} bytes when it was sealed, and has more`
     report({ problem: 'segment-length', place: { segmentID }, detail })
   }
+}
+
+/** A shared segment may be longer, by a group that was not committed yet or never will be. */
+function isOtherLength(row: SegmentRow, byteLength: number): boolean {
+  return row.isShared ? byteLength < row.byteLength : byteLength !== row.byteLength
 }
 
 /**
@@ -97,13 +108,23 @@ async function holds(
   }
 }
 
+interface SegmentRow {
+  segmentID: string
+  state: string
+  byteLength: number
+  isShared: boolean
+  isAppendedTo: boolean
+}
+
 async function segmentsByID(
   { sql }: Database,
   segmentIDs: string[],
-): Promise<Map<string, { state: string; byteLength: number }>> {
+): Promise<Map<string, SegmentRow>> {
   if (segmentIDs.length === 0) return new Map()
-  const rows = await sql<{ segmentID: string; state: string; byteLength: number }[]>`
-    select segment_id as "segmentID", state, byte_length as "byteLength"
+  const rows = await sql<SegmentRow[]>`
+    select
+      segment_id as "segmentID", state, byte_length as "byteLength",
+      transfer_id is null as "isShared", appended_by is not null as "isAppendedTo"
     from segments
     where segment_id = any(${segmentIDs}::uuid[])`
   return new Map(rows.map((row) => [row.segmentID, row]))

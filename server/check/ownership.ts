@@ -53,7 +53,8 @@ async function checkStaged({ sql }: Database, report: Report): Promise<void> {
 
 interface SegmentRow {
   segmentID: string
-  transferID: string
+  /** Null: it is shared by small transfers. */
+  transferID: string | null
   state: string
   count: number
 }
@@ -69,6 +70,8 @@ async function checkSegments({ sql }: Database, report: Report): Promise<void> {
       (g.state = 'open' and t.state is distinct from 'receiving')
       or (g.state = 'kept')
         <> exists (select from instances i where i.segment_key = g.segment_key)
+        -- Nothing lies yet in a shared one whose first group is on its way.
+        and not (g.state = 'kept' and g.appended_by is not null)
     )
     ${among === undefined ? sql`` : sql`and g.segment_id = any(${among}::uuid[])`}`
   for await (const rows of ask().cursor(rowsAtOnce)) {

@@ -115,13 +115,22 @@ async function checkWith(
 }
 
 function* renderResult(result: CheckResult, isQuick: boolean): Generator<string> {
-  const { receivingCount, leaselessCount, doomedCount, youngCount, findingCount } = result
+  const {
+    receivingCount,
+    leaselessCount,
+    doomedCount,
+    youngCount,
+    uncommittedBytes,
+    findingCount,
+  } = result
   if (receivingCount > 0) {
     const over =
       leaselessCount > 0 ? `; ${leaselessCount} of a server that died, to be ended by the next` : ''
     yield `normal: ${receivingCount} transfers are being received${over}`
   }
   if (doomedCount > 0) yield `normal: ${doomedCount} segments are about to be deleted`
+  if (uncommittedBytes > 0)
+    yield `normal: ${uncommittedBytes} bytes lie behind what was committed in shared segments, from servers that were killed; unless the database is older than the store, nobody needs them`
   if (youngCount > 0)
     yield `normal: ${youngCount} objects are so young that their rows may be on their way`
   const problems = findingCount === 1 ? '1 problem found' : `${findingCount || 'no'} problems found`

@@ -1,5 +1,5 @@
 import { Inflate } from 'pako'
-import { u32 } from './bytes.ts'
+import { asBuffer, u32 } from './bytes.ts'
 import type { DataSetReader } from './data-set-reader.ts'
 import { DeflateError, InflatedTooLargeError, StructureError, TruncatedError } from './errors.ts'
 import type { InstanceLimits } from './limits.ts'
@@ -31,7 +31,7 @@ export class DataSetInflater {
     this.#inflate.onData = (window) => {
       this.#inflatedBytes += window.length
       this.#checkSize()
-      dataSet.push(window)
+      dataSet.push(asBuffer(window))
     }
   }
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { tagName } from './bytes.ts'
 import { ElementReader } from './element-reader.ts'
 import { StructureError, TruncatedError } from './errors.ts'
@@ -53,14 +54,17 @@ export class DataSetReader {
    */
   end(): Uint8Array {
     const { depth, skip, tag } = this.#elements
-    const rest = this.#carry.subarray(0, this.#held)
-    const isPadding = depth === 0 && rest.length < 8 && rest.every((byte) => byte === 0)
-    if (skip > 0 || depth > 0 || !isPadding) {
+    if (skip > 0 || depth > 0 || !this.#holdsPadding()) {
       throw new TruncatedError(
         `the file ends at offset ${this.#offset} in or after ${tagName(tag)}`,
       )
     }
     return this.#elements.end()
+  }
+
+  #holdsPadding(): boolean {
+    for (let at = 0; at < this.#held; at++) if (this.#carry[at] !== 0) return false
+    return this.#held < 8
   }
 
   /** Takes what the held element lacks from the chunk, and reads it. */
@@ -78,7 +82,7 @@ export class DataSetReader {
   #hold(bytes: Uint8Array, start: number, end: number): number {
     const { need } = this.#elements
     if (this.#carry.length < need) {
-      const larger = new Uint8Array(Math.max(need, 256))
+      const larger = Buffer.alloc(Math.max(need, 256))
       larger.set(this.#carry.subarray(0, this.#held))
       this.#carry = larger
     }
@@ -115,7 +119,7 @@ export class DataSetReader {
   }
 }
 
-const emptyCarry = new Uint8Array(0)
+const emptyCarry = Buffer.alloc(0)
 
 function onlyZeros(bytes: Uint8Array, start: number, end: number, fileStart: number): number {
   for (let at = start; at < end; at++) {

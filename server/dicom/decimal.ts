@@ -14,6 +14,7 @@ export function writeDecimal(out: JsonBytes, bytes: Uint8Array, start: number, e
     out.raw(bytes, start, end)
     return
   }
+  if (writePaddedInteger(out, bytes, start, end)) return
   const text = latin1(bytes, start, end)
   if (decimalPattern.test(text)) {
     const value = Number(text)
@@ -24,6 +25,23 @@ export function writeDecimal(out: JsonBytes, bytes: Uint8Array, start: number, e
     }
   }
   if (!out.plain(bytes, start, end)) out.string(text.replace(/[^ -~]/g, '\uFFFD'))
+}
+
+/** Instance Numbers like `000012` are common. @returns false, with nothing appended, when it is no short integer. */
+function writePaddedInteger(
+  out: JsonBytes,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  const isNegative = bytes[start] === MINUS
+  let first = isNegative || bytes[start] === PLUS ? start + 1 : start
+  if (first === end || end - first > 15) return false
+  for (let at = first; at < end; at++) if (!isDigit(bytes[at] as number)) return false
+  while (first < end - 1 && bytes[first] === ZERO) first++
+  if (isNegative && bytes[first] !== ZERO) out.byte(MINUS)
+  out.raw(bytes, first, end)
+  return true
 }
 
 /** A JSON number of at most 15 digits and an exponent of at most two. */

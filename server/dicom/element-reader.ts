@@ -53,7 +53,7 @@ export class ElementReader {
 
   constructor(syntax: TransferSyntax, limits: InstanceLimits) {
     this.#limits = limits
-    this.#model = new ModelWriter(limits)
+    this.#model = ModelWriter.begin(limits)
     this.level = new Level()
     this.level.implicit = syntax.implicit
     this.level.bigEndian = syntax.bigEndian
@@ -213,6 +213,7 @@ export class ElementReader {
     }
     if (this.#isBulk(vr, length)) {
       this.#openMember(vr, fileStart + at)
+      this.#model.dropValue()
       if (length > 0) this.#model.bulk(this.#path(tag), fileStart + valueAt, length)
       this.#model.closeMember()
       this.skip = length
@@ -225,20 +226,20 @@ export class ElementReader {
     if (valueEnd > end) return this.#needs(headerBytes + length)
     this.#openMember(vr, fileStart + at)
     this.#inlineBytes += length
-    this.#write(kind, bytes, valueAt, valueEnd, bigEndian)
+    if (!this.#write(kind, bytes, valueAt, valueEnd, bigEndian)) this.#model.dropValue()
     this.#model.closeMember()
     return valueEnd
   }
 
-  /** Writes a value, and looks at it when it is one that others depend on. */
-  #write(kind: number, bytes: Uint8Array, start: number, end: number, bigEndian: boolean): void {
+  /** Writes a value, and looks at it when it is one that others depend on. @returns Whether there is one. */
+  #write(kind: number, bytes: Uint8Array, start: number, end: number, bigEndian: boolean): boolean {
     const { level, tag } = this
     const { out } = this.#model
     if (tag === SPECIFIC_CHARACTER_SET) {
       level.characterSet = characterSetOf(latin1(bytes, start, end))
       // The JSON is UTF-8, and says so (JS-18).
-      if (end > start) out.ascii(',"Value":["ISO_IR 192"]')
-      return
+      if (end > start) out.ascii('"ISO_IR 192"]')
+      return end > start
     }
     if (tag === PIXEL_REPRESENTATION && end - start >= 2) {
       level.pixelRepresentation = u16(bytes, start, bigEndian)
@@ -246,7 +247,7 @@ export class ElementReader {
     if (this.depth === 0) {
       this.root.take(tag, kind, bytes, start, end, bigEndian, level.characterSet)
     }
-    writeValue(out, kind, bytes, start, end, bigEndian, level.characterSet)
+    return writeValue(out, kind, bytes, start, end, bigEndian, level.characterSet)
   }
 
   /** Pixel data always becomes bulk data; other values by their VR and length (JS-10). */
@@ -267,6 +268,7 @@ export class ElementReader {
     const { level, tag } = this
     if (tag === PIXEL_DATA || vr === OB || vr === OW) {
       this.#openMember(vr === OW && !level.implicit ? OW : OB, offset)
+      this.#model.dropValue()
       this.#open(FRAGMENTS, level.end, true, false)
       this.level.valueAt = valueOffset
       return

@@ -1,4 +1,5 @@
-import { latin1, tagName, u16, u32 } from './bytes.ts'
+import { Buffer } from 'node:buffer'
+import { latin1, tagName, trimEnd, u16, u32 } from './bytes.ts'
 import { FileMetaError, FileMetaTooLargeError, NotDicomError } from './errors.ts'
 import type { InstanceLimits } from './limits.ts'
 import { LONG_FORM, vrFlags } from './vr.ts'
@@ -68,7 +69,7 @@ export class FileMetaReader {
   #hold(bytes: Uint8Array, start: number, end: number): void {
     const count = end - start
     if (this.#bytes.length < this.#held + count) {
-      const larger = new Uint8Array(Math.max(this.#held + count, this.#bytes.length * 2, 1024))
+      const larger = Buffer.alloc(Math.max(this.#held + count, this.#bytes.length * 2, 1024))
       larger.set(this.#bytes.subarray(0, this.#held))
       this.#bytes = larger
     }
@@ -126,7 +127,7 @@ export class FileMetaReader {
   #take(tag: number, bytes: Uint8Array, valueAt: number, length: number): void {
     if (tag === 0x20000 && length === 4) this.#groupEnd = valueAt + 4 + u32(bytes, valueAt, false)
     if (tag !== 0x20002 && tag !== 0x20003 && tag !== 0x20010) return
-    const text = latin1(bytes, valueAt, valueAt + length).replace(/[ \0]+$/, '')
+    const text = latin1(bytes, valueAt, trimEnd(bytes, valueAt, valueAt + length))
     if (tag === 0x20002) this.mediaStorageSOPClassUID = text
     else if (tag === 0x20003) this.mediaStorageSOPInstanceUID = text
     else this.transferSyntaxUID = text
@@ -147,5 +148,5 @@ export class FileMetaReader {
   }
 }
 
-const none = new Uint8Array(0)
+const none = Buffer.alloc(0)
 const DEFLATED = '1.2.840.10008.1.2.1.99'

@@ -1,3 +1,4 @@
+import { asBuffer } from './bytes.ts'
 import { DataSetInflater } from './data-set-inflater.ts'
 import { DataSetReader } from './data-set-reader.ts'
 import { UnsupportedTransferSyntaxError } from './errors.ts'
@@ -20,7 +21,8 @@ export type { InstanceLimits } from './limits.ts'
  * counts from its first item up to the Sequence Delimitation Item.
  *
  * A structural error is thrown at once; what is wrong with the identity only by {@link end}, so that as much of it as
- * can be read is there for the report. After a throw, `push` and `end` throw the same again.
+ * can be read is there for the report. After a throw, `push` and `end` throw the same again; after an `end`, that
+ * there is nothing more to read.
  *
  * @throws {NotDicomError} {@link FileMetaError} {@link TruncatedError} {@link LengthError} {@link StructureError}
  *   {@link UnknownVRError} {@link RepeatedElementError} {@link DeflateError} → refusal 0xC000
@@ -51,7 +53,7 @@ export class InstanceReader {
   push(bytes: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      this.#take(bytes)
+      this.#take(asBuffer(bytes))
     } catch (failure) {
       this.#failure = failure
       throw failure
@@ -61,13 +63,31 @@ export class InstanceReader {
   /** Says that the file has ended. */
   end(): Instance {
     if (this.#failure !== undefined) throw this.#failure
+    try {
+      const instance = this.#facts()
+      this.#failure = new TypeError('Cannot read instance: the reader has ended')
+      return instance
+    } catch (failure) {
+      this.#failure = failure
+      throw failure
+    }
+  }
+
+  #facts(): Instance {
     if (this.#dataSet === undefined) throw this.#meta.ended()
     this.#inflater?.end()
     const metadata = this.#dataSet.end()
     const { root } = this.#dataSet
+    const { sopClassUID, sopInstanceUID, studyInstanceUID, seriesInstanceUID } = checkedIdentity(
+      root,
+      this.#meta,
+    )
     return {
       transferSyntaxUID: this.#meta.transferSyntaxUID,
-      ...checkedIdentity(root, this.#meta),
+      sopClassUID,
+      sopInstanceUID,
+      studyInstanceUID,
+      seriesInstanceUID,
       attributes: root.attributes,
       metadata,
       warnings: root.warnings,

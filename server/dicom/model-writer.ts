@@ -1,67 +1,90 @@
+import { Buffer } from 'node:buffer'
 import { tagName } from './bytes.ts'
 import { MetadataTooLargeError, RepeatedElementError, TooManyElementsError } from './errors.ts'
 import { JsonBytes } from './json-bytes.ts'
 import type { Level } from './level.ts'
-import type { InstanceLimits } from './limits.ts'
+import { defaultLimits, type InstanceLimits } from './limits.ts'
+import { MEMBER_BYTES, memberOpening } from './member-openings.ts'
+
+const COMMA = 0x2c
+const CLOSING_BRACKET = 0x5d
+const OPENING_BRACE = 0x7b
+const CLOSING_BRACE = 0x7d
 
 /**
  * Writes the DICOM JSON model of one instance, element by element, as the file is walked.
  *
  * Remembers where each member of the data sets that are still open begins. That makes it possible to put them in
  * ascending order at the end of a data set that was not (JS-01), and costs two numbers an element.
+ *
+ * A writer that has ended serves another instance: to allocate its memory anew takes 3 µs.
  */
 export class ModelWriter {
   readonly out = new JsonBytes()
-  readonly #limits: InstanceLimits
+  #limits = defaultLimits
   #elements = 0
   /** Pairs: tag, place in `out`. A data set owns those from its `firstMember` on. */
-  #members = new Uint32Array(1024)
+  #members = new Uint32Array(FEW_MEMBERS)
   #memberCount = 0
+  /** Where the member of the last element ends if it has no value. */
+  #bareEnd = 0
 
-  constructor(limits: InstanceLimits) {
-    this.#limits = limits
+  static begin(limits: InstanceLimits): ModelWriter {
+    const writer = idle.pop() ?? new ModelWriter()
+    writer.#limits = limits
+    writer.#elements = 0
+    writer.#memberCount = 0
+    return writer
   }
 
   openDataSet(level: Level): void {
     level.firstMember = this.#memberCount
-    this.out.byte(0x7b)
+    this.out.byte(OPENING_BRACE)
   }
 
-  /** Begins the member of an element: `"00100020":{"vr":"LO"`. */
+  /** Begins the member of an element, up to its first value: `"00100020":{"vr":"LO","Value":[`. */
   openMember(level: Level, tag: number, vr: number, offset: number): void {
     this.count(offset)
     if (tag <= level.lastTag) level.sorted = false
+    const isFirst = this.#memberCount === level.firstMember
     level.lastTag = tag
-    if (this.#memberCount + 2 > this.#members.length) {
-      const more = new Uint32Array(this.#members.length * 2)
-      more.set(this.#members)
-      this.#members = more
-    }
+    const opening = memberOpening(tag, vr)
     const { out } = this
-    out.member(tag, vr)
-    this.#members[this.#memberCount++] = tag
-    this.#members[this.#memberCount++] = out.length - MEMBER_BYTES
+    out.reserve(opening.length)
+    const at = isFirst ? out.end - 1 : out.end
+    out.bytes.set(opening, at)
+    // The comma went over the brace of the data set.
+    if (isFirst) out.bytes[at] = OPENING_BRACE
+    out.end = at + opening.length
+    this.#bareEnd = at + MEMBER_BYTES
+    this.#remember(tag, at + 1)
+  }
+
+  /** Takes back that the member has a value: `"00100020":{"vr":"LO"`. */
+  dropValue(): void {
+    this.out.end = this.#bareEnd
   }
 
   closeMember(): void {
-    this.out.byte(0x7d)
+    this.out.byte(CLOSING_BRACE)
   }
 
   closeDataSet(level: Level): void {
     if (!level.sorted) this.#sort(level.firstMember)
     this.#memberCount = level.firstMember
-    this.out.byte(0x7d)
+    this.out.byte(CLOSING_BRACE)
   }
 
   /** Begins the item of a sequence whose member is open. */
   openItem(isFirst: boolean, level: Level, offset: number): void {
     this.count(offset)
-    this.out.ascii(isFirst ? ',"Value":[' : ',')
+    if (!isFirst) this.out.byte(COMMA)
     this.openDataSet(level)
   }
 
   closeSequence(items: number): void {
-    if (items > 0) this.out.byte(0x5d)
+    if (items > 0) this.out.byte(CLOSING_BRACKET)
+    else this.dropValue()
     this.closeMember()
   }
 
@@ -81,17 +104,28 @@ export class ModelWriter {
     this.#checkSize()
   }
 
-  /** @returns All that was written. The writer is of no use afterwards. */
+  /** @returns All that was written. The writer must not be used afterwards: it serves another instance. */
   end(): Uint8Array {
     this.#checkSize()
-    return this.out.bytes.slice(0, this.out.length)
+    if (this.#members.length === FEW_MEMBERS && idle.length < MAXIMUM_IDLE) idle.push(this)
+    return this.out.take()
   }
 
   #checkSize(): void {
     const { metadataBytes } = this.#limits
-    if (this.out.length > metadataBytes) {
+    if (this.out.size > metadataBytes) {
       throw new MetadataTooLargeError(`more than ${metadataBytes} bytes of metadata`, metadataBytes)
     }
+  }
+
+  #remember(tag: number, at: number): void {
+    if (this.#memberCount + 2 > this.#members.length) {
+      const more = new Uint32Array(this.#members.length * 2)
+      more.set(this.#members)
+      this.#members = more
+    }
+    this.#members[this.#memberCount++] = tag
+    this.#members[this.#memberCount++] = at
   }
 
   /** Puts the members of the innermost data set in ascending order, in place. Finds tags that occur twice (JS-26). */
@@ -100,28 +134,30 @@ export class ModelWriter {
     const members: { tag: number; start: number; end: number }[] = []
     for (let index = firstMember; index < this.#memberCount; index += 2) {
       const next =
-        index + 3 < this.#memberCount ? (this.#members[index + 3] as number) - 1 : out.length
+        index + 3 < this.#memberCount ? (this.#members[index + 3] as number) - 1 : out.end
       members.push({
         tag: this.#members[index] as number,
         start: this.#members[index + 1] as number,
         end: next,
       })
     }
-    const start = members[0]?.start ?? out.length
-    const copy = out.bytes.slice(start, out.length)
+    const start = members[0]?.start ?? out.end
+    const copy = Buffer.from(out.bytes.subarray(start, out.end))
     members.sort((a, b) => a.tag - b.tag)
-    out.length = start
+    out.end = start
     for (const [index, member] of members.entries()) {
       if (member.tag === members[index - 1]?.tag) {
         throw new RepeatedElementError(
           `element ${tagName(member.tag)} occurs twice in one data set`,
         )
       }
-      if (index > 0) out.byte(0x2c)
+      if (index > 0) out.byte(COMMA)
       out.raw(copy, member.start - start, member.end - start)
     }
   }
 }
 
-/** Bytes of `"00100020":{"vr":"LO"`. */
-const MEMBER_BYTES = 21
+/** Room for as many members as ordinary files have; a writer that needed more is not kept. */
+const FEW_MEMBERS = 1024
+const MAXIMUM_IDLE = 16
+const idle: ModelWriter[] = []

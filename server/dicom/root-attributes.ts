@@ -1,14 +1,9 @@
-import { latin1, u16 } from './bytes.ts'
-import type { CharacterSet } from './character-sets.ts'
+import { Buffer } from 'node:buffer'
+import { latin1, trimEnd, u16 } from './bytes.ts'
+import { type CharacterSet, defaultCharacterSet } from './character-sets.ts'
 import type { AttributeKeyword, Attributes, Warning } from './instance.ts'
 import { fault, type Syntax } from './value-syntax.ts'
 import { kinds } from './vr.ts'
-
-interface RootAttribute {
-  keyword: string
-  name: AttributeKeyword
-  syntax: Syntax | undefined
-}
 
 /** The root-level attributes that the database keeps, and what is looked at in their values. */
 const table: [tag: number, keyword: string, name: AttributeKeyword, syntax?: Syntax][] = [
@@ -45,15 +40,6 @@ const uids: [tag: number, keyword: IdentityKeyword][] = [
   [0x0020000e, 'SeriesInstanceUID'],
 ]
 
-/** Both tables by tag: one look for each element of the root. */
-const wanted = new Map<number, RootAttribute | IdentityKeyword>([
-  ...table.map(([tag, keyword, name, syntax]): [number, RootAttribute] => [
-    tag,
-    { keyword, name, syntax },
-  ]),
-  ...uids,
-])
-
 export type IdentityKeyword =
   | 'SOPClassUID'
   | 'SOPInstanceUID'
@@ -80,16 +66,88 @@ export class RootAttributes {
     const attribute = wanted.get(tag)
     if (attribute === undefined) return
     if (typeof attribute === 'string') {
-      this.uids[attribute] = withoutPadding(latin1(bytes, start, end))
+      this.uids[attribute] = latin1(bytes, start, trimEnd(bytes, start, end))
       return
     }
-    const text = valueText(kind, bytes, start, end, bigEndian, characterSet)
-    if (text === '') return
-    this.attributes[attribute.name] = text
-    const reason = attribute.syntax === undefined ? undefined : fault(attribute.syntax, text)
-    if (reason !== undefined) this.warnings.push({ keyword: attribute.keyword, reason })
+    attribute.read(kind, bytes, start, end, bigEndian, characterSet)
+    if (attribute.text === '') return
+    this.attributes[attribute.name] = attribute.text
+    const { keyword, reason } = attribute
+    if (reason !== undefined) this.warnings.push({ keyword, reason })
   }
 }
+
+/** Bytes of a value that is remembered; longer ones are rare. */
+const REMEMBERED_BYTES = 64
+
+/**
+ * One attribute that the database keeps, and what the last file said of it.
+ *
+ * The files of a series say the same, so most values need no decoding and no check, and equal values are one string.
+ */
+class RootAttribute {
+  readonly keyword: string
+  readonly name: AttributeKeyword
+  text = ''
+  /** What is wrong with the text. */
+  reason: string | undefined
+  readonly #syntax: Syntax | undefined
+  readonly #bytes = Buffer.alloc(REMEMBERED_BYTES)
+  #length = -1
+  #kind = 0
+  #bigEndian = false
+  #characterSet = defaultCharacterSet
+
+  constructor(keyword: string, name: AttributeKeyword, syntax: Syntax | undefined) {
+    this.keyword = keyword
+    this.name = name
+    this.#syntax = syntax
+  }
+
+  read(
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    bigEndian: boolean,
+    characterSet: CharacterSet,
+  ): void {
+    const isSame =
+      end - start === this.#length &&
+      kind === this.#kind &&
+      bigEndian === this.#bigEndian &&
+      characterSet === this.#characterSet &&
+      this.#saysSame(bytes, start)
+    if (isSame) return
+    this.#length = -1
+    this.text = valueText(kind, bytes, start, end, bigEndian, characterSet)
+    this.reason =
+      this.#syntax === undefined || this.text === '' ? undefined : fault(this.#syntax, this.text)
+    if (end - start > REMEMBERED_BYTES) return
+    this.#length = end - start
+    this.#kind = kind
+    this.#bigEndian = bigEndian
+    this.#characterSet = characterSet
+    for (let at = start; at < end; at++) this.#bytes[at - start] = bytes[at] as number
+  }
+
+  #saysSame(bytes: Uint8Array, start: number): boolean {
+    const remembered = this.#bytes
+    for (let at = 0; at < this.#length; at++) {
+      if (bytes[start + at] !== remembered[at]) return false
+    }
+    return true
+  }
+}
+
+/** Both tables by tag: one look for each element of the root. */
+const wanted = new Map<number, RootAttribute | IdentityKeyword>([
+  ...table.map(([tag, keyword, name, syntax]): [number, RootAttribute] => [
+    tag,
+    new RootAttribute(keyword, name, syntax),
+  ]),
+  ...uids,
+])
 
 function valueText(
   kind: number,
@@ -119,7 +177,7 @@ function trimmed(text: string): string {
   return inner.includes('\0') ? inner.replaceAll('\0', '\uFFFD') : inner
 }
 
-/** Spaces and NULs at the end are padding, also in a UID (VA-2). */
+/** Spaces and NULs at the end are padding (VA-2). */
 function withoutPadding(text: string): string {
   let end = text.length
   while (end > 0 && isPadding(text.charCodeAt(end - 1))) end--

@@ -1,4 +1,4 @@
-import { u16, u32 } from './bytes.ts'
+import { trimEnd, u16, u32 } from './bytes.ts'
 import type { CharacterSet } from './character-sets.ts'
 import { writeDecimal } from './decimal.ts'
 import type { JsonBytes } from './json-bytes.ts'
@@ -8,11 +8,14 @@ const BACKSLASH = 0x5c
 const SPACE = 0x20
 const EQUALS = 0x3d
 const COMMA = 0x2c
+const QUOTE = 0x22
+const CLOSING_BRACKET = 0x5d
 
 /**
- * Appends `,"Value":[...]` or `,"InlineBinary":"..."` for one value field; nothing for an empty one (JS-04).
+ * Appends what one value field says, behind `"Value":[` or `"InlineBinary":"`, and the bracket or quote that ends it.
  *
  * @param kind One of `kinds`, but not a sequence.
+ * @returns false, with nothing appended, for an empty one: its member has no value (JS-04).
  * @see PS3.18 Annex F.2; JS-04 to JS-17
  */
 export function writeValue(
@@ -23,10 +26,10 @@ export function writeValue(
   end: number,
   bigEndian: boolean,
   characterSet: CharacterSet,
-): void {
-  if (kind < kinds.us) writeText(out, kind, bytes, start, end, characterSet)
-  else if (kind >= kinds.bytes) writeBinary(out, kind, bytes, start, end, bigEndian)
-  else writeNumbers(out, kind, bytes, start, end, bigEndian)
+): boolean {
+  if (kind < kinds.us) return writeText(out, kind, bytes, start, end, characterSet)
+  if (kind >= kinds.bytes) return writeBinary(out, kind, bytes, start, end, bigEndian)
+  return writeNumbers(out, kind, bytes, start, end, bigEndian)
 }
 
 function writeText(
@@ -36,20 +39,23 @@ function writeText(
   start: number,
   end: number,
   characterSet: CharacterSet,
-): void {
+): boolean {
   const trimmed = trimEnd(bytes, start, end)
-  if (trimmed === start) return
-  out.ascii(',"Value":[')
-  const before = out.length
+  if (trimmed === start) return false
+  if (kind === kinds.code || kind === kinds.text) {
+    if (out.ordinaryValues(bytes, start, trimmed)) return true
+  }
+  const before = out.end
   if (kind === kinds.longText || kind === kinds.uri) {
     if (!out.plain(bytes, start, trimmed)) {
       out.string(decoded(kind, bytes, start, trimmed, characterSet)[0] ?? '')
     }
   } else if (!writePlainValues(out, kind, bytes, start, trimmed)) {
-    out.length = before
+    out.end = before
     writeDecodedValues(out, kind, decoded(kind, bytes, start, trimmed, characterSet))
   }
-  out.byte(0x5d)
+  out.byte(CLOSING_BRACKET)
+  return true
 }
 
 /** @returns false when a value needs the character set. */
@@ -146,13 +152,6 @@ function writeDecodedName(out: JsonBytes, text: string): void {
   out.byte(0x7d)
 }
 
-/** Spaces and NULs at the end are padding (JS-17). */
-function trimEnd(bytes: Uint8Array, start: number, end: number): number {
-  let last = end
-  while (last > start && (bytes[last - 1] === SPACE || bytes[last - 1] === 0)) last--
-  return last
-}
-
 function writeNumbers(
   out: JsonBytes,
   kind: number,
@@ -160,10 +159,9 @@ function writeNumbers(
   start: number,
   end: number,
   bigEndian: boolean,
-): void {
+): boolean {
   const size = kindBytes[kind] as number
-  if (end - start < size) return
-  out.ascii(',"Value":[')
+  if (end - start < size) return false
   for (let at = start; at + size <= end; at += size) {
     if (at > start) out.byte(COMMA)
     if (kind === kinds.us) out.integer(u16(bytes, at, bigEndian))
@@ -174,13 +172,14 @@ function writeNumbers(
     else if (kind === kinds.fl || kind === kinds.fd) writeFloat(out, bytes, at, size, bigEndian)
     else writeInt64(out, bytes, at, kind === kinds.sv, bigEndian)
   }
-  out.byte(0x5d)
+  out.byte(CLOSING_BRACKET)
+  return true
 }
 
 function writeTag(out: JsonBytes, bytes: Uint8Array, at: number, bigEndian: boolean): void {
-  out.byte(0x22)
+  out.byte(QUOTE)
   out.hex((u16(bytes, at, bigEndian) << 16) | u16(bytes, at + 2, bigEndian))
-  out.byte(0x22)
+  out.byte(QUOTE)
 }
 
 const doubles = new Float64Array(1)
@@ -230,11 +229,11 @@ function writeBinary(
   start: number,
   end: number,
   bigEndian: boolean,
-): void {
-  if (start === end) return
-  out.ascii(',"InlineBinary":"')
+): boolean {
+  if (start === end) return false
   out.base64(bytes, start, end, bigEndian ? (wordBytes[kind] as number) - 1 : 0)
-  out.byte(0x22)
+  out.byte(QUOTE)
+  return true
 }
 
 const wordBytes: Record<number, number> = {

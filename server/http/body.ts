@@ -1,3 +1,4 @@
+import { bodySourceOf } from './body-source.ts'
 import { DigestCheck } from './digest.ts'
 import { HttpProblem } from './problem.ts'
 
@@ -46,51 +47,29 @@ export function checkBody(headers: Headers, limits: BodyLimits): number | undefi
  * @throws {BodyCutError} the connection broke
  * @throws {HttpProblem} 400 wrong digest or broken gzip, 408 the sender stalled, 413 too large
  */
-export async function* readBody(
+export function readBody(
   request: Request,
   limits: BodyLimits,
   received: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  if (request.body === null) return
-  const digest = new DigestCheck('Repr-Digest', request.headers.get('repr-digest'))
-  let sentBytes = 0
-  const raw = readRaw(request, request.body, limits, (bytes) => {
-    sentBytes += bytes
-    received(bytes)
-  })
-  if (encodingOf(request.headers) === 'identity') {
-    for await (const chunk of raw) {
-      digest.update(chunk)
-      yield chunk
-    }
-  } else {
-    let decodedBytes = 0
-    for await (const chunk of gunzip(raw)) {
-      decodedBytes += chunk.length
-      if (decodedBytes > limits.requestBytes) throw tooLarge(limits)
-      if (decodedBytes > freeInflatedBytes + limits.inflateRatio * sentBytes) {
-        throw new HttpProblem(
-          413,
-          `Cannot store the request: its body inflates to more than ${limits.inflateRatio} times its size; send it without Content-Encoding`,
-          { headers: { connection: 'close' } },
-        )
-      }
-      digest.update(chunk)
-      yield chunk
-    }
+  const { headers } = request
+  const ofContent = new DigestCheck('Content-Digest', headers.get('content-digest'))
+  const ofRepresentation = new DigestCheck('Repr-Digest', headers.get('repr-digest'))
+  if (encodingOf(headers) === 'identity') {
+    return readSent(request, limits, received, [ofContent, ofRepresentation])
   }
-  digest.verify()
+  return readInflated(request, limits, received, ofContent, ofRepresentation)
 }
 
-async function* readRaw(
+/** What came over the network. */
+async function* readSent(
   request: Request,
-  body: ReadableStream<Uint8Array>,
   limits: BodyLimits,
   received: (bytes: number) => void,
+  digests: DigestCheck[],
 ): AsyncGenerator<Uint8Array> {
-  const digest = new DigestCheck('Content-Digest', request.headers.get('content-digest'))
-  const announced = request.headers.get('content-length')
-  const reader = body.getReader()
+  const source = bodySourceOf(request)
+  if (source === null) return
   let receivedBytes = 0
   let isWaiting = false
   let isStalled = false
@@ -98,35 +77,67 @@ async function* readRaw(
   const timer = setTimeout(() => {
     if (!isWaiting) return
     isStalled = true
-    reader.cancel().catch(() => {})
+    source.cancel()
   }, limits.idleMs)
-  let isDone = false
   try {
     for (;;) {
       isWaiting = true
       timer.refresh()
-      const result = await reader.read().catch((cause) => {
+      const chunk = await source.read().catch((cause) => {
         throw isStalled ? stalled(limits) : new BodyCutError(receivedBytes, { cause })
       })
       isWaiting = false
-      // A cancelled stream ends as if it were complete.
+      // A body that is cancelled ends as if it were complete.
       if (isStalled) throw stalled(limits)
-      if (result.done) break
-      receivedBytes += result.value.length
+      if (chunk === undefined) break
+      receivedBytes += chunk.length
       if (receivedBytes > limits.requestBytes) throw tooLarge(limits)
-      digest.update(result.value)
-      received(result.value.length)
-      yield result.value
+      for (const digest of digests) digest.update(chunk)
+      received(chunk.length)
+      yield chunk
     }
-    isDone = true
-    if (announced !== null && receivedBytes !== Number(announced)) {
-      throw new BodyCutError(receivedBytes)
-    }
-    digest.verify()
   } finally {
     clearTimeout(timer)
-    if (!isDone) reader.releaseLock()
   }
+  const announced = request.headers.get('content-length')
+  if (announced !== null && receivedBytes !== Number(announced)) {
+    throw new BodyCutError(receivedBytes)
+  }
+  for (const digest of digests) digest.verify()
+}
+
+async function* readInflated(
+  request: Request,
+  limits: BodyLimits,
+  received: (bytes: number) => void,
+  ofContent: DigestCheck,
+  ofRepresentation: DigestCheck,
+): AsyncGenerator<Uint8Array> {
+  let sentBytes = 0
+  const sent = readSent(
+    request,
+    limits,
+    (bytes) => {
+      sentBytes += bytes
+      received(bytes)
+    },
+    [ofContent],
+  )
+  let inflatedBytes = 0
+  for await (const chunk of gunzip(sent)) {
+    inflatedBytes += chunk.length
+    if (inflatedBytes > limits.requestBytes) throw tooLarge(limits)
+    if (inflatedBytes > freeInflatedBytes + limits.inflateRatio * sentBytes) {
+      throw new HttpProblem(
+        413,
+        `Cannot store the request: its body inflates to more than ${limits.inflateRatio} times its size; send it without Content-Encoding`,
+        { headers: { connection: 'close' } },
+      )
+    }
+    ofRepresentation.update(chunk)
+    yield chunk
+  }
+  ofRepresentation.verify()
 }
 
 async function* gunzip(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -28,9 +28,8 @@ export class DigestCheck {
   ) {
     this.#field = field
     this.#what = what
-    for (const [, name, digest] of (value ?? '').matchAll(
-      /([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g,
-    )) {
+    if (!value) return
+    for (const [, name, digest] of value.matchAll(/([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g)) {
       const algorithm = algorithms.get(name as string)
       if (algorithm !== undefined) {
         this.#expected.push({

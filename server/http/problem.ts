@@ -1,3 +1,5 @@
+import { WholeResponse } from './whole-response.ts'
+
 /**
  * The request as a whole fails. Answered as `application/problem+json` (RFC 9457).
  *
@@ -29,7 +31,7 @@ export class HttpProblem extends Error {
   toResponse(): Response {
     const { status, message, members, headers } = this
     const body = { type: 'about:blank', title: titles[status], status, detail: message, ...members }
-    return new Response(`${JSON.stringify(body)}\n`, {
+    return new WholeResponse(`${JSON.stringify(body)}\n`, {
       status,
       headers: {
         'content-type': 'application/problem+json',

@@ -1,6 +1,10 @@
 import type { AttributeKeyword, Attributes } from '../dicom/instance.ts'
 
-const studyKeywords = [
+/** Attributes of one level, and the DICOM keywords that the database knows them by. */
+export type LevelAttributes = readonly (readonly [name: AttributeKeyword, keyword: string])[]
+
+/** What an instance says of its study. */
+export const studyAttributes = level([
   'patientID',
   'issuerOfPatientID',
   'patientName',
@@ -13,52 +17,52 @@ const studyKeywords = [
   'studyDescription',
   'referringPhysicianName',
   'timezoneOffsetFromUTC',
-] as const satisfies AttributeKeyword[]
+])
 
-const seriesKeywords = [
+/** What it says of its series. */
+export const seriesAttributes = level([
   'modality',
   'seriesNumber',
   'seriesDescription',
   'bodyPartExamined',
   'performedProcedureStepStartDate',
   'performedProcedureStepStartTime',
-] as const satisfies AttributeKeyword[]
+])
 
-const instanceNumbers = [
-  'numberOfFrames',
-  'rows',
-  'columns',
-  'bitsAllocated',
-] as const satisfies AttributeKeyword[]
-
-/** What an instance says of its study, by DICOM keyword; attributes without a value are left out. */
-export function studyAttributes(attributes: Attributes): Record<string, string> {
-  return pick(attributes, studyKeywords)
-}
-
-/** What an instance says of its series, likewise. */
-export function seriesAttributes(attributes: Attributes): Record<string, string> {
-  return pick(attributes, seriesKeywords)
-}
+const instanceTexts = level(['instanceNumber'])
+const instanceNumbers = level(['numberOfFrames', 'rows', 'columns', 'bitsAllocated'])
 
 /** What a search needs of the instance itself. Numbers that are none are left out. */
 export function instanceAttributes(attributes: Attributes): Record<string, string | number> {
-  const picked: Record<string, string | number> = pick(attributes, ['instanceNumber'])
-  for (const name of instanceNumbers) {
+  const picked: Record<string, string | number> = pick(attributes, instanceTexts)
+  for (const [name, keyword] of instanceNumbers) {
     const number = Number(attributes[name] ?? Number.NaN)
-    if (Number.isInteger(number) && number >= 0 && number < 2 ** 31) picked[keyword(name)] = number
+    if (Number.isInteger(number) && number >= 0 && number < 2 ** 31) picked[keyword] = number
   }
   return picked
 }
 
-function pick(attributes: Attributes, names: readonly AttributeKeyword[]): Record<string, string> {
+/** What an instance says at one level, by DICOM keyword; attributes without a value are left out. */
+export function pick(attributes: Attributes, wanted: LevelAttributes): Record<string, string> {
   const picked: Record<string, string> = {}
-  for (const name of names) {
-    // Postgres takes no NUL in text; one inside a value is an encoding error of the sender.
-    const value = attributes[name]?.replaceAll('\0', '')
-    if (value) picked[keyword(name)] = shortened(value)
+  for (const [name, keyword] of wanted) {
+    const text = databaseText(attributes[name])
+    if (text !== undefined) picked[keyword] = text
   }
   return picked
+}
+
+/** Whether that is what was picked from another instance; nothing is made to find out. */
+export function says(
+  attributes: Attributes,
+  picked: Readonly<Record<string, string>>,
+  wanted: LevelAttributes,
+): boolean {
+  for (const [name, keyword] of wanted) {
+    const text = attributes[name]
+    if (text !== picked[keyword] && databaseText(text) !== picked[keyword]) return false
+  }
+  return true
 }
 
 /**
@@ -67,13 +71,17 @@ function pick(attributes: Attributes, names: readonly AttributeKeyword[]): Recor
  */
 const longestText = 256
 
-function shortened(text: string): string {
+function databaseText(value: string | undefined): string | undefined {
+  // Postgres takes no NUL in text; one inside a value is an encoding error of the sender.
+  const text = value?.replaceAll('\0', '')
+  if (!text) return undefined
+  if (text.length <= longestText) return text
   // A surrogate without its other half is no text to Postgres.
-  return text.length <= longestText
-    ? text
-    : text.slice(0, longestText).replace(/[\uD800-\uDBFF]$/, '')
+  const cut = text.slice(0, longestText).replace(/[\uD800-\uDBFF]$/, '')
+  // A slice would keep all of a text of 64 KiB alive for as long as the transfer remembers it.
+  return Buffer.from(cut, 'utf16le').toString('utf16le')
 }
 
-function keyword(name: AttributeKeyword): string {
-  return name.charAt(0).toUpperCase() + name.slice(1)
+function level(names: AttributeKeyword[]): LevelAttributes {
+  return names.map((name) => [name, name.charAt(0).toUpperCase() + name.slice(1)])
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../../db/database.ts'
+import { type GroupMember, recordEndedTransfer } from '../../db/groups.ts'
 import {
   type Commit,
   type CommitResult,
@@ -36,21 +37,66 @@ export async function commitOrFindOut(
  * The connection broke while the commit was running: was it made? Ending the transfer settles it, for
  * that waits for a commit that is still running, and does nothing after one that was made.
  */
-async function findOut(
+function findOut(
   { db, log }: { db: Database; log: Log },
   transferID: string,
   commit: Commit,
   cause: unknown,
 ): Promise<CommitResult> {
-  const reason = 'the database went away during the commit'
   log.warn('asking what became of a commit', { transfer: transferID })
+  return untilAnswered(cause, async () => {
+    await endTransfer(db, transferID, { ...commit, state: 'aborted', reason, refused: [] })
+    return resultOf(db, transferID)
+  })
+}
+
+/**
+ * The same for transfers that were committed together and have no row before: recording them as aborted
+ * settles it. Where that succeeds, the group finds the row in its way if it should still come.
+ *
+ * @throws {OutcomeUnknownError} the database does not come back within 20 s → 503
+ */
+export async function findOutGroup(
+  { db, log }: { db: Database; log: Log },
+  serverID: string,
+  members: GroupMember[],
+  cause: unknown,
+): Promise<CommitResult[]> {
+  log.warn('asking what became of a commit', {
+    transfers: members.map((m) => m.transferID).join(' '),
+  })
+  const results: CommitResult[] = []
+  for (const member of members) {
+    const { transferID } = member
+    const result = await untilAnswered(cause, async () => {
+      await recordEndedTransfer(
+        db,
+        { ...member, serverID },
+        { ...member, state: 'aborted', reason, refused: [] },
+      )
+      return resultOf(db, transferID)
+    })
+    results.push(result)
+  }
+  return results
+}
+
+const reason = 'the database went away during the commit'
+
+async function resultOf(db: Database, transferID: string): Promise<CommitResult> {
+  const outcome = await transferOutcome(db, transferID)
+  return outcome?.state === 'committed'
+    ? { outcome: 'committed', disagreements: outcome.disagreements }
+    : { outcome: 'lost', reason }
+}
+
+async function untilAnswered(
+  cause: unknown,
+  ask: () => Promise<CommitResult>,
+): Promise<CommitResult> {
   for (const giveUpAt = Date.now() + outcomeWaitMs; Date.now() < giveUpAt; ) {
     try {
-      await endTransfer(db, transferID, { ...commit, state: 'aborted', reason, refused: [] })
-      const outcome = await transferOutcome(db, transferID)
-      return outcome?.state === 'committed'
-        ? { outcome: 'committed', disagreements: outcome.disagreements }
-        : { outcome: 'lost', reason }
+      return await ask()
     } catch {
       await new Promise((resolve) => setTimeout(resolve, outcomeRetryMs))
     }
@@ -59,7 +105,7 @@ async function findOut(
 }
 
 /** Has a SQLSTATE, other than those of a connection or a server that is going down (08, 57P). */
-function isReportedByPostgres(error: unknown): boolean {
+export function isReportedByPostgres(error: unknown): boolean {
   const { name, code } = error as { name?: string; code?: string }
   return name === 'PostgresError' && code !== undefined && !/^(08|57P)/.test(code)
 }

@@ -1,11 +1,20 @@
 import type { Database } from '../../db/database.ts'
-import { endTransfer, forgetSegments, type Received, type Refusal } from '../../db/transfers.ts'
+import { recordEndedTransfer } from '../../db/groups.ts'
+import {
+  endTransfer,
+  forgetSegments,
+  type NewTransfer,
+  type Received,
+  type Refusal,
+} from '../../db/transfers.ts'
 import type { Store } from '../store/store.ts'
 import { deleteDoomedSegments } from './sweep.ts'
 
 /** A transfer of which nothing is to be kept, and why. */
 export interface Ending extends Received {
   transferID: string
+  /** It never got a row: what is to be recorded of it. */
+  unrecorded?: (Omit<NewTransfer, 'segmentID'> & { ageMs: number }) | undefined
   /** All that were announced for it, whether their objects were made or not. */
   segmentIDs: readonly string[]
   state: 'refused' | 'aborted'
@@ -24,7 +33,11 @@ export interface Ending extends Received {
  * A transfer that turns out to be committed, because nobody heard the answer, is left as it is.
  */
 export async function settle(ending: Ending, db: Database, store: Store): Promise<void> {
-  const { transferID, segmentIDs } = ending
+  const { transferID, segmentIDs, unrecorded } = ending
+  if (unrecorded !== undefined) {
+    await recordEndedTransfer(db, unrecorded, ending)
+    return
+  }
   const state = await endTransfer(db, transferID, ending)
   if (state === 'committed') {
     await deleteDoomedSegments(db, store, transferID)

@@ -1,18 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
-import { type Handling, openTransfer, renewTransfers, type Service } from '../../db/transfers.ts'
+import { renewTransfers } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { type Ending, settle } from './ending.ts'
 import { TooManyTransfersError, TransferLostError } from './errors.ts'
+import { GroupCommitter } from './group-commit.ts'
+import { type HeldLimits, HeldMemory } from './held-segment.ts'
 import { sweepStrays, sweepTransfers } from './sweep.ts'
-import { Transfer, type TransferLimits } from './transfer.ts'
+import { Transfer, type TransferLimits, type TransferRequest } from './transfer.ts'
 
 export interface IntakeLimits extends TransferLimits {
   /** Transfers open at once on this server. */
   transfers: number
   /** How long other servers leave a transfer alone after this one last answered for it. */
   leaseMs: number
+  /** What small transfers hold in memory until they are committed. */
+  held: HeldLimits
 }
 
 export interface IntakeDeps {
@@ -22,16 +26,6 @@ export interface IntakeDeps {
   limits: IntakeLimits
   /** Something that people look at has changed: a transfer began, moved on or ended. */
   changed(): void
-}
-
-export interface TransferRequest {
-  service: Service
-  handling: Handling
-  /** From the path of the request. */
-  studyInstanceUID?: string | undefined
-  sender?: string | undefined
-  senderProduct?: string | undefined
-  announcedBytes?: number | undefined
 }
 
 const beatMs = 1000
@@ -49,7 +43,8 @@ export class Intake {
   readonly #deps: IntakeDeps
   readonly #open = new Map<string, Transfer>()
   readonly #unsettled = new Set<Ending>()
-  #opening = 0
+  readonly #memory: HeldMemory
+  readonly #groups: GroupCommitter
   #timer: NodeJS.Timeout | undefined
   #renewing: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
@@ -61,10 +56,12 @@ export class Intake {
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps
+    this.#memory = new HeldMemory(deps.limits.held)
+    this.#groups = new GroupCommitter(deps, this.serverID, deps.limits.segmentBytes)
   }
 
   get openCount(): number {
-    return this.#open.size + this.#opening
+    return this.#open.size
   }
 
   /**
@@ -73,7 +70,7 @@ export class Intake {
    */
   async start(alone: boolean): Promise<void> {
     const { db, store, log } = this.#deps
-    const swept = await sweepTransfers(db, store, alone ? this.serverID : undefined)
+    const swept = await sweepTransfers(db, store, this.serverID, alone)
     if (swept.expired > 0 || swept.deleted > 0) {
       log.info('swept up after a server that died', swept)
     }
@@ -94,54 +91,43 @@ export class Intake {
       await transfer.abort('The server was stopped')
     }
     clearInterval(this.#timer)
+    await this.#groups.stop()
     await this.#renewing
     await this.#sweeping
   }
 
   /**
-   * To be called before anything of the body is read.
-   * @throws {TooManyTransfersError} → 503; {StoreError} → 503 or 507; a database error → 503
+   * To be called before anything of the body is read. What is announced to be large is opened at once, so
+   * that nobody sends it to a server that cannot take it.
+   *
+   * @throws {TooManyTransfersError} → 503; {TransferLostError} the server is stopping → 503;
+   *   {StoreError} → 503 or 507; a database error → 503
    */
   async open(request: TransferRequest): Promise<Transfer> {
     const { db, store, log, limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
     if (this.openCount >= limits.transfers) throw new TooManyTransfersError(limits.transfers)
-    this.#opening++
-    try {
-      const transferID = randomUUID()
-      const segmentID = randomUUID()
-      const { serverID } = this
-      const row = { ...request, transferID, segmentID, serverID }
-      await openTransfer(db, row, limits.leaseMs / 1000)
-      const transfer = await Transfer.begin(
-        { ...request, transferID, segmentID, openedAt: Date.now() },
-        {
-          db,
-          store,
-          log,
-          limits,
-          committed: () => this.#close(transferID),
-          end: (ending) => this.#end(ending),
-        },
-      ).catch(async (error) => {
-        await this.#end({
-          transferID,
-          segmentIDs: [segmentID],
-          state: 'aborted',
-          reason: `The server could not begin: ${(error as Error).name}`,
-          refused: [],
-          receivedBytes: 0,
-          partCount: 0,
-          duplicateCount: 0,
-        })
+    const transfer = new Transfer(request, {
+      db,
+      store,
+      log,
+      serverID: this.serverID,
+      limits,
+      leaseMs: limits.leaseMs,
+      memory: this.#memory,
+      groups: this.#groups,
+      committed: ({ transferID }) => this.#close(transferID),
+      end: (ending) => this.#end(ending),
+    })
+    this.#open.set(transfer.transferID, transfer)
+    this.#deps.changed()
+    if ((request.announcedBytes ?? 0) > limits.held.bytesOfOne) {
+      await transfer.open().catch(async (error) => {
+        await transfer.abort(`The server could not begin: ${(error as Error).name}`)
         throw error
       })
-      this.#open.set(transferID, transfer)
-      this.#deps.changed()
-      return transfer
-    } finally {
-      this.#opening--
     }
+    return transfer
   }
 
   #close(transferID: string): void {
@@ -168,6 +154,7 @@ export class Intake {
 
   /** Leases are renewed beside the sweep, which may take minutes in a large store. */
   #beat(): void {
+    void this.#groups.upkeep()
     this.#renewing ??= this.#quietly(async () => this.#renew()).finally(() => {
       this.#renewing = undefined
     })
@@ -189,11 +176,14 @@ export class Intake {
 
   async #renew(): Promise<void> {
     const { db, limits } = this.#deps
-    // Most transfers are over within a second; those cost nothing here.
+    // Most transfers are over within a second; those that last get a row, for people and other servers to see.
     const old = [...this.#open.values()].filter((t) => t.openedAt < Date.now() - beatMs)
-    if (old.length === 0) return
-    const alive = await renewTransfers(db, old, limits.leaseMs / 1000)
-    for (const transfer of old) {
+    // Not waited for, so that no lease depends on it; the transfer itself meets its error.
+    for (const transfer of old) transfer.open().catch(() => {})
+    const opened = old.filter((transfer) => transfer.isOpen)
+    if (opened.length === 0) return
+    const alive = await renewTransfers(db, opened, limits.leaseMs / 1000)
+    for (const transfer of opened) {
       if (!alive.has(transfer.transferID) && this.#open.has(transfer.transferID)) transfer.lose()
     }
     this.#deps.changed()
@@ -208,7 +198,7 @@ export class Intake {
     }
     if (now - this.#sweptAt < limits.leaseMs / 2) return
     this.#sweptAt = now
-    const swept = await sweepTransfers(db, store)
+    const swept = await sweepTransfers(db, store, this.serverID)
     if (swept.expired > 0) log.info('swept up after a server that died', swept)
     if (now - this.#straysSweptAt < strayBeatsMs) return
     await this.#sweepStrays(new Date(now - 2 * limits.leaseMs))

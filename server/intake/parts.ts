@@ -1,9 +1,16 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Heir, Refusal, StagedInstance, Warning } from '../../db/transfers.ts'
 import { DicomError } from '../dicom/errors.ts'
-import type { Identity, Instance, InstanceLimits } from '../dicom/instance-reader.ts'
+import type { Attributes, Identity, Instance, InstanceLimits } from '../dicom/instance-reader.ts'
 import { InstanceReader } from '../dicom/instance-reader.ts'
-import { instanceAttributes, seriesAttributes, studyAttributes } from './attributes.ts'
+import {
+  instanceAttributes,
+  type LevelAttributes,
+  pick,
+  says,
+  seriesAttributes,
+  studyAttributes,
+} from './attributes.ts'
 import { dataSetDoesNotMatchWarning, intakeReasons } from './failure-reasons.ts'
 
 /** A part while it arrives: its bytes go by, its head and its digest stay. */
@@ -93,8 +100,8 @@ export class PartLedger {
   readonly #studyOfSeries = new Map<string, string>()
   /** One copy of each UID that many parts share. */
   readonly #uids = new Map<string, string>()
-  readonly #studyAttributes = new Map<string, { position: number; text: string }>()
-  readonly #seriesAttributes = new Map<string, { position: number; text: string }>()
+  readonly #studies = new Map<string, FirstInstance>()
+  readonly #series = new Map<string, FirstInstance>()
 
   /** @param studyInstanceUID From the path of the request: every instance must belong to it. */
   constructor(studyInstanceUID: string | undefined) {
@@ -153,18 +160,10 @@ export class PartLedger {
     }
     this.#studyOfSeries.set(seriesInstanceUID, studyInstanceUID)
 
-    const study = firstOf(
-      this.#studyAttributes,
-      studyInstanceUID,
-      part.position,
-      studyAttributes(instance.attributes),
-    )
-    const series = firstOf(
-      this.#seriesAttributes,
-      seriesInstanceUID,
-      part.position,
-      seriesAttributes(instance.attributes),
-    )
+    const { position } = part
+    const { attributes } = instance
+    const study = news(this.#studies, studyInstanceUID, position, attributes, studyAttributes)
+    const series = news(this.#series, seriesInstanceUID, position, attributes, seriesAttributes)
     const accepted: AcceptedInstance = {
       position: part.position,
       studyInstanceUID,
@@ -263,25 +262,30 @@ export class PartLedger {
   }
 }
 
+/** The first instance of a study or series, and what it says of it. */
+interface FirstInstance {
+  position: number
+  attributes: Record<string, string>
+}
+
 /**
  * Most instances of a study say the same of it, so only what differs from the first is sent to the
  * database: `attributes` is undefined where it does not.
  */
-function firstOf(
-  known: Map<string, { position: number; text: string }>,
+function news(
+  known: Map<string, FirstInstance>,
   uid: string,
   position: number,
-  attributes: Record<string, string>,
+  attributes: Attributes,
+  wanted: LevelAttributes,
 ): { position: number; attributes: Record<string, string> | undefined } {
-  const text = JSON.stringify(attributes)
   const first = known.get(uid)
-  if (first === undefined) {
-    known.set(uid, { position, text })
-    return { position, attributes }
+  if (first !== undefined && says(attributes, first.attributes, wanted)) {
+    return { position: first.position, attributes: undefined }
   }
-  return first.text === text
-    ? { position: first.position, attributes: undefined }
-    : { position, attributes }
+  const own = { position, attributes: pick(attributes, wanted) }
+  if (first === undefined) known.set(uid, own)
+  return own
 }
 
 function expected(error: unknown): DicomError {

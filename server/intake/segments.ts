@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { SegmentWriter, Store } from '../store/store.ts'
+import type { HeldSegment } from './held-segment.ts'
+
+/** Where the bytes of a part go. */
+export type Target = Pick<SegmentWriter, 'append' | 'rewind' | 'byteLength'>
 
 /**
- * The segments of one transfer, written one after another.
+ * The segments of one transfer, written one after another. The first lies in memory until `open`.
  *
  * A part never lies in two segments: when the current one has reached its limit, the next is made
  * ready, and the next part to begin goes there. The full one is sealed meanwhile.
@@ -13,45 +17,60 @@ export class SegmentChain {
   readonly #announce: (segmentID: string) => Promise<void>
   readonly #all: SegmentWriter[] = []
   readonly #sealing = new Map<SegmentWriter, Promise<void>>()
-  #current: SegmentWriter
+  #segmentID: string
+  #held: HeldSegment | undefined
+  #current: Target
   #next: SegmentWriter | undefined
 
-  private constructor(
-    store: Store,
-    segmentBytes: number,
-    announce: (segmentID: string) => Promise<void>,
-    first: SegmentWriter,
-  ) {
-    this.#store = store
-    this.#segmentBytes = segmentBytes
-    this.#announce = announce
-    this.#current = first
-    this.#all.push(first)
-  }
-
   /**
-   * @param segmentID The first segment, whose row is there already.
+   * @param segmentID What the first segment will be called.
    * @param segmentBytes Bytes after which the next segment is begun.
-   * @param announce Makes the row of a further segment, before its object is made.
+   * @param announce Makes the row of a segment, before its object is made.
    */
-  static async begin(
+  constructor(
     store: Store,
     segmentID: string,
+    held: HeldSegment,
     segmentBytes: number,
     announce: (segmentID: string) => Promise<void>,
-  ): Promise<SegmentChain> {
-    return new SegmentChain(store, segmentBytes, announce, await store.create(segmentID))
+  ) {
+    this.#store = store
+    this.#segmentID = segmentID
+    this.#held = held
+    this.#current = held
+    this.#segmentBytes = segmentBytes
+    this.#announce = announce
   }
 
-  get current(): SegmentWriter {
+  get current(): Target {
     return this.#current
   }
 
+  get segmentID(): string {
+    return this.#segmentID
+  }
+
+  /** The bytes in memory, as long as there is no segment. */
+  get held(): HeldSegment | undefined {
+    return this.#held
+  }
+
+  /** Makes the first segment and moves there what is held. May run beside `append`, not beside `drain`. */
+  async open(): Promise<void> {
+    await this.#announce(this.#segmentID)
+    const writer = await this.#store.create(this.#segmentID)
+    this.#all.push(writer)
+    this.#held?.moveTo(writer)
+    this.#held = undefined
+    this.#current = writer
+  }
+
   /** To be called when a part begins; between two calls all bytes go to the same segment. */
-  turn(): SegmentWriter {
+  turn(): Target {
     if (this.#next !== undefined) {
-      this.#seal(this.#current)
+      this.#seal(this.#current as SegmentWriter)
       this.#current = this.#next
+      this.#segmentID = this.#next.segmentID
       this.#next = undefined
     }
     return this.#current
@@ -59,6 +78,7 @@ export class SegmentChain {
 
   /** Waits until little is queued, and makes the next segment ready when the current one is full. */
   async drain(): Promise<void> {
+    if (this.#held !== undefined) return
     if (this.#next === undefined && this.#current.byteLength >= this.#segmentBytes) {
       // One segment may lag behind, not any number of them: each holds what it has not yet written.
       await Promise.all(this.#sealing.values())
@@ -67,7 +87,7 @@ export class SegmentChain {
       this.#next = await this.#store.create(segmentID)
       this.#all.push(this.#next)
     }
-    await this.#current.drain()
+    await (this.#current as SegmentWriter).drain()
   }
 
   /** Syncs every segment. Returns those that hold something. */
@@ -81,6 +101,7 @@ export class SegmentChain {
 
   /** Stops all writing. Never throws. */
   async abandon(): Promise<void> {
+    this.#held?.clear()
     for (const writer of this.#all) {
       await this.#sealing.get(writer)?.catch(() => {})
       await writer.abandon()

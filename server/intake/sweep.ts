@@ -1,4 +1,5 @@
 import type { Database } from '../../db/database.ts'
+import { releaseAbandonedSegments } from '../../db/shared-segments.ts'
 import {
   doomedSegments,
   expireTransfers,
@@ -33,16 +34,18 @@ export async function deleteDoomedSegments(
 }
 
 /**
- * Ends what dead servers left: transfers whose lease ran out, and their segments.
+ * Ends what dead servers left: transfers whose lease ran out, and segments.
  *
- * @param alone The id of this server when it has the database for itself; then all others are dead.
+ * @param alone This server has the database for itself; then all others are dead.
  */
 export async function sweepTransfers(
   db: Database,
   store: Store,
-  alone?: string,
+  serverID: string,
+  alone = false,
 ): Promise<{ expired: number; deleted: number }> {
-  const expired = await expireTransfers(db, alone)
+  const expired = await expireTransfers(db, alone ? serverID : undefined)
+  await releaseAbandonedSegments(db, serverID, alone)
   return { expired, deleted: await deleteDoomedSegments(db, store) }
 }
 

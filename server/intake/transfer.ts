@@ -1,12 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import {
+  type CommitResult,
   type Disagreement,
   type Handling,
+  type Heir,
   openSegment,
+  openTransfer,
   type Refusal,
   restageInstances,
+  type Service,
   type StagedInstance,
   stageInstances,
+  type Warning,
 } from '../../db/transfers.ts'
 import type { InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
@@ -15,6 +21,8 @@ import { commitOrFindOut } from './commit-or-find-out.ts'
 import type { Ending } from './ending.ts'
 import { InstanceTooLargeError, TransferLostError } from './errors.ts'
 import { intakeReasons } from './failure-reasons.ts'
+import type { GroupCommitter } from './group-commit.ts'
+import { type HeldMemory, HeldSegment } from './held-segment.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
 import { rewriteSegments } from './rewrite-segments.ts'
 import { SegmentChain } from './segments.ts'
@@ -30,11 +38,26 @@ export interface TransferLimits {
   instance: Partial<InstanceLimits>
 }
 
+/** What is known of a transfer before its first byte. */
+export interface TransferRequest {
+  service: Service
+  handling: Handling
+  /** From the path of the request. */
+  studyInstanceUID?: string | undefined
+  sender?: string | undefined
+  senderProduct?: string | undefined
+  announcedBytes?: number | undefined
+}
+
 export interface TransferDeps {
   db: Database
   store: Store
   log: Log
+  serverID: string
   limits: TransferLimits
+  leaseMs: number
+  memory: HeldMemory
+  groups: GroupCommitter
   /** Called once, when the transfer was committed. */
   committed(transfer: Transfer): void
   /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */
@@ -69,14 +92,19 @@ const queuedBatches = 2
  * receiving
  *   `beginPart`, `push` and `endPart` are synchronous: they read the head of each part, digest its
  *   bytes and queue them for the segment. Between them the caller awaits `drain`, which holds it back
- *   while the disk or the database is slower than the sender; so memory is bounded. Accepted parts are
- *   staged in batches. The next part is written over one that is refused. In strict handling the first
- *   refusal dooms the transfer: nothing more is written, the rest of the body is read only for the
- *   answer, which names every instance, and all bytes are given back when it ends.
+ *   while the disk or the database is slower than the sender; so memory is bounded. The next part is
+ *   written over one that is refused. In strict handling the first refusal dooms the transfer: nothing
+ *   more is written, the rest of the body is read only for the answer, which names every instance, and
+ *   all bytes are given back when it ends.
+ *
+ *   A transfer begins small: its bytes and rows are held in memory, and neither database nor store know
+ *   of it. When it has brought more than a little, or lasts, it is opened: it gets its row and a segment
+ *   of its own, and from then on accepted parts are staged in batches.
  *
  * committing
- *   `commit` syncs the segments, then one SQL transaction makes all instances visible. If it finds
- *   some that are stored already, the segments are written again without them first.
+ *   One that is still small is committed together with others (see `GroupCommitter`). One that was
+ *   opened syncs its segments; then one SQL transaction makes all instances visible. If the database
+ *   finds some that are stored already, the bytes are written again without them first.
  *
  * committed, refused, aborted
  *   `commit` ends in `committed` or `refused`; `abort` and `refuse` end a transfer early. Whatever is
@@ -88,68 +116,62 @@ const queuedBatches = 2
  *   say so (`TransferLostError`).
  */
 export class Transfer {
-  readonly transferID: string
-  readonly handling: Handling
+  readonly transferID = randomUUID()
+  readonly openedAt = Date.now()
   receivedBytes = 0
   partCount = 0
-  readonly openedAt: number
+  readonly #request: TransferRequest
   readonly #deps: TransferDeps
   readonly #segments: SegmentChain
   /** All that were announced, so that each can be given back. */
-  readonly #segmentIDs: string[]
+  readonly #segmentIDs: string[] = []
   readonly #ledger: PartLedger
   #part: PartReceiver | undefined
   #batch: StagedInstance[] = []
   #staging: Promise<void>[] = []
+  #opening: Promise<void> | undefined
+  #isOpen = false
+  #grouped: Promise<CommitResult> | undefined
+  #hasDoomedSegments = false
   #lost: string | undefined
   #state: 'receiving' | 'committing' | 'ended' = 'receiving'
 
-  private constructor(
-    transferID: string,
-    handling: Handling,
-    studyInstanceUID: string | undefined,
-    segments: SegmentChain,
-    segmentIDs: string[],
-    openedAt: number,
-    deps: TransferDeps,
-  ) {
-    this.transferID = transferID
-    this.handling = handling
-    this.openedAt = openedAt
-    this.#segments = segments
-    this.#segmentIDs = segmentIDs
+  constructor(request: TransferRequest, deps: TransferDeps) {
+    this.#request = request
     this.#deps = deps
-    this.#ledger = new PartLedger(studyInstanceUID)
+    this.#segments = new SegmentChain(
+      deps.store,
+      randomUUID(),
+      new HeldSegment(deps.memory),
+      deps.limits.segmentBytes,
+      (segmentID) => this.#announce(segmentID),
+    )
+    this.#ledger = new PartLedger(request.studyInstanceUID)
   }
 
-  /** To be called when the rows of the transfer and its first segment are there. @throws {StoreError} */
-  static async begin(
-    transfer: {
-      transferID: string
-      segmentID: string
-      handling: Handling
-      studyInstanceUID?: string | undefined
-      openedAt: number
-    },
-    deps: TransferDeps,
-  ): Promise<Transfer> {
-    const { transferID, segmentID, handling, studyInstanceUID, openedAt } = transfer
-    const segmentIDs = [segmentID]
-    const segments = await SegmentChain.begin(
-      deps.store,
-      segmentID,
-      deps.limits.segmentBytes,
-      (further) => announceSegment(deps.db, transferID, further, segmentIDs),
-    )
-    return new Transfer(
-      transferID,
-      handling,
-      studyInstanceUID,
-      segments,
-      segmentIDs,
-      openedAt,
-      deps,
-    )
+  get handling(): Handling {
+    return this.#request.handling
+  }
+
+  /** It has a row, and so a lease that has to be renewed. */
+  get isOpen(): boolean {
+    return this.#isOpen && this.#state !== 'ended'
+  }
+
+  /**
+   * Gives it a row and a segment of its own, if it has none. May be called at any time.
+   * @throws {StoreError} → 503 or 507; a database error → 503
+   */
+  async open(): Promise<void> {
+    if (this.#opening === undefined) {
+      if (this.#state !== 'receiving') return
+      this.#opening = this.#segments.open().then(() => {
+        this.#isOpen = true
+      })
+      // Awaited by drain and commit; until then a failure must not count as unhandled.
+      this.#opening.catch(() => {})
+    }
+    await this.#opening
   }
 
   /** Nothing of it will be kept, whatever else arrives. */
@@ -158,11 +180,11 @@ export class Transfer {
   }
 
   beginPart(): void {
-    const writer = this.#segments.turn()
+    const target = this.#segments.turn()
     this.#part = new PartReceiver(
       this.partCount++,
-      writer.segmentID,
-      writer.byteLength,
+      this.#segments.segmentID,
+      target.byteLength,
       this.#deps.limits.instance,
     )
   }
@@ -200,6 +222,7 @@ export class Transfer {
    */
   async drain(): Promise<void> {
     if (this.#lost !== undefined) throw new TransferLostError(this.#lost)
+    if (this.#opening !== undefined || this.#segments.held?.isTooMuch) await this.open()
     while (this.#staging.length > queuedBatches) await this.#staging.shift()
     await this.#segments.drain()
   }
@@ -217,26 +240,13 @@ export class Transfer {
     if (this.#isDoomed || (ledger.accepted.length === 0 && ledger.refused.length > 0)) {
       return this.#endRefused(ledger.refused)
     }
-    this.#stage()
-    const [kept] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
-    let segments = kept
+    const way = this.#opening === undefined ? this.#inGroup() : await this.#onItsOwn()
     let dropped = new Set<number>()
     const refused = [...ledger.refused]
     for (;;) {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
-      const result = await commitOrFindOut(this.#deps, this.transferID, {
-        stagedCount: fresh.length,
-        handling: this.handling,
-        segments,
-        refused,
-        warned: ledger.warned.filter((w) => !dropped.has(w.position)),
-        ...this.#received(),
-      })
-      if (result.outcome === 'committed') {
-        // A mark for the sweep, not a promise: the rows say the same until somebody restores old ones.
-        for (const { segmentID } of segments) this.#deps.store.keep(segmentID).catch(() => {})
-        return this.#endCommitted(result.disagreements, refused, segments.length)
-      }
+      const result = await way.commit(fresh, refused)
+      if (result.outcome === 'committed') return this.#endCommitted(result.disagreements, refused)
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)
       if (result.outcome === 'refused') {
         return this.#endRefused(ledger.spread(result.refused))
@@ -248,7 +258,7 @@ export class Transfer {
       const refusedPositions = new Set(refused.map((one) => one.position))
       const nothingIsLeft = ledger.accepted.every((a) => refusedPositions.has(a.position))
       if (nothingIsLeft) return this.#endRefused(refused)
-      segments = await this.#rewrite(fresh, dropped, segments)
+      await way.drop(fresh, dropped, ledger.handOn(dropped))
     }
   }
 
@@ -267,37 +277,104 @@ export class Transfer {
     this.#lost = 'the server did not renew its lease in time'
   }
 
+  /** Together with other small ones. */
+  #inGroup(): CommitWay {
+    const held = this.#segments.held as HeldSegment
+    let rows = this.#batch
+    return {
+      commit: (fresh, refused) => {
+        const { transferID } = this
+        const ageMs = Date.now() - this.openedAt
+        const warned = this.#warned(fresh)
+        const facts = { ...this.#received(), storedCount: rows.length, refused, warned }
+        const member = { ...this.#request, transferID, ageMs, ...facts }
+        this.#grouped = this.#deps.groups.commit({ member, instances: rows, held })
+        return this.#grouped
+      },
+      drop: async (_, dropped, heirs) => {
+        const byPosition = new Map(rows.map((row) => [row.position, row]))
+        for (const { level, from_position, to_position } of heirs) {
+          const heir = byPosition.get(to_position) as StagedInstance
+          heir[level] = byPosition.get(from_position)?.[level]
+        }
+        rows = rows.filter((row) => !dropped.has(row.position))
+      },
+    }
+  }
+
+  /** With a segment and staged rows of its own. */
+  async #onItsOwn(): Promise<CommitWay> {
+    await this.open()
+    this.#stage()
+    const { db, store } = this.#deps
+    const [sealed] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
+    let segments = sealed
+    return {
+      commit: async (fresh, refused) => {
+        const result = await commitOrFindOut(this.#deps, this.transferID, {
+          stagedCount: fresh.length,
+          handling: this.handling,
+          segments,
+          refused,
+          warned: this.#warned(fresh),
+          ...this.#received(),
+        })
+        if (result.outcome === 'committed') {
+          // A mark for the sweep, not a promise: the rows say the same until somebody restores old ones.
+          for (const { segmentID } of segments) store.keep(segmentID).catch(() => {})
+          this.#hasDoomedSegments = segments.length < this.#segmentIDs.length
+        }
+        return result
+      },
+      drop: async (fresh, dropped, heirs) => {
+        const rewritten = await rewriteSegments(fresh, dropped, segments, store, (segmentID) =>
+          this.#announce(segmentID),
+        )
+        await restageInstances(db, this.transferID, [...dropped], rewritten.moved, heirs)
+        segments = rewritten.segments
+      },
+    }
+  }
+
+  /** What the parts themselves made us warn of, for those that are stored. */
+  #warned(fresh: AcceptedInstance[]): Warning[] {
+    const { warned } = this.#ledger
+    if (warned.length === 0) return warned
+    const positions = new Set(fresh.map((one) => one.position))
+    return warned.filter((one) => positions.has(one.position))
+  }
+
+  /** Makes the row of a segment, before its object is made; with the first also that of the transfer. */
+  async #announce(segmentID: string): Promise<void> {
+    const { transferID } = this
+    const { db, serverID, leaseMs } = this.#deps
+    const isFirst = this.#segmentIDs.length === 0
+    this.#segmentIDs.push(segmentID)
+    if (isFirst) {
+      const row = { ...this.#request, transferID, segmentID, serverID }
+      await openTransfer(db, row, leaseMs / 1000)
+    } else if (!(await openSegment(db, transferID, segmentID))) {
+      throw new TransferLostError('another server ended the transfer')
+    }
+  }
+
   #stage(): void {
     if (this.#batch.length === 0) return
-    const staged = stageInstances(this.#deps.db, this.transferID, this.#batch).then((isStaged) => {
-      if (!isStaged) this.lose()
-    })
+    const batch = this.#batch
+    this.#batch = []
+    const staged = this.open()
+      .then(() => stageInstances(this.#deps.db, this.transferID, batch))
+      .then((isStaged) => {
+        if (!isStaged) this.lose()
+      })
     // Awaited by drain and commit; until then a failure must not count as unhandled.
     staged.catch(() => {})
     this.#staging.push(staged)
-    this.#batch = []
   }
 
-  async #rewrite(
-    fresh: AcceptedInstance[],
-    dropped: Set<number>,
-    segments: { segmentID: string; byteLength: number }[],
-  ): Promise<{ segmentID: string; byteLength: number }[]> {
-    const { db, store } = this.#deps
-    const rewritten = await rewriteSegments(fresh, dropped, segments, store, (segmentID) =>
-      announceSegment(db, this.transferID, segmentID, this.#segmentIDs),
-    )
-    const heirs = this.#ledger.handOn(dropped)
-    await restageInstances(db, this.transferID, [...dropped], rewritten.moved, heirs)
-    return rewritten.segments
-  }
-
-  async #endCommitted(
-    disagreements: Disagreement[],
-    refused: Refusal[],
-    keptSegmentCount: number,
-  ): Promise<TransferOutcome> {
+  async #endCommitted(disagreements: Disagreement[], refused: Refusal[]): Promise<TransferOutcome> {
     this.#state = 'ended'
+    this.#segments.held?.clear()
     this.#deps.committed(this)
     const details = new Map(disagreements.map((d) => [d.position, d.detail]))
     const refusedPositions = new Set(refused.map((one) => one.position))
@@ -318,7 +395,7 @@ export class Transfer {
           warning: a.duplicate ? undefined : (a.warning ?? contradiction),
         }
       })
-    if (keptSegmentCount < this.#segmentIDs.length) await this.#deleteDoomed()
+    if (this.#hasDoomedSegments) await this.#deleteDoomed()
     return { transferID: this.transferID, state: 'committed', stored, refused: inOrder(refused) }
   }
 
@@ -346,13 +423,23 @@ export class Transfer {
   }
 
   async #end(state: 'refused' | 'aborted', reason: string, refused: Refusal[]): Promise<void> {
+    // A group that is being written takes its bytes from here.
+    for (let last: unknown; last !== this.#grouped; ) {
+      last = this.#grouped
+      await this.#grouped?.catch(() => {})
+    }
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    await this.#opening?.catch(() => {})
     await this.#segments.abandon()
     await Promise.allSettled(this.#staging)
     const { transferID } = this
     const segmentIDs = this.#segmentIDs
-    const ending = { transferID, segmentIDs, state, reason, refused: inOrder(refused) }
+    const ageMs = Date.now() - this.openedAt
+    const { serverID } = this.#deps
+    const unrecorded =
+      this.#opening === undefined ? { ...this.#request, transferID, serverID, ageMs } : undefined
+    const ending = { transferID, unrecorded, segmentIDs, state, reason, refused: inOrder(refused) }
     await this.#deps.end({ ...ending, ...this.#received() })
   }
 
@@ -376,16 +463,11 @@ export class Transfer {
   }
 }
 
-/** Makes the row of a further segment, before its object is made. */
-async function announceSegment(
-  db: Database,
-  transferID: string,
-  segmentID: string,
-  announced: string[],
-): Promise<void> {
-  announced.push(segmentID)
-  if (await openSegment(db, transferID, segmentID)) return
-  throw new TransferLostError('another server ended the transfer')
+/** How a transfer is committed: in a group or on its own. */
+interface CommitWay {
+  commit(fresh: AcceptedInstance[], refused: Refusal[]): Promise<CommitResult>
+  /** Takes out what is stored already or refused, so that the next commit goes without it. */
+  drop(fresh: AcceptedInstance[], dropped: ReadonlySet<number>, heirs: Heir[]): Promise<void>
 }
 
 function inOrder(refused: Refusal[]): Refusal[] {

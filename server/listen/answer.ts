@@ -1,5 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Buffer } from 'node:buffer'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { WholeResponse } from '../http/whole-response.ts'
 import { dropRest } from './linger.ts'
 
 /**
@@ -17,19 +19,26 @@ export async function sendAnswer(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  outgoing.statusCode = response.status
-  for (const [name, value] of response.headers) {
-    if (name === 'set-cookie') outgoing.appendHeader(name, value)
-    else outgoing.setHeader(name, value)
-  }
   // A quick handler answers while Node is still parsing what came with the head; one turn lets it finish.
   if (!incoming.complete) await nextTurn()
+  const headers = headersOf(response)
+  if (!incoming.complete) headers.connection = 'close'
   // The body of a GET means nothing, so its answer, which may be a whole study, does not wait for it.
   const isReading = incoming.method === 'GET' || incoming.method === 'HEAD'
-  if (!incoming.complete && !isReading) return sendEarly(response, incoming, outgoing)
-  if (!incoming.complete) outgoing.setHeader('connection', 'close')
-  await sendBody(response, outgoing)
+  if (!incoming.complete && !isReading) return sendEarly(response, headers, incoming, outgoing)
+  if (response instanceof WholeResponse) sendWhole(response, headers, outgoing)
+  else await sendBody(response, headers, outgoing)
   await dropRest(incoming)
+}
+
+function headersOf(response: Response): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {}
+  // Not `for (const … of headers)`, which takes 60 µs on Deno.
+  response.headers.forEach((value, name) => {
+    headers[name] = value
+  })
+  if ('set-cookie' in headers) headers['set-cookie'] = response.headers.getSetCookie()
+  return headers
 }
 
 // The whole answer is sent with its length, so that it ends for the client although the connection stays open for
@@ -37,21 +46,36 @@ export async function sendAnswer(
 // a few hundred bytes.
 async function sendEarly(
   response: Response,
+  headers: OutgoingHttpHeaders,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
   const content = new Uint8Array(await response.arrayBuffer())
-  outgoing.setHeader('connection', 'close')
-  if (response.body !== null) outgoing.setHeader('content-length', content.byteLength)
+  if (content.byteLength > 0) headers['content-length'] = content.byteLength
+  outgoing.writeHead(response.status, headers)
   outgoing.flushHeaders()
   if (content.byteLength > 0) outgoing.write(content)
   await dropRest(incoming)
   outgoing.end()
 }
 
-async function sendBody(response: Response, outgoing: ServerResponse): Promise<void> {
+// Head and body go to the socket in one write, which Node does for text alone.
+function sendWhole(
+  { status, content }: WholeResponse,
+  headers: OutgoingHttpHeaders,
+  outgoing: ServerResponse,
+): void {
+  headers['content-length'] = Buffer.byteLength(content)
+  outgoing.writeHead(status, headers).end(content)
+}
+
+async function sendBody(
+  response: Response,
+  headers: OutgoingHttpHeaders,
+  outgoing: ServerResponse,
+): Promise<void> {
   if (response.body === null) {
-    outgoing.end()
+    outgoing.writeHead(response.status, headers).end()
     return
   }
   const reader = response.body.getReader()
@@ -68,9 +92,8 @@ async function sendBody(response: Response, outgoing: ServerResponse): Promise<v
     let ahead: ReturnType<typeof reader.read> | undefined = reader.read()
     ahead.catch(() => {}) // told below, when it is waited for
     const whole = first.done || (await Promise.race([ahead, nextTurn(undefined)]))?.done
-    if (whole && !outgoing.hasHeader('content-length')) {
-      outgoing.setHeader('content-length', first.value?.byteLength ?? 0)
-    }
+    if (whole) headers['content-length'] ??= first.value?.byteLength ?? 0
+    outgoing.writeHead(response.status, headers)
     for (
       let piece = first;
       !piece.done;

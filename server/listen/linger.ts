@@ -14,14 +14,16 @@ const LINGER_BYTES = 1024 ** 3
  *
  * @see RFC 9112 §9.6
  */
-export function dropRest(incoming: IncomingMessage): Promise<void> {
+export async function dropRest(incoming: IncomingMessage): Promise<void> {
+  // Once it is complete, what waits is dropped, so that the connection can take the next request.
+  if (!incoming.complete && !incoming.destroyed) return dropWhatComes(incoming)
+  if (incoming.readableEnded) return
+  incoming.removeAllListeners('data')
+  incoming.resume()
+}
+
+function dropWhatComes(incoming: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
-    // Complete, but perhaps not read: what waits is dropped, so that the connection can take the next request.
-    if (incoming.complete || incoming.destroyed) {
-      incoming.removeAllListeners('data')
-      incoming.resume()
-      return resolve()
-    }
     let droppedBytes = 0
     const latest = setTimeout(done, LINGER_MS)
     const idle = setTimeout(done, LINGER_IDLE_MS)

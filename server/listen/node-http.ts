@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { OperatorError } from '../operator-error.ts'
 import { sendAnswer } from './answer.ts'
 import type { Fetch, Listener, ListenOptions } from './host.ts'
-import { openBody } from './request-body.ts'
+import { IncomingRequest } from './incoming-request.ts'
 
 /** Milliseconds for the head of a request; there is no limit for the whole, as a study may take hours. */
 const HEAD_MS = 60_000
@@ -62,64 +62,33 @@ async function serveOne(
   outgoing: ServerResponse,
   expectsContinue: boolean,
 ): Promise<void> {
-  const left = new AbortController()
-  // Closed before the answer was out: whoever works on it can stop.
-  outgoing.on('close', () => {
-    if (!outgoing.writableFinished) left.abort(new Error('The client has left'))
-  })
-  const request = toRequest(incoming, left.signal, () => {
-    if (expectsContinue && !outgoing.headersSent) outgoing.writeContinue()
-  })
   let response: Response
-  if (request === undefined) {
-    response = new Response(null, { status: 400 })
-  } else {
-    try {
-      response = await fetch(request, { address: incoming.socket.remoteAddress })
-    } catch (error) {
-      options.onFault(error)
-      response = new Response(null, { status: 500 })
-    }
+  try {
+    const request = toRequest(incoming, outgoing, expectsContinue)
+    response =
+      request === undefined
+        ? new Response(null, { status: 400 })
+        : await fetch(request, { address: incoming.socket.remoteAddress })
+  } catch (error) {
+    options.onFault(error)
+    response = new Response(null, { status: 500 })
   }
   await sendAnswer(response, incoming, outgoing)
 }
 
-// Fetch §2.2.1 forbids them; Bun's Request takes them all the same.
-const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK'])
-
 function toRequest(
   incoming: IncomingMessage,
-  signal: AbortSignal,
-  onFirstRead: () => void,
+  outgoing: ServerResponse,
+  expectsContinue: boolean,
 ): Request | undefined {
-  const headers = new Headers()
-  const raw = incoming.rawHeaders
   try {
-    for (let i = 0; i + 1 < raw.length; i += 2)
-      headers.append(raw[i] as string, raw[i + 1] as string)
-    const method = incoming.method ?? 'GET'
-    if (REFUSED_METHODS.has(method)) return undefined
-    const hasBody = method !== 'GET' && method !== 'HEAD'
-    return new Request(toURL(incoming), {
-      method,
-      headers,
-      signal,
-      ...(hasBody ? { body: openBody(incoming, onFirstRead), duplex: 'half' } : {}),
+    const request = new IncomingRequest(incoming, outgoing, () => {
+      if (expectsContinue && !outgoing.headersSent) outgoing.writeContinue()
     })
+    return request as unknown as Request
   } catch {
-    // A method, host, target or header that the web's own types do not take.
     return undefined
   }
-}
-
-// Only the path and the query come from the request line, so that nobody sends a host in it.
-function toURL(incoming: IncomingMessage): string {
-  const host = new URL(`http://${incoming.headers.host ?? 'localhost'}`).host
-  const target = incoming.url ?? '/'
-  const path = target.startsWith('/')
-    ? target
-    : new URL(target).href.replace(/^[^:]+:\/\/[^/]*/, '')
-  return new URL(`http://${host}${path}`).href
 }
 
 function bind(server: Server, { hostname, port }: ListenOptions): Promise<void> {

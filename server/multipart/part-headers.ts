@@ -15,11 +15,13 @@ const emptyLine = '\r\n\r\n'
 const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // RFC 2045 5, 6: each at most once. Two of them would let two readers see two different parts.
 const singleHeaders = new Set(['content-type', 'content-length', 'content-transfer-encoding'])
+const nothing = Buffer.alloc(0)
 
 /**
  * Collects the header block of one part over any chunking, up to the empty line behind it.
  *
- * Holds at most `limitBytes` (+ 6), allocated once and used for all the parts of a body.
+ * Holds at most `limitBytes` (+ 6), allocated once and used for all the parts of a body. Clients give nearly all
+ * parts of a body the same headers, byte for byte: such a block is compared with the last one, and not parsed.
  */
 export class HeaderBlock {
   readonly #boundary: string
@@ -28,6 +30,9 @@ export class HeaderBlock {
   #length = 0
   #partNumber = 0
   #headers: PartHeaders | undefined
+  /** The last block that was parsed, the empty line included, and what it said. */
+  #known = nothing
+  #knownHeaders: PartHeaders = new Map()
 
   constructor(boundary: string, limitBytes: number) {
     this.#boundary = boundary
@@ -58,6 +63,10 @@ export class HeaderBlock {
    */
   read(chunk: Buffer, from: number): number {
     const before = this.#length
+    if (before === lineEnd.length && this.#isKnown(chunk, from)) {
+      this.#headers = this.#knownHeaders
+      return from + this.#known.length
+    }
     const end = before + chunk.copy(this.#bytes, before, from)
     const filled = this.#bytes.subarray(0, end)
     const emptyLineAt = filled.indexOf(emptyLine, Math.max(0, before - emptyLine.length + 1))
@@ -74,7 +83,16 @@ export class HeaderBlock {
     }
     const block = filled.toString('latin1', lineEnd.length, Math.max(lineEnd.length, emptyLineAt))
     this.#headers = parsePartHeaders(block, this.#partNumber, this.#boundary)
+    this.#known = Buffer.from(filled.subarray(lineEnd.length, emptyLineAt + emptyLine.length))
+    this.#knownHeaders = this.#headers
     return from + emptyLineAt + emptyLine.length - before
+  }
+
+  #isKnown(chunk: Buffer, from: number): boolean {
+    const known = this.#known
+    const end = from + known.length
+    if (known.length === 0 || end > chunk.length) return false
+    return chunk.compare(known, 0, known.length, from, end) === 0
   }
 }
 

@@ -51,9 +51,15 @@ export function checkPart(
   }
 }
 
+/** What the last part said: the next one nearly always says the same. */
+let last = { contentType: 'application/dicom', type: 'application/dicom' }
+
 function parsePartType(contentType: string, partNumber: number): string {
+  if (contentType === last.contentType) return last.type
   try {
-    return parseMediaType(contentType).type
+    const { type } = parseMediaType(contentType)
+    last = { contentType, type }
+    return type
   } catch (cause) {
     if (!(cause instanceof MediaTypeError)) throw cause
     throw new PartHeaderError(partNumber, '"content-type" is not a media type', { cause })

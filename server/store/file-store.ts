@@ -1,22 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { Stats } from 'node:fs'
-import { chmod, mkdir, readdir, stat, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import {
-  closeAsync,
-  counted,
-  fdatasyncAsync,
-  fsyncAsync,
-  ftruncateAsync,
-  openAsync,
-  readAsync,
-  writeAll,
-} from './file-operations.ts'
+import { closeSync, type Stats } from 'node:fs'
+import { chmod, readdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { counted, openAsync, readAsync } from './file-operations.ts'
+import { FileSegmentWriter, OpenWriters } from './file-segment-writer.ts'
+import { SegmentFolders } from './segment-folders.ts'
 import {
   type SegmentEntry,
   SegmentNotFoundError,
   SegmentTooShortError,
-  type SegmentWriter,
   type Store,
   StoreError,
 } from './store.ts'
@@ -26,14 +18,6 @@ const openMode = 0o640
 const keptMode = 0o440
 /** Bytes of one read: a reader who does not take them keeps some of these waiting. */
 const readBytes = 256 * 1024
-/** Queued bytes that are worth a write. */
-const writeBytes = 1024 * 1024
-/** Queued bytes above which a writer asks its caller to wait: so many of all writers together, and of one. */
-const highWaterBytesOfAll = 32 * 1024 * 1024
-const highWaterBytes = 4 * 1024 * 1024
-const leastHighWaterBytes = 128 * 1024
-/** Chunks handed to one writev; Linux takes 1,024 at most. */
-const chunksPerWrite = 512
 
 /**
  * Keeps segments as files, in 256 folders named by the last two digits of their id, so that no folder
@@ -42,14 +26,16 @@ const chunksPerWrite = 512
  * @param folder Made if it is not there. May be shared by several servers, over NFS too.
  */
 export function fileStore(folder: string): Store {
-  const writers = new Set<SegmentWriter>()
+  const folders = new SegmentFolders(folder)
+  const writers = new OpenWriters()
   return {
     async create(segmentID) {
-      const directory = join(folder, shard(segmentID))
       try {
-        const made = await makeFolder(directory)
-        const fd = await openAsync(pathOf(folder, segmentID), 'wx', openMode)
-        const synced = syncFolders(folder, directory, ...foldersAbove(folder, made))
+        const { fd, synced } = await folders.openNew(
+          shard(segmentID),
+          `${segmentID}${extension}`,
+          openMode,
+        )
         return new FileSegmentWriter(segmentID, fd, synced, writers)
       } catch (error) {
         throw new StoreError('create a segment', error)
@@ -78,7 +64,7 @@ export function fileStore(folder: string): Store {
           yield count === chunk.length ? chunk : chunk.subarray(0, count)
         }
       } finally {
-        await closeAsync(fd)
+        closeSync(fd)
       }
     },
 
@@ -115,8 +101,7 @@ export function fileStore(folder: string): Store {
 
     async probe() {
       try {
-        const made = await mkdir(folder, { recursive: true })
-        await syncFolders(...foldersAbove(folder, made))
+        await folders.makeRoot()
         // Asked for real: what `access` says differs between the runtimes, and modes do not tell all.
         const path = join(folder, `probe-${randomUUID()}`)
         await writeFile(path, '', { flag: 'wx' })
@@ -125,150 +110,6 @@ export function fileStore(folder: string): Store {
         throw new StoreError('write to the store', error)
       }
     },
-  }
-}
-
-type Operation = { append: Uint8Array } | { rewind: number }
-
-/**
- * One loop writes what is queued, in order, at explicit positions; `drain` and `seal` wait for it.
- *
- * The folders are synced as soon as the file is made, while the body is still arriving, so that a
- * seal costs one fdatasync.
- */
-class FileSegmentWriter implements SegmentWriter {
-  readonly segmentID: string
-  readonly #fd: number
-  readonly #foldersSynced: Promise<void>
-  /** All that are open in the same store: they share what may be queued. */
-  readonly #writers: Set<SegmentWriter>
-  #queue: Operation[] = []
-  #queuedBytes = 0
-  #byteLength = 0
-  /** Where the next queued byte goes, and how far the file reaches. */
-  #position = 0
-  #fileLength = 0
-  #writing: Promise<void> | undefined
-  #error: StoreError | undefined
-  #closed = false
-
-  constructor(
-    segmentID: string,
-    fd: number,
-    foldersSynced: Promise<void>,
-    writers: Set<SegmentWriter>,
-  ) {
-    this.segmentID = segmentID
-    this.#fd = fd
-    this.#foldersSynced = foldersSynced
-    this.#writers = writers
-    writers.add(this)
-    // Awaited by seal; without this an early failure would count as unhandled.
-    foldersSynced.catch(() => {})
-  }
-
-  get byteLength(): number {
-    return this.#byteLength
-  }
-
-  append(bytes: Uint8Array): void {
-    this.#mustBeOpen()
-    this.#byteLength += bytes.length
-    this.#queuedBytes += bytes.length
-    this.#queue.push({ append: bytes })
-    // Small pieces wait for company or for drain, so that one system call takes many.
-    if (this.#queuedBytes >= writeBytes) this.#startWriting()
-  }
-
-  rewind(offset: number): void {
-    this.#mustBeOpen()
-    if (offset === this.#byteLength) return
-    this.#byteLength = offset
-    this.#queue.push({ rewind: offset })
-  }
-
-  async drain(): Promise<void> {
-    const share = highWaterBytesOfAll / this.#writers.size
-    const limitBytes = Math.max(leastHighWaterBytes, Math.min(highWaterBytes, share))
-    while (this.#queuedBytes > limitBytes && this.#error === undefined) {
-      this.#startWriting()
-      await this.#writing
-    }
-    this.#mustBeOpen()
-  }
-
-  async seal(): Promise<void> {
-    this.#mustBeOpen()
-    while (this.#queue.length > 0 && this.#error === undefined) {
-      this.#startWriting()
-      await this.#writing
-    }
-    await this.#writing
-    this.#mustBeOpen()
-    try {
-      if (this.#fileLength > this.#byteLength) await ftruncateAsync(this.#fd, this.#byteLength)
-      await fdatasyncAsync(this.#fd)
-      await this.#foldersSynced
-    } catch (error) {
-      this.#error = new StoreError('sync a segment', error)
-    }
-    await this.#close()
-    if (this.#error !== undefined) throw this.#error
-  }
-
-  async abandon(): Promise<void> {
-    this.#error ??= new StoreError('write to a segment', new Error('it was abandoned'))
-    this.#queue = []
-    await this.#writing
-    await this.#foldersSynced.catch(() => {})
-    await this.#close()
-  }
-
-  #mustBeOpen(): void {
-    if (this.#error !== undefined) throw this.#error
-    // The descriptor may be another file's by now.
-    if (this.#closed) throw new StoreError('write to a segment', new Error('it is sealed'))
-  }
-
-  async #close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    this.#writers.delete(this)
-    await closeAsync(this.#fd).catch(() => {})
-  }
-
-  #startWriting(): void {
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined
-    })
-  }
-
-  async #write(): Promise<void> {
-    try {
-      while (this.#queue.length > 0) {
-        const first = this.#queue[0] as Operation
-        if ('rewind' in first) {
-          this.#queue.shift()
-          this.#position = first.rewind
-          continue
-        }
-        const chunks: Uint8Array[] = []
-        let length = 0
-        for (const operation of this.#queue) {
-          if ('rewind' in operation || chunks.length === chunksPerWrite) break
-          chunks.push(operation.append)
-          length += operation.append.length
-        }
-        this.#queue.splice(0, chunks.length)
-        await writeAll(this.#fd, chunks, this.#position, length)
-        this.#position += length
-        this.#fileLength = Math.max(this.#fileLength, this.#position)
-        this.#queuedBytes -= length
-      }
-    } catch (error) {
-      this.#error ??= new StoreError('write to a segment', error)
-      this.#queue = []
-    }
   }
 }
 
@@ -282,50 +123,6 @@ function shard(segmentID: string): string {
 
 function pathOf(folder: string, segmentID: string): string {
   return join(folder, shard(segmentID), `${segmentID}${extension}`)
-}
-
-/**
- * Makes a folder, and those above it when they are missing.
- *
- * Not recursive at first, for Node then reports any error as ENOENT, and a full disk would not be
- * known as one. @returns the first folder that it made, undefined when all were there.
- */
-async function makeFolder(path: string): Promise<string | undefined> {
-  try {
-    await mkdir(path)
-    return path
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return undefined
-    if (code === 'ENOENT') return mkdir(path, { recursive: true })
-    throw error
-  }
-}
-
-/**
- * The folders that have new entries besides the store's own, after `mkdir` has said which was the first
- * it made: a folder whose entry is lost in a crash is lost with all that is in it.
- */
-function foldersAbove(folder: string, made: string | undefined): string[] {
-  const above: string[] = []
-  if (made === undefined) return above
-  const top = dirname(resolve(made))
-  for (let at = dirname(resolve(folder)); at.length >= top.length; at = dirname(at)) {
-    above.push(at)
-    if (at === dirname(at)) break
-  }
-  return above
-}
-
-async function syncFolders(...folders: string[]): Promise<void> {
-  for (const folder of folders) {
-    const fd = await openAsync(folder, 'r')
-    try {
-      await fsyncAsync(fd)
-    } finally {
-      await closeAsync(fd)
-    }
-  }
 }
 
 async function namesIn(folder: string): Promise<string[]> {

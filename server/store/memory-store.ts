@@ -22,8 +22,8 @@ export function memoryStore(): Store {
       }
       segments.set(segmentID, { bytes: new Uint8Array(), modifiedAt: new Date(), isKept: false })
       return new MemorySegmentWriter(segmentID, (bytes) => {
-        if (!segments.has(segmentID)) return
-        segments.set(segmentID, { bytes, modifiedAt: new Date(), isKept: false })
+        const segment = segments.get(segmentID)
+        if (segment !== undefined) Object.assign(segment, { bytes, modifiedAt: new Date() })
       })
     },
 
@@ -93,14 +93,25 @@ class MemorySegmentWriter implements SegmentWriter {
     this.#mustBeOpen()
   }
 
+  async sync(): Promise<void> {
+    this.#mustBeOpen()
+    const bytes = joined(this.#chunks)
+    this.#chunks = [bytes]
+    this.#keep(bytes)
+  }
+
   async seal(): Promise<void> {
     this.#mustBeOpen()
     this.#ended = 'it is sealed'
     this.#keep(joined(this.#chunks))
   }
 
-  async abandon(): Promise<void> {
+  async abandon(byteLength?: number): Promise<void> {
+    const isOpen = this.#ended === undefined
     this.#ended = 'it was abandoned'
+    if (isOpen && byteLength !== undefined) {
+      this.#keep(joined(this.#chunks).subarray(0, byteLength))
+    }
     this.#chunks = []
   }
 

@@ -1,8 +1,8 @@
 /**
  * Where bytes rest: append-only objects, called segments, named by a UUID.
  *
- * A segment is written once, from front to back, by one writer; it is durable when `seal` has
- * resolved, and never changes after that. What a segment means is not the store's business: rows in
+ * A segment is written once, from front to back, by one writer; what was appended is durable when `sync`
+ * or `seal` has resolved, and nothing changes after `seal`. What a segment means is not the store's business: rows in
  * the database say which ranges of it are instances.
  */
 export interface Store {
@@ -19,6 +19,7 @@ export interface Store {
   /**
    * Marks a segment whose instances are committed. A sweep works by what the database says, and the
    * database may be an old copy or another one; the mark says that these bytes were acknowledged.
+   * A writer that is still open goes on.
    */
   keep(segmentID: string): Promise<void>
   /**
@@ -53,14 +54,22 @@ export interface SegmentWriter {
   readonly byteLength: number
   /** Takes `bytes` without copying: they must not be changed afterwards. */
   append(bytes: Uint8Array): void
-  /** Gives back everything from `offset` on. */
+  /** Gives back everything from `offset` on; the next `sync` or `seal` cuts it off. */
   rewind(offset: number): void
   /** Resolves when less than a few MiB are queued. @throws {StoreError} */
   drain(): Promise<void>
+  /**
+   * Makes durable, data and directory, what was appended before the call; appending goes on meanwhile and
+   * afterwards. @throws {StoreError}
+   */
+  sync(): Promise<void>
   /** Writes what is queued, and syncs data and directory. @throws {StoreError} */
   seal(): Promise<void>
-  /** Stops writing and lets go of the segment, which is then the caller's to delete. Never throws. */
-  abandon(): Promise<void>
+  /**
+   * Stops writing and lets go of the segment, which is then the caller's to delete; or, with `byteLength`,
+   * to keep so much of, for the rest is cut off if that can be done. Never throws.
+   */
+  abandon(byteLength?: number): Promise<void>
 }
 
 /** The store cannot take or give bytes now. `full`: no space is left → 507, Failure Reason A700. */

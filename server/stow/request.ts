@@ -57,6 +57,8 @@ function unsupported(reason: string): HttpProblem {
 
 /** In which form the answer is wanted (ST-H4 to ST-H6). @throws {HttpProblem} 406 */
 export function parseAnswerType(accept: string | null): AnswerType {
+  // What nearly all clients say, so that it is not parsed each time.
+  if (accept === null || accept === 'application/dicom+json') return 'json'
   const choice = negotiate(parseAccept(accept), answers)
   if (choice !== undefined) return choice.offer.answer
   throw new HttpProblem(

@@ -24,29 +24,33 @@ export function statusOf(outcome: TransferOutcome): 200 | 202 | 409 {
   return isPlain ? 200 : 202
 }
 
+/** The Store Instances Response Module (PS3.18 Table I.1-1). */
+interface ResponseModule {
+  retrieveURL: Element
+  /** By tag. Their items are made when they are taken, for there may be 100,000. */
+  sequences: [tag: string, items: Iterable<Dataset>][]
+}
+
 /**
- * The Store Instances Response Module (PS3.18 Table I.1-1).
- *
  * Sequences without an item are left out. A refused part whose UIDs could not be read is told by its
  * Failure Reason alone, in Other Failures Sequence.
  *
  * @param studiesURL `https://…/dicom-web/studies`
  */
-export function responseModule(outcome: TransferOutcome, studiesURL: string): Dataset {
+export function responseModule(outcome: TransferOutcome, studiesURL: string): ResponseModule {
   const tied = outcome.refused.filter((r) => r.sopClassUID && r.sopInstanceUID)
   const others = outcome.refused.filter((r) => !(r.sopClassUID && r.sopInstanceUID))
   const study = onlyStudyOf(outcome)
+  const sequences: ResponseModule['sequences'] = []
+  if (tied.length > 0) sequences.push(['00081198', itemsOf(tied, failedItem)])
+  if (outcome.stored.length > 0) {
+    const items = itemsOf(outcome.stored, (one) => storedItem(one, studiesURL))
+    sequences.push(['00081199', items])
+  }
+  if (others.length > 0) sequences.push(['0008119A', itemsOf(others, untiedItem)])
   return {
-    '00081190': element('UR', study === undefined ? [] : [`${studiesURL}/${study}`]),
-    ...sequence('00081198', tied.map(failedItem)),
-    ...sequence(
-      '00081199',
-      outcome.stored.map((one) => storedItem(one, studiesURL)),
-    ),
-    ...sequence(
-      '0008119A',
-      others.map((one) => ({ '00081197': element('US', [one.failureReason]) })),
-    ),
+    retrieveURL: element('UR', study === undefined ? [] : [`${studiesURL}/${study}`]),
+    sequences,
   }
 }
 
@@ -56,22 +60,44 @@ export function onlyStudyOf({ stored }: TransferOutcome): string | undefined {
   return stored.every((s) => s.studyInstanceUID === first) ? first : undefined
 }
 
-/** The module in the form that was asked for, and what that form is called. */
+/** The module in the form that was asked for, piece by piece, and what that form is called. */
 export function encode(
-  module: Dataset,
+  module: ResponseModule,
   type: AnswerType,
-): { contentType: string; body: string | Uint8Array<ArrayBuffer> } {
-  if (type === 'json') {
-    return { contentType: 'application/dicom+json', body: JSON.stringify(module) }
-  }
-  const xml = toNativeDicomModel(module as Parameters<typeof toNativeDicomModel>[0])
-  if (type === 'xml') return { contentType: 'application/dicom+xml', body: xml }
+): { contentType: string; pieces: Iterable<string> } {
+  if (type === 'json') return { contentType: 'application/dicom+json', pieces: toJSON(module) }
+  const xml = toNativeDicomModel(toDataset(module) as Parameters<typeof toNativeDicomModel>[0])
+  if (type === 'xml') return { contentType: 'application/dicom+xml', pieces: [xml] }
   const boundary = newBoundary()
   const header = partHeader(boundary, [['Content-Type', 'application/dicom+xml']], true)
   return {
     contentType: `multipart/related; type="application/dicom+xml"; boundary=${boundary}`,
-    body: new Uint8Array(Buffer.concat([header, Buffer.from(xml), closing(boundary)])),
+    pieces: [header.toString(), xml, closing(boundary).toString()],
   }
+}
+
+function* toJSON({ retrieveURL, sequences }: ResponseModule): Generator<string> {
+  yield `{"00081190":${JSON.stringify(retrieveURL)}`
+  for (const [tag, items] of sequences) {
+    let before = `,"${tag}":{"vr":"SQ","Value":[`
+    for (const item of items) {
+      yield before + JSON.stringify(item)
+      before = ','
+    }
+    yield ']}'
+  }
+  yield '}'
+}
+
+function toDataset({ retrieveURL, sequences }: ResponseModule): Dataset {
+  return {
+    '00081190': retrieveURL,
+    ...Object.fromEntries(sequences.map(([tag, items]) => [tag, element('SQ', [...items])])),
+  }
+}
+
+function* itemsOf<T>(list: T[], toItem: (one: T) => Dataset): Generator<Dataset> {
+  for (const one of list) yield toItem(one)
 }
 
 function storedItem(one: StoredInstance, studiesURL: string): Dataset {
@@ -95,8 +121,8 @@ function failedItem(one: Refusal): Dataset {
   }
 }
 
-function sequence(tag: string, items: Dataset[]): Dataset {
-  return items.length === 0 ? {} : { [tag]: element('SQ', items) }
+function untiedItem(one: Refusal): Dataset {
+  return { '00081197': element('US', [one.failureReason]) }
 }
 
 function element(vr: string, values: unknown[]): Element {

@@ -5,6 +5,8 @@ import { type BodyLimits, checkBody, readBody } from '../http/body.ts'
 import { DigestCheck } from '../http/digest.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { streamOfText } from '../http/stream.ts'
+import { WholeResponse } from '../http/whole-response.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Transfer, TransferOutcome } from '../intake/transfer.ts'
@@ -22,6 +24,9 @@ export interface StowDeps {
   /** What holds for a request without `Prefer: handling=...`. */
   handling: Handling
 }
+
+/** Instances up to which an answer is sent as a whole, with its length: some 350 KB. */
+const wholeAnswerInstances = 1000
 
 /**
  * STOW-RS: the Store transaction. (PS3.18 10.5)
@@ -70,8 +75,8 @@ async function store(
   }
   const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
   const study = onlyStudyOf(outcome)
-  const { contentType, body } = encode(responseModule(outcome, studiesURL), answerType)
-  return new Response(body, {
+  const { contentType, pieces } = encode(responseModule(outcome, studiesURL), answerType)
+  const init = {
     status: statusOf(outcome),
     headers: {
       'content-type': contentType,
@@ -82,7 +87,10 @@ async function store(
         ? {}
         : { location: `${studiesURL}/${study}`, 'content-location': `${studiesURL}/${study}` }),
     },
-  })
+  }
+  return outcome.stored.length + outcome.refused.length > wholeAnswerInstances
+    ? new Response(streamOfText(pieces), init)
+    : new WholeResponse([...pieces].join(''), init)
 }
 
 async function receive(

@@ -123,6 +123,22 @@ describe('damaged rows', () => {
       ['series-in-other-study'],
     ],
     [
+      'an instance whose segment has no row',
+      ({ db, second }) => db.sql`
+        update instances
+        set segment_key = -1
+        where sop_instance_uid = ${second.instances[0]?.sopInstanceUID as string}`,
+      ['row-invalid'],
+    ],
+    [
+      'an instance whose series has no row',
+      ({ db, second }) => db.sql`
+        update instances
+        set series_key = -1
+        where sop_instance_uid = ${second.instances[0]?.sopInstanceUID as string}`,
+      ['patient-counts', 'row-invalid', 'series-counts', 'study-counts'],
+    ],
+    [
       'a study that is empty',
       ({ db }) => db.sql`
         insert into studies (study_instance_uid, first_received_at, last_received_at)

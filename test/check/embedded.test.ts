@@ -55,6 +55,7 @@ async function whileServing(
       partBytes: 1e9,
       segmentBytes: 1e9,
       batchRows: 500,
+      held: { bytesOfOne: 0, bytesOfAll: 0 },
       instance: {},
     },
   })

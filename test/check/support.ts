@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import { type CheckResult, check } from '../../server/check/check.ts'
 import type { Finding } from '../../server/check/finding.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
-import { type TestIntake, testIntake } from '../support/intake.ts'
+import { nothingHeld, type TestIntake, testIntake } from '../support/intake.ts'
 
 export interface Checked extends CheckResult {
   findings: Finding[]
@@ -22,7 +22,9 @@ export async function checked(archive: TestIntake, isQuick = false): Promise<Che
 
 /** Two patients; the first has two studies, of which the first has two series. One transfer a study. */
 export async function filledArchive(segmentBytes?: number) {
-  const archive = await testIntake(segmentBytes === undefined ? {} : { segmentBytes })
+  const archive = await testIntake(
+    segmentBytes === undefined ? nothingHeld : { ...nothingHeld, segmentBytes },
+  )
   const studies: Study[] = []
   for (const [patientID, modalities] of [
     ['P1', ['CT', 'SR']],

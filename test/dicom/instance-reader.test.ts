@@ -9,7 +9,7 @@ import {
   implicitLittleEndian,
   jpegBaseline,
 } from '../support/dicom-file.ts'
-import { metadataOf, readInstance, refusalOf } from '../support/dicom-reading.ts'
+import { metadataOf, metadataText, readInstance, refusalOf } from '../support/dicom-reading.ts'
 
 const studyInstanceUID = '1.2.3'
 const seriesInstanceUID = '1.2.3.4'
@@ -312,5 +312,59 @@ describe('a reader that has thrown', () => {
     expect(() => reader.push(Buffer.alloc(200))).toThrow('no "DICM"')
     expect(() => reader.push(dicomFile())).toThrow('no "DICM"')
     expect(() => reader.end()).toThrow('no "DICM"')
+  })
+})
+
+describe('readers that follow one another', () => {
+  const file = (number: number, description: string) =>
+    dicomFile({
+      ...uids,
+      studyDescription: description,
+      elements: [{ tag: '00204000', vr: 'LT', value: `${number} `.repeat(300) }],
+    })
+
+  test('leave what the ones before them gave', () => {
+    const texts = Array.from({ length: 60 }, (_, number) =>
+      metadataText(readInstance(file(number, 'A'))),
+    )
+    const instances = texts.map((_, number) => readInstance(file(number, 'A')))
+    expect(instances.map(metadataText)).toEqual(texts)
+    expect(new Set(texts).size).toBe(60)
+  })
+
+  test('read on while others begin and end', () => {
+    const files = [file(1, 'A'), file(2, 'B'), file(3, 'A')]
+    const readers = files.map(() => new InstanceReader())
+    for (let at = 0; at < 5000; at += 100) {
+      for (const [index, reader] of readers.entries()) {
+        reader.push(files[index]?.subarray(at, at + 100) ?? Buffer.alloc(0))
+      }
+      readInstance(file(at, 'C'))
+    }
+    const instances = readers.map((reader) => reader.end())
+    expect(instances.map(metadataText)).toEqual(files.map((one) => metadataText(readInstance(one))))
+  })
+
+  test('decode equal bytes anew when their character set is another', () => {
+    const named = (specificCharacterSet: string) =>
+      readInstance(dicomFile({ specificCharacterSet, patientName: 'M\xfcller' }))
+    expect(named('ISO_IR 100').attributes.patientName).toBe('M\u00FCller')
+    expect(named('ISO_IR 144').attributes.patientName).toBe('M\u045Cller')
+    expect(named('ISO_IR 100').attributes.patientName).toBe('M\u00FCller')
+  })
+
+  test('warn of equal values each', () => {
+    for (let count = 0; count < 2; count++) {
+      const { warnings } = readInstance(dicomFile({ studyDate: '20261301' }))
+      expect(warnings).toEqual([{ keyword: 'StudyDate', reason: 'is not a date' }])
+    }
+  })
+
+  test('have nothing more to read after their end', () => {
+    const reader = new InstanceReader()
+    reader.push(file(1, 'A'))
+    reader.end()
+    expect(() => reader.push(Buffer.alloc(8))).toThrow('the reader has ended')
+    expect(() => reader.end()).toThrow('the reader has ended')
   })
 })

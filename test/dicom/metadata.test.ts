@@ -155,6 +155,10 @@ describe('DICOM JSON model (PS3.18 Annex F)', () => {
     ['1,5', '"1,5"'],
     ['-', '"-"'],
     ['1e', '"1e"'],
+    ['000012', '12'],
+    ['-0012', '-12'],
+    ['-00', '0'],
+    ['007.50', '7.5'],
     ['0x10', '"0x10"'],
     ['NaN', '"NaN"'],
   ])('DS and IS %j are %s: a number if no digit is lost (JS-14)', (text, json) => {

@@ -15,7 +15,7 @@ import {
 } from '../support/dicom-file.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { stow } from '../support/stow.ts'
-import { call, type Dataset, partsOf, segmentsOf, storedIn, storeModule } from './dicomweb.ts'
+import { call, type Dataset, partsOf, storedIn, storeModule } from './dicomweb.ts'
 
 let server: StowageServer
 let studies: string
@@ -279,13 +279,17 @@ describe('stowage send', () => {
         writeFileSync(join(cwd, study.uid, `${uid}.dcm`), file)
       }
     }
-    const before = segmentsOf(server).length
+    const transfers = async () => {
+      const answer = await fetch(`${server.url}/api/transfers?limit=1000`)
+      return ((await answer.json()) as { transfers: unknown[] }).transfers.length
+    }
+    const before = await transfers()
     const sent = await server.run('send', cwd, '--to', server.dicomWeb)
     expect(sent.code, sent.stderr).toBe(0)
     for (const study of [one, two]) {
       expect(await storedIn(server, study.uid)).toEqual(study.instances.map(({ uid }) => uid))
     }
-    expect(segmentsOf(server).length).toBe(before + 2)
+    expect(await transfers()).toBe(before + 2)
   })
 
   test('tells the truth about a study that is refused', async () => {

@@ -109,7 +109,8 @@ describe('a store that cannot be written', () => {
     setWritable: (isWritable: boolean) => Promise<void>,
   ): Promise<void> {
     await using sql = await server.connect()
-    const kept = testStudy(3)
+    // With a segment of its own: a shared one would stay open, and its file system busy.
+    const kept = testStudy(3, MiB)
     expect((await stow(`${server.dicomWeb}/studies`, kept.files)).status).toBe(200)
     const before = await settledHoldings(server, sql)
     await setWritable(false)

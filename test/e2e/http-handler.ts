@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { WholeResponse } from '../../server/http/whole-response.ts'
 import { listenNodeHttp } from '../../server/listen/node-http.ts'
 
 // A server with handlers that misuse a connection in every way that ours might. Started by http.test.ts as a process of
@@ -18,6 +19,8 @@ async function handle(request: Request): Promise<Response> {
       return new Response('too large', { status: 413 })
     case '/refuse-later':
       return refuseLater(request, url.searchParams.has('cancel'))
+    case '/refuse-whole':
+      return new WholeResponse('too large', { status: 413 })
     case '/ignore':
       return new Response('ignored')
     case '/outcome':
@@ -35,6 +38,16 @@ async function handle(request: Request): Promise<Response> {
       return new Response(breaking())
     case '/throws':
       throw new Error('a secret of the handler')
+    case '/text':
+      return new WholeResponse(await request.text(), { headers: { 'x-of': 'text' } })
+    case '/json':
+      return Response.json(await request.json())
+    case '/form':
+      return Response.json([...(await request.formData())])
+    case '/left':
+      request.signal.addEventListener('abort', () => outcomes.set('left', 'aborted'))
+      await delay(700)
+      return new Response('not left')
     case '/slow':
       await delay(700)
       return new Response('slow')

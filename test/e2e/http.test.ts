@@ -203,7 +203,7 @@ describe('Expect: 100-continue (RFC 9110 §10.1.1)', () => {
 })
 
 describe('an answer that comes before the body has been sent (RFC 9112 §9.6)', () => {
-  for (const path of ['/refuse', '/refuse-later', '/refuse-later?cancel']) {
+  for (const path of ['/refuse', '/refuse-whole', '/refuse-later', '/refuse-later?cancel']) {
     for (const asChunks of [false, true]) {
       test(`reaches a client that sends all before it reads: ${path}, ${asChunks ? 'in chunks' : 'with a length'}`, async () => {
         using client = await Client.open()
@@ -218,6 +218,7 @@ describe('an answer that comes before the body has been sent (RFC 9112 §9.6)', 
         await client.until(() => client.isEnded)
         expect(client.error).toBeUndefined()
         expect(client.received).toMatch(/^HTTP\/1\.1 41[35] [\s\S]*\r\nconnection: close\r\n/i)
+        expect(client.received).toMatch(/(too large|of a kind we do not take)$/)
       })
     }
   }
@@ -315,6 +316,27 @@ describe('a request', () => {
     client.received = ''
     client.head('GET http://elsewhere.example/a/b?c=d')
     await client.until(() => client.received.includes(`http://localhost:${port}/a/b?c=d`))
+  })
+
+  test('can be read as text, as JSON and as a form', async () => {
+    const post = (path: string, body: string | FormData) =>
+      fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', body })
+    const text = await post('/text', 'so viele Bytes: ä')
+    expect(text.headers.get('content-length')).toBe('18')
+    expect(text.headers.get('x-of')).toBe('text')
+    expect(await text.text()).toBe('so viele Bytes: ä')
+    expect(await (await post('/json', '{"a":1}')).json()).toEqual({ a: 1 })
+    const form = new FormData()
+    form.append('a', 'b')
+    expect(await (await post('/form', form)).json()).toEqual([['a', 'b']])
+  })
+
+  test('tells by its signal when the client leaves', async () => {
+    using client = await Client.open()
+    client.head('GET /left')
+    await delay(200)
+    client.socket.destroy()
+    expect(await outcomeOf('left')).toBe('aborted')
   })
 
   test('that no Request can hold is answered 400', async () => {

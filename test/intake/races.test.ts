@@ -3,11 +3,11 @@ import { instancesOf } from '../../db/instances.ts'
 import { sweepTransfers } from '../../server/intake/sweep.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
-import { type TestIntake, testIntake } from '../support/intake.ts'
+import { nothingHeld, type TestIntake, testIntake } from '../support/intake.ts'
 
 describe('a transfer that is ended by another server (P1)', () => {
   test('leaves no staged rows, although it goes on staging', async () => {
-    await using t = await testIntake({ batchRows: 1 })
+    await using t = await testIntake({ ...nothingHeld, batchRows: 1 })
     const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
     const part = async () => {
       transfer.beginPart()
@@ -17,7 +17,10 @@ describe('a transfer that is ended by another server (P1)', () => {
     }
     await part()
     await t.db.sql`update transfers set lease_until = now() - interval '1 second'`
-    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 1, deleted: 1 })
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toEqual({
+      expired: 1,
+      deleted: 1,
+    })
     await part()
     await expect.poll(() => part().then(() => '', String)).toContain('Nothing of it is stored')
     await transfer.abort('lost')
@@ -25,12 +28,13 @@ describe('a transfer that is ended by another server (P1)', () => {
   })
 
   test('leaves no object that it made after the other one had looked', async () => {
-    await using t = await testIntake({ segmentBytes: 1000 })
+    await using t = await testIntake({ ...nothingHeld, segmentBytes: 1000 })
     const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
+    await transfer.open()
     const create = t.store.create
     t.store.create = async (segmentID) => {
       await t.db.sql`update transfers set lease_until = now() - interval '1 second'`
-      await sweepTransfers(t.db, t.store)
+      await sweepTransfers(t.db, t.store, t.intake.serverID)
       return create(segmentID)
     }
     transfer.beginPart()
@@ -52,7 +56,8 @@ describe('a transfer that cannot begin', () => {
     t.store.create = async () => {
       throw new StoreError('create a segment', { code: 'EACCES' })
     }
-    const opening = t.intake.open({ service: 'stow', handling: 'strict' })
+    const announcedBytes = 1e9
+    const opening = t.intake.open({ service: 'stow', handling: 'strict', announcedBytes })
     await expect(opening).rejects.toThrow(StoreError)
     t.store.create = create
     const rows = await t.db.sql`select state from transfers`
@@ -69,6 +74,7 @@ describe('a transfer that cannot be ended', () => {
     const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
     transfer.beginPart()
     transfer.push(dicomFile())
+    await transfer.open()
     const deleteSegment = t.store.delete
     t.store.delete = async () => {
       throw new StoreError('delete a segment', { code: 'EIO' })
@@ -83,14 +89,21 @@ describe('a transfer that cannot be ended', () => {
   })
 })
 
-describe('a commit whose answer is lost (AT-11)', () => {
+describe.each([
+  {
+    kind: 'a commit whose answer is lost (AT-11)',
+    statement: 'commit_transfer',
+    held: nothingHeld,
+  },
+  { kind: 'a group whose answer is lost (AT-11)', statement: 'commit_group', held: {} },
+])('$kind', ({ statement, held }) => {
   /** The connection breaks before the next commit, or after it. */
   function breakCommit(t: TestIntake, isMade: boolean): void {
     const whole = t.db.sql
     const broken = new Proxy(whole, {
       apply(target, self, [strings, ...values]) {
         const query = () => Reflect.apply(target, self, [strings, ...values])
-        if (!String(strings).includes('commit_transfer')) return query()
+        if (!String(strings).includes(statement)) return query()
         Object.assign(t.db, { sql: whole })
         return (async () => {
           if (isMade) await query()
@@ -102,7 +115,7 @@ describe('a commit whose answer is lost (AT-11)', () => {
   }
 
   test('is a success when it was made', async () => {
-    await using t = await testIntake()
+    await using t = await testIntake(held)
     breakCommit(t, true)
     const outcome = await t.send([dicomFile(), dicomFile()])
     expect(outcome).toMatchObject({ state: 'committed' })
@@ -112,7 +125,7 @@ describe('a commit whose answer is lost (AT-11)', () => {
   })
 
   test('leaves nothing, and says so, when it was not', async () => {
-    await using t = await testIntake()
+    await using t = await testIntake(held)
     breakCommit(t, false)
     await expect(t.send([dicomFile(), dicomFile()])).rejects.toThrow('Nothing of it is stored')
     expect(await t.counts()).toMatchObject({ instances: 0 })

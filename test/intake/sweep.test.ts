@@ -3,13 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { findTransfer } from '../../db/transfers.ts'
 import { sweepStrays, sweepTransfers } from '../../server/intake/sweep.ts'
 import { dicomFile } from '../support/dicom-file.ts'
-import { type TestIntake, testIntake } from '../support/intake.ts'
+import { nothingHeld, type TestIntake, testIntake } from '../support/intake.ts'
 
 async function halfATransfer(t: TestIntake) {
   const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
   transfer.beginPart()
   transfer.push(dicomFile())
   transfer.endPart()
+  await transfer.open()
   return transfer
 }
 
@@ -17,9 +18,15 @@ describe('the sweep', () => {
   test('ends a transfer whose lease ran out, and gives its segments back (OTR-9)', async () => {
     await using t = await testIntake()
     const transfer = await halfATransfer(t)
-    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 0, deleted: 0 })
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toEqual({
+      expired: 0,
+      deleted: 0,
+    })
     await t.db.sql`update transfers set lease_until = now() - interval '1 second'`
-    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 1, deleted: 1 })
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toEqual({
+      expired: 1,
+      deleted: 1,
+    })
     expect(await findTransfer(t.db, transfer.transferID)).toMatchObject({ state: 'expired' })
     expect(await t.storedBytes()).toBe(0)
     await expect(transfer.commit()).rejects.toThrow('Nothing of it is stored')
@@ -28,13 +35,17 @@ describe('the sweep', () => {
   test('ends everything that is not its own when the database is its own', async () => {
     await using t = await testIntake()
     await halfATransfer(t)
-    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toMatchObject({ expired: 0 })
-    expect(await sweepTransfers(t.db, t.store, randomUUID())).toMatchObject({ expired: 1 })
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID, true)).toMatchObject({
+      expired: 0,
+    })
+    expect(await sweepTransfers(t.db, t.store, randomUUID(), true)).toMatchObject({ expired: 1 })
   })
 
   test('leaves what is committed alone, also when it runs at the same time', async () => {
     await using t = await testIntake()
-    const sweeping = Array.from({ length: 5 }, () => sweepTransfers(t.db, t.store))
+    const sweeping = Array.from({ length: 5 }, () =>
+      sweepTransfers(t.db, t.store, t.intake.serverID),
+    )
     await Promise.all([t.send([dicomFile(), dicomFile()]), ...sweeping])
     await sweepStrays(t.db, t.store, new Date(Date.now() + 60_000))
     expect(await t.counts()).toMatchObject({ instances: 2 })
@@ -42,7 +53,7 @@ describe('the sweep', () => {
   })
 
   test('deletes old objects without a row, and nothing that is not a segment', async () => {
-    await using t = await testIntake()
+    await using t = await testIntake(nothingHeld)
     const { transferID } = await t.send([dicomFile()])
     const [kept] = await t.db.sql`select segment_id from segments where transfer_id = ${transferID}`
     const stray = await t.store.create(randomUUID())
@@ -60,7 +71,7 @@ describe('the sweep', () => {
   })
 
   test('deletes nothing that was committed once, whatever another or an old database says (P2)', async () => {
-    await using t = await testIntake()
+    await using t = await testIntake(nothingHeld)
     await using other = await testIntake()
     const ids: string[] = []
     for (let i = 0; i < 3; i++) ids.push((await t.send([dicomFile()])).transferID)
@@ -72,7 +83,10 @@ describe('the sweep', () => {
     await t.db.sql`
       update transfers set state = 'receiving', lease_until = now() where transfer_id = ${ids[2] ?? ''}`
     await t.db.sql`update segments set state = 'open' where transfer_id = ${ids[2] ?? ''}`
-    expect(await sweepTransfers(t.db, t.store)).toEqual({ expired: 1, deleted: 0 })
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toEqual({
+      expired: 1,
+      deleted: 0,
+    })
     expect(await t.storedBytes()).toBe(bytes)
   })
 })

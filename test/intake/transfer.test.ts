@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { instancesOf } from '../../db/instances.ts'
 import { findTransfer } from '../../db/transfers.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
-import { testIntake } from '../support/intake.ts'
+import { testIntake as intakeWith, nothingHeld } from '../support/intake.ts'
 
 function study() {
   const studyInstanceUID = uniqueUID()
@@ -19,7 +19,13 @@ function study() {
 const reasons = (outcome: { refused: { position: number; failureReason: number }[] }) =>
   outcome.refused.map(({ position, failureReason }) => [position, failureReason])
 
-describe('a transfer', () => {
+describe.each([
+  { kind: 'a small transfer, committed in a group', held: {} },
+  { kind: 'a transfer with a segment of its own', held: nothingHeld },
+])('$kind', ({ held }) => {
+  const testIntake = (limits: Parameters<typeof intakeWith>[0] = {}) =>
+    intakeWith({ ...held, ...limits })
+
   test('stores all its instances in one commit, with bytes and digests as sent', async () => {
     await using t = await testIntake()
     const { file, studyInstanceUID } = study()
@@ -236,7 +242,7 @@ describe('a transfer', () => {
   })
 
   test('goes on in a further segment when one is full', async () => {
-    await using t = await testIntake({ segmentBytes: 5000 })
+    await using t = await testIntake({ ...nothingHeld, segmentBytes: 5000 })
     const { file } = study()
     const outcome = await t.send(Array.from({ length: 20 }, () => file()))
     expect(outcome.stored).toHaveLength(20)

@@ -29,6 +29,38 @@ describe('delimiters (RFC 2046 5.1.1)', () => {
     })
   })
 
+  test('parts may repeat the headers of the one before, begin with them, or have others', () => {
+    const blocks = [
+      type,
+      type,
+      `${type}X: 1\r\n`,
+      `${type}X: 1\r\n`,
+      '',
+      '',
+      type,
+      'X: 2\r\n',
+      'X: 2\r\n',
+    ]
+    const told = recordEveryWay(
+      'b',
+      `${blocks.map((block, index) => `--b\r\n${block}\r\n${index}\r\n`).join('')}--b--\r\n`,
+    )
+    const dicom = { 'content-type': 'application/dicom' }
+    const both = { ...dicom, x: '1' }
+    expect(told.parts.map((part) => part.headers)).toEqual([
+      dicom,
+      dicom,
+      both,
+      both,
+      {},
+      {},
+      dicom,
+      { x: '2' },
+      { x: '2' },
+    ])
+    expect(told.parts.map((part) => part.data).join('')).toBe('012345678')
+  })
+
   test('MP-02 a boundary of another case is content', () => {
     expect(dataOf('--aB\r\n\r\none\r\n--ab\r\n\r\n\r\n--AB--\r\n--aB--', 'aB')).toEqual([
       'one\r\n--ab\r\n\r\n\r\n--AB--',

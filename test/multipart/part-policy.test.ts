@@ -30,6 +30,11 @@ describe('the kind of a part (PS3.18 8.6.1.2, RFC 2387)', () => {
     expect(verdict({}, 1)).toBe(415)
   })
 
+  test('an empty type is none, whatever the part before it had', () => {
+    expect(verdict(dicom, 0)).toBe('accepted')
+    expect(verdict({ 'content-type': '' }, 1)).toBe(400)
+  })
+
   test('MP-18 parameters and case of the type do not matter', () => {
     const contentType = 'Application/DICOM; transfer-syntax=1.2.840.10008.1.2.4.70'
     expect(verdict({ 'content-type': contentType }, 3)).toBe('accepted')

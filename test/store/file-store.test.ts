@@ -33,6 +33,36 @@ describe('what a store of files promises besides', () => {
     await writer.abandon()
   })
 
+  test('holds back many writers more than one, so that together they queue little more', async () => {
+    await using folder = await temporaryFolder()
+    const store = fileStore(folder.path)
+    const writers = await Promise.all(Array.from({ length: 32 }, () => store.create(randomUUID())))
+    const chunk = randomBytes(256 * 1024)
+    for (let chunks = 0; chunks < 16; chunks++) {
+      for (const writer of writers) writer.append(chunk)
+      await Promise.all(writers.map((writer) => writer.drain()))
+      const written = (await list(store)).reduce((sum, entry) => sum + entry.byteLength, 0)
+      const queued = writers.reduce((sum, writer) => sum + writer.byteLength, 0) - written
+      expect(queued).toBeLessThanOrEqual(16 * MiB)
+    }
+    for (const writer of writers) await writer.abandon()
+  })
+
+  test('makes its folders again when they were taken away', async () => {
+    await using folder = await temporaryFolder()
+    const root = join(folder.path, 'segments')
+    const store = fileStore(root)
+    const segmentID = await write(store, [Buffer.from('lost')])
+    const inSameFolder = `${randomUUID().slice(0, -2)}${segmentID.slice(-2)}`
+    for (const id of [inSameFolder, randomUUID()]) {
+      await rm(root, { recursive: true })
+      const writer = await store.create(id)
+      writer.append(Buffer.from('x'))
+      await writer.seal()
+      expect((await read(store, id, 0, 1)).toString()).toBe('x')
+    }
+  })
+
   test('passes over files that are no segments', async () => {
     await using folder = await temporaryFolder()
     const store = fileStore(folder.path)
@@ -94,6 +124,13 @@ describe('a full disk (P1)', () => {
     await writer.abandon()
   })
 
+  test.skipIf(whyNot)('is told when not even a folder can be made', async () => {
+    await using disk = await smallDisk('nr_inodes=2')
+    for (const path of [join(disk.path, 'segments'), join(disk.path, 'not', 'there')]) {
+      await expect(fileStore(path).create(randomUUID())).rejects.toMatchObject({ full: true })
+    }
+  })
+
   async function fill(writer: { append(bytes: Uint8Array): void; drain(): Promise<void> }) {
     for (let chunks = 0; chunks < 64; chunks++) {
       writer.append(randomBytes(MiB / 4))
@@ -106,33 +143,59 @@ describe('stable storage (P2)', () => {
   const whyNot = whyNoStrace()
 
   test.skipIf(whyNot)(
-    'seal returns after data and every new folder entry were synced',
+    'sync and seal return after data and every new folder entry were synced',
     async () => {
       await using folder = await temporaryFolder()
       const root = join(folder.path, 'new', 'segments')
       const calls = await traceSeal(root)
-      const sealed = calls.findIndex((line) => line.includes('SEALED'))
-      const synced = calls.slice(0, sealed)
-      const shard = /\/([0-9a-f]{2})\/[0-9a-f-]{36}\.segment/.exec(synced.join('\n'))?.[1]
-      expect(sealed).toBeGreaterThan(0)
-      const lastWrite = synced.findLastIndex((line) => /p?writev?(64)?\(.*\.segment>/.test(line))
-      const dataSync = synced.findLastIndex((line) => /f(data)?sync\(\d+<.*\.segment>/.test(line))
-      expect(lastWrite).toBeGreaterThan(0)
-      expect(dataSync).toBeGreaterThan(lastWrite)
-      // Each folder in which an entry was made, from the one that was there before down to the segment's.
-      for (const path of [
-        folder.path,
-        join(folder.path, 'new'),
-        root,
-        join(root, shard as string),
-      ]) {
-        expect(synced.some((line) => line.includes('fsync(') && line.includes(`<${path}>`))).toBe(
-          true,
-        )
+      const [toSync, toSeal, toSealAgain] = ['SYNCED', 'SEALED', 'SEALED AGAIN'].map((word) => {
+        const at = calls.findIndex((line) => line.includes(`"${word}\\n"`))
+        expect(at).toBeGreaterThan(0)
+        return calls.splice(0, at + 1)
+      }) as [string[], string[], string[]]
+      for (const part of [toSync, toSeal, toSealAgain]) {
+        const lastWrite = part.findLastIndex((line) => /p?writev?(64)?\(.*\.segment>/.test(line))
+        const dataSync = part.findLastIndex((line) => /f(data)?sync\(\d+<.*\.segment>/.test(line))
+        expect(lastWrite).toBeGreaterThan(-1)
+        expect(dataSync).toBeGreaterThan(lastWrite)
       }
+      const shard = /\/([0-9a-f]{2})\/[0-9a-f-]{36}\.segment/.exec(toSync.join('\n'))?.[1]
+      const shardPath = join(root, shard as string)
+      // Each folder in which an entry was made, from the one that was there before down to the segment's.
+      for (const path of [folder.path, join(folder.path, 'new'), root, shardPath]) {
+        expect(syncsOf(toSync, path)).toBe(1)
+      }
+      // The second segment's folder is known: only its own entry is new.
+      expect(syncsOf(toSealAgain, shardPath)).toBe(1)
+      expect(syncsOf(toSealAgain, root)).toBe(0)
+      expect(toSealAgain.some((line) => line.includes('mkdir('))).toBe(false)
     },
   )
+
+  test.skipIf(whyNot).each([
+    { which: 'ahead', said: ['seal: Cannot sync a segment: EIO'] },
+    {
+      which: 'asked',
+      said: ['sync: Cannot sync a segment: EIO', 'seal: Cannot sync a segment: EIO'],
+    },
+  ])('a sync that failed once is not forgotten when the next succeeds ($which)', async (given) => {
+    await using folder = await temporaryFolder()
+    const script = fileURLToPath(new URL('./sync-once-failed.ts', import.meta.url))
+    const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1']
+    const program = [process.execPath, '--import', 'tsx', script, folder.path, given.which]
+    // One thread for files: strace counts the calls of each thread for itself.
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
+    const run = spawnSync('strace', ['-f', '-o', '/dev/null', ...inject, ...program], { env })
+    expect(run.stdout.toString().trim().split('\n')).toEqual([
+      ...given.said,
+      'sync again: Cannot sync a segment: EIO',
+    ])
+  })
 })
+
+function syncsOf(calls: string[], path: string): number {
+  return calls.filter((line) => line.includes('fsync(') && line.includes(`<${path}>`)).length
+}
 
 async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'stowage-store-'))
@@ -140,9 +203,9 @@ async function temporaryFolder() {
   return { path, remove, [Symbol.asyncDispose]: remove }
 }
 
-async function smallDisk() {
+async function smallDisk(option = 'size=4m') {
   const { path, remove } = await temporaryFolder()
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', path])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', option, 'tmpfs', path])
   return {
     path,
     async [Symbol.asyncDispose]() {

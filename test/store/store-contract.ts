@@ -96,6 +96,71 @@ export function testStore(name: string, openStore: () => Promise<TestStore>): vo
       expect(await contentOf(opened.store, writer)).toBe('third')
     })
 
+    test('has on its medium what was synced, and takes more, also when it is kept', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const writer = await store.create(randomUUID())
+      const content = randomBytes(3 * MiB)
+      writer.append(content)
+      await writer.sync()
+      await store.keep(writer.segmentID)
+      expect((await read(store, writer.segmentID, 0, 3 * MiB)).equals(content)).toBe(true)
+      writer.append(Buffer.from('more'))
+      await writer.sync()
+      await writer.sync()
+      expect((await read(store, writer.segmentID, 3 * MiB, 4)).toString()).toBe('more')
+      writer.append(Buffer.from('given back'))
+      await writer.drain()
+      writer.rewind(3 * MiB + 4)
+      writer.append(Buffer.from('!'))
+      await writer.seal()
+      expect((await read(store, writer.segmentID, 3 * MiB, 5)).toString()).toBe('more!')
+      expect(await list(store)).toMatchObject([{ byteLength: 3 * MiB + 5, isKept: true }])
+    })
+
+    test('syncs what was appended before, while more is appended', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const writer = await store.create(randomUUID())
+      const pieces = Array.from({ length: 20 }, () => randomBytes(100_000))
+      const synced = pieces.map(async (piece, at) => {
+        writer.append(piece)
+        await writer.sync()
+        return (await read(store, writer.segmentID, at * 100_000, 100_000)).equals(piece)
+      })
+      expect(await Promise.all(synced)).toEqual(Array(20).fill(true))
+      await writer.abandon()
+    })
+
+    test('cuts off, when it is abandoned, what its user does not keep', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const writer = await store.create(randomUUID())
+      writer.append(Buffer.from('committed'))
+      await writer.sync()
+      writer.append(Buffer.from(' and not'))
+      await writer.sync()
+      await writer.abandon(9)
+      expect(await list(store)).toMatchObject([{ byteLength: 9 }])
+    })
+
+    test('cuts off at a sync what was given back since the last one', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const writer = await store.create(randomUUID())
+      writer.append(Buffer.from('committed'))
+      await writer.sync()
+      await store.keep(writer.segmentID)
+      writer.append(Buffer.from(' and not'))
+      await writer.sync()
+      writer.rewind(9)
+      await writer.sync()
+      expect(await list(store)).toMatchObject([{ byteLength: 9, isKept: true }])
+      writer.append(Buffer.from(' later'))
+      await writer.seal()
+      expect((await read(store, writer.segmentID, 0, 15)).toString()).toBe('committed later')
+    })
+
     test('refuses a range that reaches past the end', async () => {
       await using opened = await openStore()
       const { store } = opened
@@ -224,6 +289,7 @@ export async function expectRefusal(writer: SegmentWriter): Promise<void> {
   expect(() => writer.append(Buffer.from('x'))).toThrow(StoreError)
   expect(() => writer.rewind(0)).toThrow(StoreError)
   await expect(writer.drain()).rejects.toThrow(StoreError)
+  await expect(writer.sync()).rejects.toThrow(StoreError)
   await expect(writer.seal()).rejects.toThrow(StoreError)
 }
 

@@ -25,6 +25,9 @@ export interface TestIntake extends AsyncDisposable {
   counts(): Promise<{ studies: number; series: number; instances: number; patients: number }>
 }
 
+/** Limits under which each transfer gets a row and a segment of its own, however small it is. */
+export const nothingHeld = { held: { bytesOfOne: 0, bytesOfAll: 0 } }
+
 export async function testIntake(limits: Partial<IntakeLimits> = {}): Promise<TestIntake> {
   const database = await freshDatabase()
   const db = openDatabase(database.sql)
@@ -42,6 +45,7 @@ export async function testIntake(limits: Partial<IntakeLimits> = {}): Promise<Te
       segmentBytes: 1e9,
       batchRows: 500,
       instance: {},
+      held: { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 },
       ...limits,
     },
   })

@@ -1,0 +1,94 @@
+import type { Database } from './database.ts'
+import { retryCommit } from './retry-commit.ts'
+import type { TransferState } from './schema.ts'
+import type {
+  Disagreement,
+  NewTransfer,
+  Received,
+  Refusal,
+  StagedInstance,
+  Warning,
+} from './transfers.ts'
+
+/** A small transfer that is committed together with others; it has no row before. */
+export interface GroupMember extends Received, Omit<NewTransfer, 'segmentID' | 'serverID'> {
+  /** Milliseconds since it began. */
+  ageMs: number
+  storedCount: number
+  refused: Refusal[]
+  warned: Warning[]
+}
+
+/** Its position is its ordinal in the group, from 0. */
+export interface GroupedInstance extends StagedInstance {
+  /** Index in `members`. */
+  member: number
+  /** Number of the part in its own request. */
+  part: number
+}
+
+export interface GroupCommit {
+  groupID: string
+  serverID: string
+  /** The shared segment, and how long it is with the bytes of the group; undefined with no instances. */
+  segment: { segmentID: string; byteLength: number } | undefined
+  members: GroupMember[]
+  instances: GroupedInstance[]
+}
+
+export type GroupResult =
+  /** Positions are ordinals in the group. */
+  | { outcome: 'committed'; disagreements: Disagreement[] }
+  /** Some are stored already, or refused: take them out and commit the others. Ordinals again. */
+  | { outcome: 'superfluous'; duplicates: number[]; refused: Refusal[] }
+  /** The shared segment is not this server's any more. Nothing is stored. */
+  | { outcome: 'lost'; reason: string }
+
+/**
+ * Makes the instances of several small transfers visible in one transaction, or none of them. Their
+ * rows are made by it: each is committed when it appears.
+ *
+ * Any other error than those of `GroupResult` is to be followed by `recordEndedTransfer` for each
+ * member: it says whether the member was committed.
+ */
+export async function commitGroup({ sql }: Database, group: GroupCommit): Promise<GroupResult> {
+  const { groupID, serverID, segment, members, instances } = group
+  return retryCommit<GroupResult>(
+    async () => {
+      const [row] = await sql`
+        select commit_group(
+          ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
+          ${JSON.stringify(members)}::text::jsonb, ${JSON.stringify(instances)}::text::jsonb
+        ) as disagreements`
+      return { outcome: 'committed', disagreements: row?.disagreements as Disagreement[] }
+    },
+    ({ code, detail, message }) => {
+      if (code === 'ST001') return { outcome: 'lost', reason: message }
+      if (code !== 'ST004') return undefined
+      const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
+      return { outcome: 'superfluous', ...found }
+    },
+  )
+}
+
+/**
+ * Records a transfer that ended without ever having had a row, unless it has one now.
+ *
+ * Waits for a group commit that is about to make the row. So it also tells what became of a group whose
+ * answer was lost: `committed`, or else the row made here keeps a late commit from being made.
+ *
+ * @returns the state that the transfer has now, for good.
+ */
+export async function recordEndedTransfer(
+  { sql }: Database,
+  transfer: Omit<NewTransfer, 'segmentID'> & { ageMs: number },
+  end: Received & { state: 'refused' | 'aborted'; reason: string; refused: Refusal[] },
+): Promise<TransferState> {
+  const { refused, ...ended } = end
+  const [row] = await sql`
+    select record_ended_transfer(
+      ${JSON.stringify({ ...transfer, ...ended })}::text::jsonb,
+      ${JSON.stringify(refused)}::text::jsonb
+    ) as state`
+  return row?.state as TransferState
+}

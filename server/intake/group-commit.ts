@@ -1,0 +1,303 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '../../db/database.ts'
+import {
+  commitGroup,
+  type GroupCommit,
+  type GroupedInstance,
+  type GroupMember,
+  type GroupResult,
+} from '../../db/groups.ts'
+import type { CommitResult, Refusal, StagedInstance } from '../../db/transfers.ts'
+import type { Log } from '../log.ts'
+import type { SegmentWriter, Store } from '../store/store.ts'
+import { findOutGroup, isReportedByPostgres } from './commit-or-find-out.ts'
+import type { HeldSegment } from './held-segment.ts'
+import { SharedSegment } from './shared-segment.ts'
+
+/** A small transfer that has come to its end, ready to be committed. */
+export interface SmallTransfer {
+  member: GroupMember
+  /** What is new, in the order of the parts; offsets are those in `held`. */
+  instances: StagedInstance[]
+  held: HeldSegment
+}
+
+interface Waiting extends SmallTransfer {
+  resolve(result: CommitResult): void
+  reject(error: unknown): void
+}
+
+/** Of one group: a statement of some 1 MB, and a write that does not hold up the next group for long. */
+const groupBytes = 4 * 1024 * 1024
+const groupInstances = 1000
+const groupMembers = 256
+
+/**
+ * Commits small transfers, many at a time: one write, one sync and one SQL transaction for all that came to
+ * their end while the last group was committed.
+ *
+ * Each transfer stays whole or not at all by itself. One that the database does not take as it is (an
+ * instance is stored already, or refused) is told so and leaves the group, before anything of the group is
+ * stored; its bytes are written over.
+ */
+export class GroupCommitter {
+  readonly #deps: { db: Database; log: Log }
+  readonly #serverID: string
+  readonly #segment: SharedSegment
+  #waiting: Waiting[] = []
+  #running: Promise<void> | undefined
+
+  constructor(
+    deps: { db: Database; store: Store; log: Log },
+    serverID: string,
+    segmentBytes: number,
+  ) {
+    this.#deps = deps
+    this.#serverID = serverID
+    this.#segment = new SharedSegment(deps, serverID, segmentBytes)
+  }
+
+  /**
+   * Positions in the result are those of the parts of this transfer.
+   * @throws {StoreError} → 503 or 507; {OutcomeUnknownError} → 503; a database error → 503
+   */
+  commit(transfer: SmallTransfer): Promise<CommitResult> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...transfer, resolve, reject })
+      this.#start()
+    })
+  }
+
+  /** To be called now and then: closes the shared segment when its time is over. */
+  async upkeep(): Promise<void> {
+    await this.#start()
+  }
+
+  /** To be called when no transfer is open any more. */
+  async stop(): Promise<void> {
+    await this.#running
+    await this.#segment.close()
+  }
+
+  #start(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#waiting.length > 0) this.#start()
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // What arrived with the same events of the network goes with it.
+      await new Promise((resolve) => setImmediate(resolve))
+      await this.#commit(this.#takeGroup())
+    }
+    await this.#segment.closeIfOver()
+  }
+
+  /** The first that wait, as far as they do not touch each other's instances. */
+  #takeGroup(): Waiting[] {
+    const group: Waiting[] = []
+    const later: Waiting[] = []
+    const sopInstanceUIDs = new Set<string>()
+    const studyOfSeries = new Map<string, string>()
+    let byteLength = 0
+    for (const one of this.#waiting) {
+      const fits =
+        group.length === 0 ||
+        (group.length < groupMembers &&
+          byteLength + one.held.byteLength <= groupBytes &&
+          sopInstanceUIDs.size + one.instances.length <= groupInstances &&
+          one.instances.every(
+            (row) =>
+              !sopInstanceUIDs.has(row.sop_instance_uid) &&
+              (studyOfSeries.get(row.series_instance_uid) ?? row.study_instance_uid) ===
+                row.study_instance_uid,
+          ))
+      if (!fits) {
+        later.push(one)
+        continue
+      }
+      group.push(one)
+      byteLength += one.held.byteLength
+      for (const row of one.instances) {
+        sopInstanceUIDs.add(row.sop_instance_uid)
+        studyOfSeries.set(row.series_instance_uid, row.study_instance_uid)
+      }
+    }
+    this.#waiting = later
+    return group
+  }
+
+  async #commit(group: Waiting[]): Promise<void> {
+    try {
+      for (let rest = group; rest.length > 0; ) rest = await this.#attempt(rest)
+    } catch (error) {
+      for (const one of group) one.reject(error)
+    }
+  }
+
+  /** @returns those that have to be tried again. */
+  async #attempt(group: Waiting[]): Promise<Waiting[]> {
+    const hasBytes = group.some((one) => one.instances.length > 0)
+    const writer = hasBytes ? await this.#segment.open() : undefined
+    const base = writer?.byteLength ?? 0
+    const { instances, places } = await this.#write(group, writer)
+    const commit: GroupCommit = {
+      groupID: randomUUID(),
+      serverID: this.#serverID,
+      segment: writer && { segmentID: writer.segmentID, byteLength: writer.byteLength },
+      members: group.map((one) => one.member),
+      instances,
+    }
+    let result: GroupResult
+    try {
+      result = await commitGroup(this.#deps.db, commit)
+    } catch (error) {
+      if (!isReportedByPostgres(error)) return this.#findOut(group, writer, base, error)
+      await this.#takeBack(writer, base)
+      // One of them may be the reason; the others shall not suffer from it.
+      if (group.length === 1) throw error
+      for (const one of group) await this.#commit([one])
+      return []
+    }
+    if (result.outcome === 'committed') {
+      this.#segment.committed()
+      const disagreements = group.map(() => [] as typeof result.disagreements)
+      for (const { position, ...said } of result.disagreements) {
+        const { member, part } = places[position] as Place
+        disagreements[member]?.push({ position: part, ...said })
+      }
+      group.forEach((one, index) => {
+        one.resolve({ outcome: 'committed', disagreements: disagreements[index] ?? [] })
+      })
+      return []
+    }
+    if (result.outcome === 'lost') {
+      await this.#segment.forget()
+      return group
+    }
+    await this.#takeBack(writer, base)
+    return sortOut(group, places, result)
+  }
+
+  async #write(
+    group: Waiting[],
+    writer: SegmentWriter | undefined,
+  ): Promise<{ instances: GroupedInstance[]; places: Place[] }> {
+    const instances: GroupedInstance[] = []
+    const places: Place[] = []
+    if (writer === undefined) return { instances, places }
+    const base = writer.byteLength
+    group.forEach((one, member) => {
+      const ranges: { offset: number; length: number }[] = []
+      for (const row of one.instances) {
+        const length = row.byte_length + row.metadata_length
+        ranges.push({ offset: row.segment_offset, length })
+        instances.push({
+          ...row,
+          member,
+          part: row.position,
+          position: places.length,
+          segment_id: writer.segmentID,
+          segment_offset: 0,
+        })
+        places.push({ member, part: row.position })
+      }
+      let at = writer.byteLength
+      for (const piece of one.held.pieces(ranges)) writer.append(piece)
+      for (const row of instances.slice(instances.length - one.instances.length)) {
+        row.segment_offset = at
+        at += row.byte_length + row.metadata_length
+      }
+    })
+    await this.#sync(writer, base)
+    return { instances, places }
+  }
+
+  /** What was written is not to be kept. */
+  async #takeBack(writer: SegmentWriter | undefined, base: number): Promise<void> {
+    if (writer === undefined) return
+    writer.rewind(base)
+    await this.#sync(writer, base)
+  }
+
+  async #sync(writer: SegmentWriter, base: number): Promise<void> {
+    try {
+      await writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
+  }
+
+  /** The connection broke while the group was being committed: all of its members were, or none. */
+  async #findOut(
+    group: Waiting[],
+    writer: SegmentWriter | undefined,
+    base: number,
+    cause: unknown,
+  ): Promise<Waiting[]> {
+    try {
+      const results = await findOutGroup(
+        this.#deps,
+        this.#serverID,
+        group.map((one) => one.member),
+        cause,
+      )
+      if (results.some((result) => result.outcome === 'committed')) this.#segment.committed()
+      else await this.#takeBack(writer, base)
+      group.forEach((one, index) => {
+        one.resolve(results[index] as CommitResult)
+      })
+      return []
+    } catch (error) {
+      await this.#segment.forget()
+      throw error
+    }
+  }
+}
+
+/** Where an instance of a group comes from. */
+interface Place {
+  member: number
+  part: number
+}
+
+/**
+ * Tells the members that the database does not take what it found, with the positions of their own parts.
+ * @returns the others.
+ */
+function sortOut(
+  group: Waiting[],
+  places: Place[],
+  found: { duplicates: number[]; refused: Refusal[] },
+): Waiting[] {
+  const byMember = new Map<number, { duplicates: number[]; refused: Refusal[] }>()
+  function of(position: number) {
+    const { member, part } = places[position] as Place
+    const known = byMember.get(member) ?? { duplicates: [], refused: [] }
+    byMember.set(member, known)
+    return { known, part }
+  }
+  for (const position of found.duplicates) {
+    const { known, part } = of(position)
+    known.duplicates.push(part)
+  }
+  for (const refusal of found.refused) {
+    const { known, part } = of(refusal.position)
+    known.refused.push({ ...refusal, position: part })
+  }
+  return group.filter((one, index) => {
+    const known = byMember.get(index)
+    if (known === undefined) return true
+    const isRefused = one.member.handling === 'strict' && known.refused.length > 0
+    one.resolve(
+      isRefused
+        ? { outcome: 'refused', refused: known.refused }
+        : { outcome: 'superfluous', ...known },
+    )
+    return false
+  })
+}
