@@ -138,6 +138,12 @@ export const SETTINGS = {
     seconds(3),
     'How long the transfers of a server that died are kept before another one ends them',
   ),
+  warmUp: setting(
+    'STOWAGE_WARM_UP',
+    'on',
+    oneOf('on', 'off'),
+    'Whether to practise receiving for half a second of processor time after the start, so that the first study comes in as fast as later ones',
+  ),
   logLevel: setting(
     'STOWAGE_LOG_LEVEL',
     'info',

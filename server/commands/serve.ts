@@ -4,6 +4,7 @@ import type { Listener } from '../listen/host.ts'
 import { createLog, describeError, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
 import { startServices } from '../services.ts'
+import { warmUp } from '../stow/warm-up.ts'
 import {
   type CommandContext,
   EXIT_DONE,
@@ -39,6 +40,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
   const { sql, direct } = database
   const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
   let listener: Listener | undefined
+  const warming = new AbortController()
   try {
     listener = await host.listen(createApp(services).fetch, {
       hostname: config.host,
@@ -46,8 +48,16 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
       onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
     log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
+    if (config.warmUp === 'on') {
+      warmUp(services, warming.signal).catch((error) => {
+        log.warn('The warm-up failed; the first studies are received slower', {
+          reason: describeError(error),
+        })
+      })
+    }
     return await ending.reached
   } finally {
+    warming.abort()
     // Together: the pages' streams never end by themselves, and it is the services that end them.
     await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
     log.info('Stowage stopped')

@@ -38,6 +38,7 @@ export class InstanceReader {
   #dataSet: DataSetReader | undefined
   #inflater: DataSetInflater | undefined
   #failure: unknown
+  #hasEnded = false
 
   constructor(limits: Partial<InstanceLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits }
@@ -51,7 +52,7 @@ export class InstanceReader {
 
   /** Takes the next bytes of the file. They are not kept and may be overwritten afterwards. */
   push(bytes: Uint8Array): void {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#mustGoOn()
     try {
       this.#take(asBuffer(bytes))
     } catch (failure) {
@@ -62,15 +63,20 @@ export class InstanceReader {
 
   /** Says that the file has ended. */
   end(): Instance {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#mustGoOn()
     try {
       const instance = this.#facts()
-      this.#failure = new TypeError('Cannot read instance: the reader has ended')
+      this.#hasEnded = true
       return instance
     } catch (failure) {
       this.#failure = failure
       throw failure
     }
+  }
+
+  #mustGoOn(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#hasEnded) throw new TypeError('Cannot read instance: the reader has ended')
   }
 
   #facts(): Instance {

@@ -8,7 +8,12 @@ import { TooManyTransfersError, TransferLostError } from './errors.ts'
 import { GroupCommitter } from './group-commit.ts'
 import { type HeldLimits, HeldMemory } from './held-segment.ts'
 import { sweepStrays, sweepTransfers } from './sweep.ts'
-import { Transfer, type TransferLimits, type TransferRequest } from './transfer.ts'
+import {
+  Transfer,
+  type TransferDeps,
+  type TransferLimits,
+  type TransferRequest,
+} from './transfer.ts'
 
 export interface IntakeLimits extends TransferLimits {
   /** Transfers open at once on this server. */
@@ -104,21 +109,10 @@ export class Intake {
    *   {StoreError} → 503 or 507; a database error → 503
    */
   async open(request: TransferRequest): Promise<Transfer> {
-    const { db, store, log, limits } = this.#deps
+    const { limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
     if (this.openCount >= limits.transfers) throw new TooManyTransfersError(limits.transfers)
-    const transfer = new Transfer(request, {
-      db,
-      store,
-      log,
-      serverID: this.serverID,
-      limits,
-      leaseMs: limits.leaseMs,
-      memory: this.#memory,
-      groups: this.#groups,
-      committed: ({ transferID }) => this.#close(transferID),
-      end: (ending) => this.#end(ending),
-    })
+    const transfer = new Transfer(request, this.#depsOf(this.#memory))
     this.#open.set(transfer.transferID, transfer)
     this.#deps.changed()
     if ((request.announcedBytes ?? 0) > limits.held.bytesOfOne) {
@@ -128,6 +122,28 @@ export class Intake {
       })
     }
     return transfer
+  }
+
+  /** A transfer that is only received, never committed, to see how that goes. Nobody else knows of it. */
+  rehearse(): Transfer {
+    const memory = new HeldMemory({ bytesOfOne: Infinity, bytesOfAll: Infinity })
+    return new Transfer({ service: 'stow', handling: 'strict' }, this.#depsOf(memory))
+  }
+
+  #depsOf(memory: HeldMemory): TransferDeps {
+    const { db, store, log, limits } = this.#deps
+    return {
+      db,
+      store,
+      log,
+      serverID: this.serverID,
+      limits,
+      leaseMs: limits.leaseMs,
+      memory,
+      groups: this.#groups,
+      committed: ({ transferID }) => this.#close(transferID),
+      end: (ending) => this.#end(ending),
+    }
   }
 
   #close(transferID: string): void {

@@ -152,12 +152,13 @@ export class MultipartReader {
         throw new TruncatedMultipartError(this.#partCount, this.#receivedBytes)
       }
       this.#state = 'ended'
-      this.#failure = new TypeError('Cannot read multipart body: the reader has ended')
     })
   }
 
   #guard(step: () => void): void {
-    if (this.#state === 'ended') throw this.#failure
+    if (this.#state === 'ended') {
+      throw this.#failure ?? new TypeError('Cannot read multipart body: the reader has ended')
+    }
     try {
       step()
     } catch (error) {

@@ -93,7 +93,8 @@ async function store(
     : new WholeResponse([...pieces].join(''), init)
 }
 
-async function receive(
+/** Reads the body of a request into a transfer. */
+export async function receive(
   request: Request,
   payload: Payload,
   transfer: Transfer,

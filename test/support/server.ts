@@ -94,6 +94,8 @@ export class StowageServer implements AsyncDisposable {
       STOWAGE_DATA_DIR: this.dataDir,
       STOWAGE_PORT: String(this.#port),
       STOWAGE_HOST: '127.0.0.1',
+      // Half a second of processor time that hundreds of starts need not spend.
+      STOWAGE_WARM_UP: 'off',
       ...this.#options.env,
     }
   }
