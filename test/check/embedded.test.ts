@@ -65,6 +65,7 @@ async function whileServing(
       for (const file of files) {
         transfer.beginPart()
         transfer.push(file)
+        await transfer.drain()
         transfer.endPart()
       }
       expect((await transfer.commit()).state).toBe('committed')

@@ -698,3 +698,23 @@ function withLastBytesChanged(bytes: Buffer): Buffer {
   changed[changed.length - 8] = (changed.at(-8) as number) ^ 1
   return changed
 }
+
+describe('an answer about very many instances', () => {
+  test('names each of 1,500, stored or rolled back, in the order of the parts (AT-02)', async () => {
+    const study = newStudy()
+    const instances = Array.from({ length: 1500 }, () => study.instance())
+    const uids = instances.map(({ uid }) => uid)
+    const files = instances.map(({ file }) => file)
+    const refused = await send([...files, Buffer.from('not DICOM')])
+    expect(refused.status).toBe(409)
+    expect(refused.body['0008119A'].Value).toHaveLength(1)
+    expect(uidsOf(refused.body['00081198'].Value)).toEqual(uids)
+    const stored = await send(files)
+    expect(stored.status).toBe(200)
+    expect(uidsOf(stored.body['00081199'].Value)).toEqual(uids)
+  })
+})
+
+function uidsOf(items: { [tag: string]: { Value: string[] } }[]): (string | undefined)[] {
+  return items.map((item) => item['00081155']?.Value[0])
+}
