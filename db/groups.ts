@@ -43,6 +43,8 @@ export type GroupResult =
   | { outcome: 'superfluous'; duplicates: number[]; refused: Refusal[] }
   /** The shared segment is not this server's any more. Nothing is stored. */
   | { outcome: 'lost'; reason: string }
+  /** Somebody else works on a patient or study of it, and takes long. Nothing is stored. */
+  | { outcome: 'contended' }
 
 /**
  * Makes the instances of several small transfers visible in one transaction, or none of them. Their
@@ -64,6 +66,7 @@ export async function commitGroup({ sql }: Database, group: GroupCommit): Promis
     },
     ({ code, detail, message }) => {
       if (code === 'ST001') return { outcome: 'lost', reason: message }
+      if (code === '55P03') return { outcome: 'contended' }
       if (code !== 'ST004') return undefined
       const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
       return { outcome: 'superfluous', ...found }

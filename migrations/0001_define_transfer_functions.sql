@@ -159,6 +159,8 @@ declare
   are_warned boolean;
 begin
   perform insist_on_durability();
+  -- Groups of a server follow one another: one that waits for long would hold up every small transfer.
+  perform set_config('lock_timeout', '200ms', true);
   if the_segment is not null then
     -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.
     -- Of two groups the one with less in it may come second.
@@ -168,16 +170,7 @@ begin
     and appended_by = the_server
     and state = 'kept';
     if not found then
-      insert into segments (segment_id, appended_by, state, byte_length)
-      values (the_segment, the_server, 'kept', the_byte_length)
-      -- The first two groups may come at once.
-      on conflict (segment_id) do update
-      set byte_length = greatest(segments.byte_length, excluded.byte_length)
-      where segments.appended_by = the_server
-      and segments.state = 'kept';
-      if not found then
-        raise exception 'The shared segment was taken away' using errcode = 'ST001';
-      end if;
+      raise exception 'The shared segment was taken away' using errcode = 'ST001';
     end if;
     perform stage_rows(the_group, batch);
     disagreements := store_staged(the_group, jsonb_array_length(batch), false);

@@ -22,8 +22,11 @@ export interface SmallTransfer {
   held: HeldSegment
 }
 
+/** What becomes of one in its group; `contended`: it would wait for long, and is to be committed on its own. */
+export type GroupedResult = CommitResult | { outcome: 'contended' }
+
 interface Waiting extends SmallTransfer {
-  resolve(result: CommitResult): void
+  resolve(result: GroupedResult): void
   reject(error: unknown): void
 }
 
@@ -68,7 +71,7 @@ export class GroupCommitter {
    * Positions in the result are those of the parts of this transfer.
    * @throws {StoreError} → 503 or 507; {OutcomeUnknownError} → 503; a database error → 503
    */
-  commit(transfer: SmallTransfer): Promise<CommitResult> {
+  commit(transfer: SmallTransfer): Promise<GroupedResult> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...transfer, resolve, reject })
       this.#arrived?.()
@@ -83,7 +86,7 @@ export class GroupCommitter {
 
   /** To be called when no transfer is open any more. */
   async stop(): Promise<void> {
-    await this.#running
+    while (this.#running !== undefined) await this.#running
     await this.#segment.close()
   }
 
@@ -187,13 +190,17 @@ export class GroupCommitter {
     } catch (error) {
       if (!isReportedByPostgres(error)) return this.#findOut(group, writer, base, error)
       await this.#takeBack(writer, base)
-      // One of them may be the reason; the others shall not suffer from it.
       if (group.length === 1) throw error
-      for (const one of group) await this.#commit([one])
+      return this.#oneByOne(group)
+    }
+    if (result.outcome === 'contended') {
+      await this.#takeBack(writer, base)
+      if (group.length > 1) return this.#oneByOne(group)
+      group[0]?.resolve(result)
       return []
     }
     if (result.outcome === 'committed') {
-      this.#segment.committed()
+      if (writer !== undefined) this.#segment.committed()
       const disagreements = group.map(() => [] as typeof result.disagreements)
       for (const { position, ...said } of result.disagreements) {
         const { member, part } = places[position] as Place
@@ -212,6 +219,12 @@ export class GroupCommitter {
     return sortOut(group, places, result)
   }
 
+  /** One of them is the reason; the others shall not suffer from it. */
+  async #oneByOne(group: Waiting[]): Promise<Waiting[]> {
+    for (const one of group) await this.#commit([one])
+    return []
+  }
+
   async #write(
     group: Waiting[],
     writer: SegmentWriter | undefined,
@@ -220,41 +233,35 @@ export class GroupCommitter {
     const places: Place[] = []
     if (writer === undefined) return { instances, places }
     const base = writer.byteLength
-    group.forEach((one, member) => {
-      const ranges: { offset: number; length: number }[] = []
-      for (const row of one.instances) {
-        const length = row.byte_length + row.metadata_length
-        ranges.push({ offset: row.segment_offset, length })
-        instances.push({
-          ...row,
-          member,
-          part: row.position,
-          position: places.length,
-          segment_id: writer.segmentID,
-          segment_offset: 0,
+    try {
+      group.forEach((one, member) => {
+        let segmentOffset = writer.byteLength
+        const ranges = one.instances.map((row) => ({
+          offset: row.segment_offset,
+          length: row.byte_length + row.metadata_length,
+        }))
+        for (const piece of one.held.pieces(ranges)) writer.append(piece)
+        one.instances.forEach((row, index) => {
+          const { position: part } = row
+          const place = { segment_id: writer.segmentID, segment_offset: segmentOffset }
+          instances.push({ ...row, ...place, member, part, position: places.length })
+          places.push({ member, part })
+          segmentOffset += ranges[index]?.length ?? 0
         })
-        places.push({ member, part: row.position })
-      }
-      let at = writer.byteLength
-      for (const piece of one.held.pieces(ranges)) writer.append(piece)
-      for (const row of instances.slice(instances.length - one.instances.length)) {
-        row.segment_offset = at
-        at += row.byte_length + row.metadata_length
-      }
-    })
-    await this.#sync(writer, base)
+      })
+      await writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
     return { instances, places }
   }
 
   /** What was written is not to be kept. */
   async #takeBack(writer: SegmentWriter | undefined, base: number): Promise<void> {
     if (writer === undefined) return
-    writer.rewind(base)
-    await this.#sync(writer, base)
-  }
-
-  async #sync(writer: SegmentWriter, base: number): Promise<void> {
     try {
+      writer.rewind(base)
       await writer.sync()
     } catch (error) {
       await this.#segment.giveUp(base)
@@ -276,8 +283,9 @@ export class GroupCommitter {
         group.map((one) => one.member),
         cause,
       )
-      if (results.some((result) => result.outcome === 'committed')) this.#segment.committed()
-      else await this.#takeBack(writer, base)
+      const isCommitted = results.some((result) => result.outcome === 'committed')
+      if (!isCommitted) await this.#takeBack(writer, base)
+      else if (writer !== undefined) this.#segment.committed()
       group.forEach((one, index) => {
         one.resolve(results[index] as CommitResult)
       })

@@ -68,7 +68,7 @@ export class HeldSegment implements Pick<SegmentWriter, 'append' | 'rewind' | 'b
     }
   }
 
-  /** Appends what lies in a range to a writer. The ranges of several calls must be in order. */
+  /** What lies in some ranges, which must be in order, uncopied. */
   *pieces(ranges: Iterable<{ offset: number; length: number }>): Generator<Uint8Array> {
     let index = 0
     let start = 0

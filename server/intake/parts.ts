@@ -199,8 +199,8 @@ export class PartLedger {
   }
 
   /** The database has the instance of this part already, with equal bytes. */
-  markDuplicate(position: number): void {
-    this.#at(position).duplicate = true
+  markDuplicate(position: number, isDuplicate = true): void {
+    this.#at(position).duplicate = isDuplicate
   }
 
   /** Refusals by the database, with the identity added, and with them the repetitions of these parts. */

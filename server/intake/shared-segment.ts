@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import { announceSharedSegment, releaseSegment } from '../../db/shared-segments.ts'
-import type { Log } from '../log.ts'
-import { describeError } from '../log.ts'
+import { forgetSegments } from '../../db/transfers.ts'
+import { describeError, type Log } from '../log.ts'
 import type { SegmentWriter, Store } from '../store/store.ts'
-import { deleteDoomedSegments } from './sweep.ts'
 
 /**
  * How long a server appends to the same segment. Far less than `abandonedSegments` waits before it takes
@@ -16,7 +15,7 @@ const appendMs = 60_000
  * The segment to which a server appends what small transfers bring, one group after another.
  *
  * It stays open for a minute, so that most groups cost one write and one sync. Its row tells how far it is
- * committed; what a crash leaves behind that point is cut off by a sweep.
+ * committed; what a crash leaves behind that point stays there (decision 9).
  */
 export class SharedSegment {
   readonly #deps: { db: Database; store: Store; log: Log }
@@ -103,8 +102,10 @@ export class SharedSegment {
     const { db, store } = this.#deps
     try {
       await releaseSegment(db, segmentID, this.#serverID)
+      if (this.#isCommitted) return
       // With nothing in it, it is doomed now.
-      if (!this.#isCommitted) await deleteDoomedSegments(db, store)
+      await store.delete(segmentID)
+      await forgetSegments(db, [segmentID])
     } catch (error) {
       this.#warn(segmentID, error)
     }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import {
-  type CommitResult,
   type Disagreement,
   type Handling,
   type Heir,
@@ -21,7 +20,7 @@ import { commitOrFindOut } from './commit-or-find-out.ts'
 import type { Ending } from './ending.ts'
 import { InstanceTooLargeError, TransferLostError } from './errors.ts'
 import { intakeReasons } from './failure-reasons.ts'
-import type { GroupCommitter } from './group-commit.ts'
+import type { GroupCommitter, GroupedResult } from './group-commit.ts'
 import { type HeldMemory, HeldSegment } from './held-segment.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
 import { rewriteSegments } from './rewrite-segments.ts'
@@ -131,7 +130,7 @@ export class Transfer {
   #staging: Promise<void>[] = []
   #opening: Promise<void> | undefined
   #isOpen = false
-  #grouped: Promise<CommitResult> | undefined
+  #grouped: Promise<GroupedResult> | undefined
   #hasDoomedSegments = false
   #lost: string | undefined
   #state: 'receiving' | 'committing' | 'ended' = 'receiving'
@@ -159,19 +158,27 @@ export class Transfer {
   }
 
   /**
-   * Gives it a row and a segment of its own, if it has none. May be called at any time.
-   * @throws {StoreError} → 503 or 507; a database error → 503
+   * Gives it a row and a segment of its own, if it has none. May be called at any time; one that is being
+   * committed already is left as it is.
+   * @throws {StoreError} → 503 or 507; {TransferLostError} it has ended → 503; a database error → 503
    */
   async open(): Promise<void> {
-    if (this.#opening === undefined) {
-      if (this.#state !== 'receiving') return
-      this.#opening = this.#segments.open().then(() => {
-        this.#isOpen = true
-      })
-      // Awaited by drain and commit; until then a failure must not count as unhandled.
-      this.#opening.catch(() => {})
-    }
+    this.#mustNotHaveEnded()
+    if (this.#opening === undefined && this.#state === 'receiving') this.#beginOpening()
     await this.#opening
+  }
+
+  #beginOpening(): void {
+    this.#opening = this.#segments.open().then(() => {
+      this.#isOpen = true
+    })
+    // Awaited by open, drain and commit; until then a failure must not count as unhandled.
+    this.#opening.catch(() => {})
+  }
+
+  #mustNotHaveEnded(): void {
+    if (this.#lost !== undefined) throw new TransferLostError(this.#lost)
+    if (this.#state === 'ended') throw new TransferLostError('it was ended meanwhile')
   }
 
   /** Nothing of it will be kept, whatever else arrives. */
@@ -191,6 +198,7 @@ export class Transfer {
 
   /** @throws {InstanceTooLargeError} → 413; {StoreError} → 503 or 507 */
   push(bytes: Uint8Array): void {
+    this.#mustNotHaveEnded()
     const part = this.#part as PartReceiver
     part.push(bytes)
     if (part.byteLength > this.#deps.limits.partBytes) {
@@ -221,7 +229,7 @@ export class Transfer {
    * @throws {StoreError} → 503 or 507; {TransferLostError} → 503; a database error → 503
    */
   async drain(): Promise<void> {
-    if (this.#lost !== undefined) throw new TransferLostError(this.#lost)
+    this.#mustNotHaveEnded()
     if (this.#opening !== undefined || this.#segments.held?.isTooMuch) await this.open()
     while (this.#staging.length > queuedBatches) await this.#staging.shift()
     await this.#segments.drain()
@@ -235,25 +243,40 @@ export class Transfer {
    *   the last, nothing is stored; the caller then calls `abort`.
    */
   async commit(): Promise<TransferOutcome> {
+    this.#mustNotHaveEnded()
     this.#state = 'committing'
     const ledger = this.#ledger
     if (this.#isDoomed || (ledger.accepted.length === 0 && ledger.refused.length > 0)) {
       return this.#endRefused(ledger.refused)
     }
-    const way = this.#opening === undefined ? this.#inGroup() : await this.#onItsOwn()
+    let way = this.#opening === undefined ? this.#inGroup() : await this.#onItsOwn()
     let dropped = new Set<number>()
-    const refused = [...ledger.refused]
+    let refused = [...ledger.refused]
+    /** Found by the database. */
+    const duplicates = new Set<number>()
     for (;;) {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
       const result = await way.commit(fresh, refused)
       if (result.outcome === 'committed') return this.#endCommitted(result.disagreements, refused)
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)
+      if (result.outcome === 'contended') {
+        // From the beginning: its own commit finds again what is superfluous.
+        for (const position of duplicates) ledger.markDuplicate(position, false)
+        duplicates.clear()
+        dropped = new Set()
+        refused = [...ledger.refused]
+        way = await this.#onItsOwn()
+        continue
+      }
       if (result.outcome === 'refused') {
         return this.#endRefused(ledger.spread(result.refused))
       }
       const known = ledger.spread(result.refused)
       refused.push(...known)
-      for (const position of result.duplicates) ledger.markDuplicate(position)
+      for (const position of result.duplicates) {
+        duplicates.add(position)
+        ledger.markDuplicate(position)
+      }
       dropped = new Set([...dropped, ...result.duplicates, ...known.map((one) => one.position)])
       const refusedPositions = new Set(refused.map((one) => one.position))
       const nothingIsLeft = ledger.accepted.every((a) => refusedPositions.has(a.position))
@@ -304,7 +327,8 @@ export class Transfer {
 
   /** With a segment and staged rows of its own. */
   async #onItsOwn(): Promise<CommitWay> {
-    await this.open()
+    if (this.#opening === undefined) this.#beginOpening()
+    await this.#opening
     this.#stage()
     const { db, store } = this.#deps
     const [sealed] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
@@ -362,7 +386,8 @@ export class Transfer {
     if (this.#batch.length === 0) return
     const batch = this.#batch
     this.#batch = []
-    const staged = this.open()
+    if (this.#opening === undefined) this.#beginOpening()
+    const staged = (this.#opening as Promise<void>)
       .then(() => stageInstances(this.#deps.db, this.transferID, batch))
       .then((isStaged) => {
         if (!isStaged) this.lose()
@@ -465,7 +490,7 @@ export class Transfer {
 
 /** How a transfer is committed: in a group or on its own. */
 interface CommitWay {
-  commit(fresh: AcceptedInstance[], refused: Refusal[]): Promise<CommitResult>
+  commit(fresh: AcceptedInstance[], refused: Refusal[]): Promise<GroupedResult>
   /** Takes out what is stored already or refused, so that the next commit goes without it. */
   drop(fresh: AcceptedInstance[], dropped: ReadonlySet<number>, heirs: Heir[]): Promise<void>
 }

@@ -39,7 +39,7 @@ describe('a group of small transfers', () => {
     expect(result.outcome).toBe('committed')
     const rows = await t.db.sql`select state, stored_count, duplicate_count from transfers`
     expect([...rows]).toEqual([{ state: 'committed', stored_count: 0, duplicate_count: 1 }])
-    expect(await t.db.sql`select from segments`).toHaveLength(0)
+    expect(await t.db.sql`select from segments where byte_length > 0`).toHaveLength(0)
   })
 
   test('records what was refused, and what was stored with a warning', async () => {

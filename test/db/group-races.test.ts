@@ -111,7 +111,7 @@ describe('a group whose answer is lost', () => {
     await expect(commitGroup(t.db, group)).rejects.toMatchObject({ code: '23505' })
     expect(await find(t, group.members[0]?.transferID as string)).toBe('aborted')
     expect(await t.db.sql`select from instances`).toHaveLength(0)
-    expect(await t.db.sql`select from segments`).toHaveLength(0)
+    expect(await t.db.sql`select from segments where byte_length > 0`).toHaveLength(0)
   })
 })
 

@@ -7,6 +7,7 @@ import {
   type GroupMember,
   type GroupResult,
 } from '../../db/groups.ts'
+import { announceSharedSegment } from '../../db/shared-segments.ts'
 import { freshDatabase } from '../support/database.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 
@@ -36,6 +37,7 @@ export async function testGroups(): Promise<TestGroups> {
   const db = openDatabase(database.sql)
   const serverID = randomUUID()
   const segmentID = randomUUID()
+  await announceSharedSegment(db, segmentID, serverID)
   let byteLength = 0
   function make(members: Said[][]): GroupCommit {
     const instances = members.flatMap((parts, member) =>

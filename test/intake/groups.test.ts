@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { instancesOf } from '../../db/instances.ts'
 import { findTransfer } from '../../db/transfers.ts'
@@ -311,6 +312,40 @@ describe('the shared segment', () => {
     await expectStored(t, [file, late])
   })
 
+  test('that was swept away before its first commit is not committed to', async () => {
+    await using t = await testIntake()
+    const create = t.store.create
+    let isFirst = true
+    t.store.create = async (segmentID) => {
+      const writer = await create.call(t.store, segmentID)
+      const sync = writer.sync.bind(writer)
+      writer.sync = async () => {
+        await sync()
+        if (!isFirst) return
+        isFirst = false
+        // As if the sync had taken so long.
+        await t.db.sql`update segments set created_at = now() - interval '11 minutes'`
+        await sweepTransfers(t.db, t.store, randomUUID())
+      }
+      return writer
+    }
+    const file = dicomFile()
+    expect(await t.send([file])).toMatchObject({ state: 'committed' })
+    await expectStored(t, [file])
+    expect(await segmentCount(t)).toBe(1)
+  })
+
+  test('in which nothing is left but what was stored already is deleted at the end', async () => {
+    await using t = await testIntake({ segmentBytes: 1 })
+    const file = dicomFile()
+    await t.send([file])
+    await t.send([file])
+    await t.intake.stop(0)
+    expect(await segmentCount(t)).toBe(1)
+    expect(await t.db.sql`select from segments`).toHaveLength(1)
+    await expectStored(t, [file])
+  })
+
   test('is left alone by every sweep while its server appends to it', async () => {
     await using t = await testIntake()
     let isSending = true
@@ -348,6 +383,63 @@ describe('the shared segment', () => {
     await t.intake.stop(0)
     const [row] = await t.db.sql`select byte_length, appended_by from segments`
     expect(row).toEqual({ byte_length: await t.storedBytes(), appended_by: null })
+  })
+})
+
+describe('a transfer that was ended', () => {
+  test('takes no more bytes and is not committed any more, whatever its request still does', async () => {
+    await using t = await testIntake()
+    const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
+    transfer.beginPart()
+    transfer.push(dicomFile())
+    transfer.endPart()
+    await transfer.abort('The server was stopped')
+    transfer.beginPart()
+    expect(() => transfer.push(dicomFile())).toThrow('Nothing of it is stored')
+    await expect(transfer.drain()).rejects.toThrow('Nothing of it is stored')
+    await expect(transfer.commit()).rejects.toThrow('Nothing of it is stored')
+    expect(await t.counts()).toMatchObject({ instances: 0 })
+    expect(await t.storedBytes()).toBe(0)
+    expect(await findTransfer(t.db, transfer.transferID)).toMatchObject({ state: 'aborted' })
+  })
+})
+
+describe('a patient on whom another server works for long', () => {
+  test('holds up the transfers for this patient, and no others', async () => {
+    await using t = await testIntake()
+    const of = (patientID: string) => ({
+      patientID,
+      studyInstanceUID: uniqueUID(),
+      seriesInstanceUID: uniqueUID(),
+    })
+    const [one, two] = [of('P1'), of('P2')]
+    const old = dicomFile(one)
+    await t.send([old])
+    const events = new EventEmitter()
+    const working = t.db.sql.begin(async (sql) => {
+      await sql`select from patients where patient_id = 'P1' for update`
+      events.emit('locked')
+      await once(events, 'release')
+    })
+    await once(events, 'locked')
+    let isHeldUp = true
+    const fresh = dicomFile(one)
+    const waiting = t.send([old, fresh]).then((outcome) => {
+      isHeldUp = false
+      return outcome
+    })
+    const others = Array.from({ length: 5 }, () => dicomFile(two))
+    await Promise.all(others.map((file) => t.send([file])))
+    expect(isHeldUp).toBe(true)
+    events.emit('release')
+    await working
+    const outcome = await waiting
+    expect(outcome).toMatchObject({ state: 'committed' })
+    expect(outcome.stored.map(({ duplicate }) => duplicate)).toEqual([true, false])
+    await expectStored(t, [old, fresh, ...others])
+    const [sum] = await t.db.sql`
+      select sum(byte_length + metadata_length)::int as bytes from instances`
+    expect(await t.storedBytes()).toBe(sum?.bytes)
   })
 })
 
