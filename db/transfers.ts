@@ -1,4 +1,4 @@
-import { and, eq, inArray, sql as raw } from 'drizzle-orm'
+import { and, eq, gt, inArray, sql as raw } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { retryCommit } from './retry-commit.ts'
 import { refusals, segments, type TransferState, transfers, warnings } from './schema.ts'
@@ -289,24 +289,24 @@ export async function findTransfer(
   return { ...transfer, refusals: refused, warnings: warned }
 }
 
-/** Segments whose objects nobody needs any more, of one transfer or of all. */
+/** Segments whose objects nobody needs any more, of one transfer or of all, in the order of their keys. */
 export async function doomedSegments(
   { orm }: Database,
-  page: { transferID?: string | undefined; limit: number },
-): Promise<string[]> {
-  const { transferID, limit } = page
-  const rows = await orm
-    .select({ segmentID: segments.segmentID })
+  page: { transferID?: string | undefined; afterKey: number; limit: number },
+): Promise<{ segmentKey: number; segmentID: string }[]> {
+  const { transferID, afterKey, limit } = page
+  return orm
+    .select({ segmentKey: segments.segmentKey, segmentID: segments.segmentID })
     .from(segments)
     .where(
       and(
         eq(segments.state, 'doomed'),
+        gt(segments.segmentKey, afterKey),
         transferID ? eq(segments.transferID, transferID) : undefined,
       ),
     )
     .orderBy(segments.segmentKey)
     .limit(limit)
-  return rows.map((row) => row.segmentID)
 }
 
 /** To be called after the objects are deleted. */

@@ -23,13 +23,16 @@ export async function deleteDoomedSegments(
   store: Store,
   transferID?: string,
 ): Promise<number> {
-  for (let deleted = 0; ; ) {
-    const segmentIDs = await doomedSegments(db, { transferID, limit: segmentsAtOnce })
+  let deleted = 0
+  for (let afterKey = 0; ; ) {
+    const doomed = await doomedSegments(db, { transferID, afterKey, limit: segmentsAtOnce })
     const gone: string[] = []
-    for (const segmentID of segmentIDs) if (await store.delete(segmentID)) gone.push(segmentID)
+    for (const { segmentID } of doomed) if (await store.delete(segmentID)) gone.push(segmentID)
     await forgetSegments(db, gone)
     deleted += gone.length
-    if (gone.length < segmentsAtOnce) return deleted
+    // Those that the store keeps are passed over, however many they are.
+    afterKey = doomed.at(-1)?.segmentKey ?? 0
+    if (doomed.length < segmentsAtOnce) return deleted
   }
 }
 

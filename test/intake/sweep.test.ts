@@ -91,6 +91,19 @@ describe('the sweep', () => {
   })
 })
 
+describe('the sweep of doomed segments', () => {
+  test('reaches those behind any number that the store keeps', async () => {
+    await using t = await testIntake()
+    const doomedLast = randomUUID()
+    t.store.delete = async (segmentID) => segmentID === doomedLast
+    await t.db.sql`
+      insert into segments (segment_id, state) select gen_random_uuid(), 'doomed' from generate_series(1, 600)`
+    await t.db.sql`insert into segments (segment_id, state) values (${doomedLast}, 'doomed')`
+    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toMatchObject({ deleted: 1 })
+    expect(await t.db.sql`select from segments where segment_id = ${doomedLast}`).toHaveLength(0)
+  })
+})
+
 async function keptCount(t: TestIntake): Promise<number> {
   let count = 0
   for await (const { isKept } of t.store.list()) if (isKept) count++
