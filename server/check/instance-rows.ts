@@ -19,9 +19,13 @@ const rowsAtOnce = 5000
 /**
  * All instances in the order in which their bytes lie, a page at a time: each page is a statement of
  * its own, for reading all bytes may take hours, and a snapshot held for so long would keep Postgres
- * from cleaning up.
+ * from cleaning up. Those in segments that are newer than the question are left out: who stores faster than
+ * this is read would be followed for ever.
  */
 export async function* instanceRows({ sql }: Database): AsyncGenerator<InstanceRow, void, void> {
+  const [newest] = await sql<{ key: number | null }[]>`
+    select max(segment_key) as key
+    from instances`
   let last: InstanceRow | undefined
   for (;;) {
     // The page is cut before the joins, so that each costs a few index reads.
@@ -34,11 +38,12 @@ export async function* instanceRows({ sql }: Database): AsyncGenerator<InstanceR
       from (
         select *
         from instances
+        where segment_key <= ${newest?.key ?? 0}
         ${
           last === undefined
             ? sql``
             : sql`
-                where segment_key >= ${last.segmentKey}
+                and segment_key >= ${last.segmentKey}
                 and (segment_key, segment_offset, sop_instance_uid)
                   > (${last.segmentKey}, ${last.segmentOffset}, ${last.sopInstanceUID})`
         }
