@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '../../db/database.ts'
+import {
+  commitGroup,
+  type GroupCommit,
+  type GroupedInstance,
+  type GroupMember,
+  type GroupResult,
+} from '../../db/groups.ts'
+import type { CommitResult, Refusal, StagedInstance } from '../../db/transfers.ts'
+import type { Log } from '../log.ts'
+import type { SegmentWriter, Store } from '../store/store.ts'
+import { findOutGroup, isReportedByPostgres } from './commit-or-find-out.ts'
+import type { HeldSegment } from './held-segment.ts'
+import { SharedSegment } from './shared-segment.ts'
+
+/** A small transfer that has come to its end, ready to be committed. */
+export interface SmallTransfer {
+  member: GroupMember
+  /** What is new, in the order of the parts; offsets are those in `held`. */
+  instances: StagedInstance[]
+  held: HeldSegment
+}
+
+/** What becomes of one in its group; `contended`: it would wait for long, and is to be committed on its own. */
+export type GroupedResult = CommitResult | { outcome: 'contended' }
+
+/** A small transfer, and whom to tell what becomes of it. */
+export interface Waiting extends SmallTransfer {
+  resolve(result: GroupedResult): void
+  reject(error: unknown): void
+}
+
+/**
+ * Commits one group after another, each with one write, one sync and one SQL transaction, in a shared
+ * segment of its own: what it says of the segment's length only grows.
+ */
+export class GroupLane {
+  readonly #deps: { db: Database; log: Log }
+  readonly #serverID: string
+  readonly #segment: SharedSegment
+
+  constructor(
+    deps: { db: Database; store: Store; log: Log },
+    serverID: string,
+    segmentBytes: number,
+  ) {
+    this.#deps = deps
+    this.#serverID = serverID
+    this.#segment = new SharedSegment(deps, serverID, segmentBytes)
+  }
+
+  /** To be called when the lane is idle: closes its segment when its time is over, or now. Never throws. */
+  async close(when: 'if over' | 'now'): Promise<void> {
+    await (when === 'now' ? this.#segment.close() : this.#segment.closeIfOver())
+  }
+
+  /**
+   * Tells each member what became of it. Never throws.
+   *
+   * A transfer that the database does not take as it is (an instance is stored already, or refused) is told
+   * so and leaves the group, before anything of the group is stored; its bytes are written over.
+   */
+  async commit(group: Waiting[]): Promise<void> {
+    try {
+      for (let rest = group; rest.length > 0; ) rest = await this.#attempt(rest)
+    } catch (error) {
+      for (const one of group) one.reject(error)
+    }
+  }
+
+  /** @returns those that have to be tried again. */
+  async #attempt(group: Waiting[]): Promise<Waiting[]> {
+    const hasBytes = group.some((one) => one.instances.length > 0)
+    const writer = hasBytes ? await this.#segment.open() : undefined
+    const base = writer?.byteLength ?? 0
+    const { instances, places } = await this.#write(group, writer)
+    const commit: GroupCommit = {
+      groupID: randomUUID(),
+      serverID: this.#serverID,
+      segment: writer && { segmentID: writer.segmentID, byteLength: writer.byteLength },
+      members: group.map((one) => one.member),
+      instances,
+    }
+    let result: GroupResult
+    try {
+      result = await commitGroup(this.#deps.db, commit)
+    } catch (error) {
+      if (!isReportedByPostgres(error)) return this.#findOut(group, writer, base, error)
+      await this.#takeBack(writer, base)
+      if (group.length === 1) throw error
+      return this.#oneByOne(group)
+    }
+    if (result.outcome === 'contended') {
+      await this.#takeBack(writer, base)
+      if (group.length > 1) return this.#oneByOne(group)
+      group[0]?.resolve(result)
+      return []
+    }
+    if (result.outcome === 'committed') {
+      if (writer !== undefined) this.#segment.committed()
+      const disagreements = group.map(() => [] as typeof result.disagreements)
+      for (const { position, ...said } of result.disagreements) {
+        const { member, part } = places[position] as Place
+        disagreements[member]?.push({ position: part, ...said })
+      }
+      group.forEach((one, index) => {
+        one.resolve({ outcome: 'committed', disagreements: disagreements[index] ?? [] })
+      })
+      return []
+    }
+    if (result.outcome === 'lost') {
+      await this.#segment.forget()
+      return group
+    }
+    await this.#takeBack(writer, base)
+    return sortOut(group, places, result)
+  }
+
+  /** One of them is the reason; the others shall not suffer from it. */
+  async #oneByOne(group: Waiting[]): Promise<Waiting[]> {
+    for (const one of group) await this.commit([one])
+    return []
+  }
+
+  async #write(
+    group: Waiting[],
+    writer: SegmentWriter | undefined,
+  ): Promise<{ instances: GroupedInstance[]; places: Place[] }> {
+    const instances: GroupedInstance[] = []
+    const places: Place[] = []
+    if (writer === undefined) return { instances, places }
+    const base = writer.byteLength
+    try {
+      group.forEach((one, member) => {
+        let segmentOffset = writer.byteLength
+        const ranges = one.instances.map((row) => ({
+          offset: row.segment_offset,
+          length: row.byte_length + row.metadata_length,
+        }))
+        for (const piece of one.held.pieces(ranges)) writer.append(piece)
+        one.instances.forEach((row, index) => {
+          const { position: part } = row
+          const place = { segment_id: writer.segmentID, segment_offset: segmentOffset }
+          instances.push({ ...row, ...place, member, part, position: places.length })
+          places.push({ member, part })
+          segmentOffset += ranges[index]?.length ?? 0
+        })
+      })
+      await writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
+    return { instances, places }
+  }
+
+  /** What was written is not to be kept. */
+  async #takeBack(writer: SegmentWriter | undefined, base: number): Promise<void> {
+    if (writer === undefined) return
+    try {
+      writer.rewind(base)
+      await writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
+  }
+
+  /** The connection broke while the group was being committed: all of its members were, or none. */
+  async #findOut(
+    group: Waiting[],
+    writer: SegmentWriter | undefined,
+    base: number,
+    cause: unknown,
+  ): Promise<Waiting[]> {
+    try {
+      const results = await findOutGroup(
+        this.#deps,
+        this.#serverID,
+        group.map((one) => one.member),
+        cause,
+      )
+      const isCommitted = results.some((result) => result.outcome === 'committed')
+      if (!isCommitted) await this.#takeBack(writer, base)
+      else if (writer !== undefined) this.#segment.committed()
+      group.forEach((one, index) => {
+        one.resolve(results[index] as CommitResult)
+      })
+      return []
+    } catch (error) {
+      await this.#segment.forget()
+      throw error
+    }
+  }
+}
+
+/** Where an instance of a group comes from. */
+interface Place {
+  member: number
+  part: number
+}
+
+/**
+ * Tells the members that the database does not take what it found, with the positions of their own parts.
+ * @returns the others.
+ */
+function sortOut(
+  group: Waiting[],
+  places: Place[],
+  found: { duplicates: number[]; refused: Refusal[] },
+): Waiting[] {
+  const byMember = new Map<number, { duplicates: number[]; refused: Refusal[] }>()
+  function of(position: number) {
+    const { member, part } = places[position] as Place
+    const known = byMember.get(member) ?? { duplicates: [], refused: [] }
+    byMember.set(member, known)
+    return { known, part }
+  }
+  for (const position of found.duplicates) {
+    const { known, part } = of(position)
+    known.duplicates.push(part)
+  }
+  for (const refusal of found.refused) {
+    const { known, part } = of(refusal.position)
+    known.refused.push({ ...refusal, position: part })
+  }
+  return group.filter((one, index) => {
+    const known = byMember.get(index)
+    if (known === undefined) return true
+    const isRefused = one.member.handling === 'strict' && known.refused.length > 0
+    one.resolve(
+      isRefused
+        ? { outcome: 'refused', refused: known.refused }
+        : { outcome: 'superfluous', ...known },
+    )
+    return false
+  })
+}
