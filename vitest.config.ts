@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config'
+import { FlakyReporter } from './test/support/flaky-reporter.ts'
+
+// In CI a test that fails is tried once more, so that one failure by chance does not hide the others; it is
+// reported, and is to be mended as any other.
+const isCI = process.env.CI === 'true'
+const retry = isCI ? 1 : 0
 
 export default defineConfig({
   test: {
+    reporters: isCI ? ['default', new FlakyReporter()] : ['default'],
     projects: [
       {
         test: {
@@ -9,6 +16,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
           exclude: ['test/e2e/**'],
           globalSetup: ['test/support/global-setup.ts'],
+          retry,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -17,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          retry,
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },
