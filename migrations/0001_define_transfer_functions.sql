@@ -159,7 +159,7 @@ declare
   are_warned boolean;
 begin
   perform insist_on_durability();
-  -- Of a server few groups are under way at a time: those that wait would hold up every small transfer.
+  -- Groups of a server follow one another: one that waits for long would hold up every small transfer.
   perform set_config('lock_timeout', '200ms', true);
   if the_segment is not null then
     -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.

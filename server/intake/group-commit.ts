@@ -1,37 +1,70 @@
+import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
+import {
+  commitGroup,
+  type GroupCommit,
+  type GroupedInstance,
+  type GroupMember,
+  type GroupResult,
+} from '../../db/groups.ts'
+import type { CommitResult, Refusal, StagedInstance } from '../../db/transfers.ts'
 import type { Log } from '../log.ts'
-import type { Store } from '../store/store.ts'
-import { type GroupedResult, GroupLane, type SmallTransfer, type Waiting } from './group-lane.ts'
+import type { SegmentWriter, Store } from '../store/store.ts'
+import { findOutGroup, isReportedByPostgres } from './commit-or-find-out.ts'
+import type { HeldSegment } from './held-segment.ts'
+import { SharedSegment } from './shared-segment.ts'
+
+/** A small transfer that has come to its end, ready to be committed. */
+export interface SmallTransfer {
+  member: GroupMember
+  /** What is new, in the order of the parts; offsets are those in `held`. */
+  instances: StagedInstance[]
+  held: HeldSegment
+}
+
+/** What becomes of one in its group; `contended`: it would wait for long, and is to be committed on its own. */
+export type GroupedResult = CommitResult | { outcome: 'contended' }
+
+interface Waiting extends SmallTransfer {
+  resolve(result: GroupedResult): void
+  reject(error: unknown): void
+}
 
 /** Of one group: a statement of some 1 MB, and a write that does not hold up the next group for long. */
 const groupBytes = 4 * 1024 * 1024
 const groupInstances = 1000
 const groupMembers = 256
-/**
- * Groups that are committed at the same time: while one is written and synced, the other is in the database
- * and the next one arrives.
- */
-const laneCount = 2
+/** Longest wait for more members. */
+const gatherAtMostMs = 5
 
 /**
- * Commits small transfers, many at a time: all that came to their end while the last groups were committed
- * go together. Each transfer stays whole or not at all by itself.
+ * Commits small transfers, many at a time: one write, one sync and one SQL transaction for all that came to
+ * their end while the last group was committed.
+ *
+ * Each transfer stays whole or not at all by itself. One that the database does not take as it is (an
+ * instance is stored already, or refused) is told so and leaves the group, before anything of the group is
+ * stored; its bytes are written over.
  */
 export class GroupCommitter {
-  readonly #idle: GroupLane[]
-  readonly #busy = new Set<Promise<void>>()
+  readonly #deps: { db: Database; log: Log }
+  readonly #serverID: string
+  readonly #segment: SharedSegment
   #waiting: Waiting[] = []
-  #isStarting = false
+  #running: Promise<void> | undefined
+  /** How many came to the last group, or while it was committed: so many may come again. */
+  #expectedCount = 1
+  #gatherMs = 0
+  /** Called when one more waits. */
+  #arrived: (() => void) | undefined
 
   constructor(
     deps: { db: Database; store: Store; log: Log },
     serverID: string,
     segmentBytes: number,
   ) {
-    this.#idle = Array.from(
-      { length: laneCount },
-      () => new GroupLane(deps, serverID, segmentBytes),
-    )
+    this.#deps = deps
+    this.#serverID = serverID
+    this.#segment = new SharedSegment(deps, serverID, segmentBytes)
   }
 
   /**
@@ -41,41 +74,59 @@ export class GroupCommitter {
   commit(transfer: SmallTransfer): Promise<GroupedResult> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...transfer, resolve, reject })
+      this.#arrived?.()
       this.#start()
     })
   }
 
-  /** To be called now and then: closes shared segments whose time is over. */
-  upkeep(): void {
-    for (const lane of this.#idle.splice(0)) this.#occupy(lane, lane.close('if over'))
+  /** To be called now and then: closes the shared segment when its time is over. */
+  async upkeep(): Promise<void> {
+    await this.#start()
   }
 
   /** To be called when no transfer is open any more. */
   async stop(): Promise<void> {
-    while (this.#busy.size > 0) await Promise.all(this.#busy)
-    await Promise.all(this.#idle.map((lane) => lane.close('now')))
+    while (this.#running !== undefined) await this.#running
+    await this.#segment.close()
   }
 
-  /** What arrived with the same events of the network goes together. */
-  #start(): void {
-    if (this.#isStarting || this.#waiting.length === 0 || this.#idle.length === 0) return
-    this.#isStarting = true
-    setImmediate(() => {
-      this.#isStarting = false
-      if (this.#waiting.length === 0) return
-      const lane = this.#idle.pop()
-      if (lane !== undefined) this.#occupy(lane, lane.commit(this.#takeGroup()))
-      this.#start()
+  #start(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#waiting.length > 0) this.#start()
     })
+    return this.#running
   }
 
-  #occupy(lane: GroupLane, work: Promise<void>): void {
-    const done = work.finally(() => {
-      this.#busy.delete(done)
-      this.#idle.push(lane)
-      this.#start()
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#gather()
+      const group = this.#takeGroup()
+      const startedAt = performance.now()
+      await this.#commit(group)
+      this.#gatherMs = Math.min(gatherAtMostMs, (performance.now() - startedAt) / 2)
+      this.#expectedCount = group.length + this.#waiting.length
+    }
+    await this.#segment.closeIfOver()
+  }
+
+  /**
+   * Senders of one small request after another are back soon after their answer. Half the time of a commit
+   * is well spent on waiting for them: else they make two groups, which take turns, at twice the cost.
+   */
+  async #gather(): Promise<void> {
+    // What arrived with the same events of the network goes with it in any case.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#waiting.length >= this.#expectedCount) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#gatherMs)
+      this.#arrived = () => {
+        if (this.#waiting.length < this.#expectedCount) return
+        clearTimeout(timer)
+        resolve()
+      }
     })
-    this.#busy.add(done)
+    this.#arrived = undefined
   }
 
   /** The first that wait, as far as they do not touch each other's instances. */
@@ -111,4 +162,180 @@ export class GroupCommitter {
     this.#waiting = later
     return group
   }
+
+  async #commit(group: Waiting[]): Promise<void> {
+    try {
+      for (let rest = group; rest.length > 0; ) rest = await this.#attempt(rest)
+    } catch (error) {
+      for (const one of group) one.reject(error)
+    }
+  }
+
+  /** @returns those that have to be tried again. */
+  async #attempt(group: Waiting[]): Promise<Waiting[]> {
+    const hasBytes = group.some((one) => one.instances.length > 0)
+    const writer = hasBytes ? await this.#segment.open() : undefined
+    const base = writer?.byteLength ?? 0
+    const { instances, places } = await this.#write(group, writer)
+    const commit: GroupCommit = {
+      groupID: randomUUID(),
+      serverID: this.#serverID,
+      segment: writer && { segmentID: writer.segmentID, byteLength: writer.byteLength },
+      members: group.map((one) => one.member),
+      instances,
+    }
+    let result: GroupResult
+    try {
+      result = await commitGroup(this.#deps.db, commit)
+    } catch (error) {
+      if (!isReportedByPostgres(error)) return this.#findOut(group, writer, base, error)
+      await this.#takeBack(writer, base)
+      if (group.length === 1) throw error
+      return this.#oneByOne(group)
+    }
+    if (result.outcome === 'contended') {
+      await this.#takeBack(writer, base)
+      if (group.length > 1) return this.#oneByOne(group)
+      group[0]?.resolve(result)
+      return []
+    }
+    if (result.outcome === 'committed') {
+      if (writer !== undefined) this.#segment.committed()
+      const disagreements = group.map(() => [] as typeof result.disagreements)
+      for (const { position, ...said } of result.disagreements) {
+        const { member, part } = places[position] as Place
+        disagreements[member]?.push({ position: part, ...said })
+      }
+      group.forEach((one, index) => {
+        one.resolve({ outcome: 'committed', disagreements: disagreements[index] ?? [] })
+      })
+      return []
+    }
+    if (result.outcome === 'lost') {
+      await this.#segment.forget()
+      return group
+    }
+    await this.#takeBack(writer, base)
+    return sortOut(group, places, result)
+  }
+
+  /** One of them is the reason; the others shall not suffer from it. */
+  async #oneByOne(group: Waiting[]): Promise<Waiting[]> {
+    for (const one of group) await this.#commit([one])
+    return []
+  }
+
+  async #write(
+    group: Waiting[],
+    writer: SegmentWriter | undefined,
+  ): Promise<{ instances: GroupedInstance[]; places: Place[] }> {
+    const instances: GroupedInstance[] = []
+    const places: Place[] = []
+    if (writer === undefined) return { instances, places }
+    const base = writer.byteLength
+    try {
+      group.forEach((one, member) => {
+        let segmentOffset = writer.byteLength
+        const ranges = one.instances.map((row) => ({
+          offset: row.segment_offset,
+          length: row.byte_length + row.metadata_length,
+        }))
+        for (const piece of one.held.pieces(ranges)) writer.append(piece)
+        one.instances.forEach((row, index) => {
+          const { position: part } = row
+          const place = { segment_id: writer.segmentID, segment_offset: segmentOffset }
+          instances.push({ ...row, ...place, member, part, position: places.length })
+          places.push({ member, part })
+          segmentOffset += ranges[index]?.length ?? 0
+        })
+      })
+      await writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
+    return { instances, places }
+  }
+
+  /** What was written is not to be kept. */
+  async #takeBack(writer: SegmentWriter | undefined, base: number): Promise<void> {
+    if (writer === undefined) return
+    try {
+      writer.rewind(base)
+      await writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
+  }
+
+  /** The connection broke while the group was being committed: all of its members were, or none. */
+  async #findOut(
+    group: Waiting[],
+    writer: SegmentWriter | undefined,
+    base: number,
+    cause: unknown,
+  ): Promise<Waiting[]> {
+    try {
+      const results = await findOutGroup(
+        this.#deps,
+        this.#serverID,
+        group.map((one) => one.member),
+        cause,
+      )
+      const isCommitted = results.some((result) => result.outcome === 'committed')
+      if (!isCommitted) await this.#takeBack(writer, base)
+      else if (writer !== undefined) this.#segment.committed()
+      group.forEach((one, index) => {
+        one.resolve(results[index] as CommitResult)
+      })
+      return []
+    } catch (error) {
+      await this.#segment.forget()
+      throw error
+    }
+  }
+}
+
+/** Where an instance of a group comes from. */
+interface Place {
+  member: number
+  part: number
+}
+
+/**
+ * Tells the members that the database does not take what it found, with the positions of their own parts.
+ * @returns the others.
+ */
+function sortOut(
+  group: Waiting[],
+  places: Place[],
+  found: { duplicates: number[]; refused: Refusal[] },
+): Waiting[] {
+  const byMember = new Map<number, { duplicates: number[]; refused: Refusal[] }>()
+  function of(position: number) {
+    const { member, part } = places[position] as Place
+    const known = byMember.get(member) ?? { duplicates: [], refused: [] }
+    byMember.set(member, known)
+    return { known, part }
+  }
+  for (const position of found.duplicates) {
+    const { known, part } = of(position)
+    known.duplicates.push(part)
+  }
+  for (const refusal of found.refused) {
+    const { known, part } = of(refusal.position)
+    known.refused.push({ ...refusal, position: part })
+  }
+  return group.filter((one, index) => {
+    const known = byMember.get(index)
+    if (known === undefined) return true
+    const isRefused = one.member.handling === 'strict' && known.refused.length > 0
+    one.resolve(
+      isRefused
+        ? { outcome: 'refused', refused: known.refused }
+        : { outcome: 'superfluous', ...known },
+    )
+    return false
+  })
 }

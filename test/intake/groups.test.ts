@@ -443,43 +443,6 @@ describe('a patient on whom another server works for long', () => {
   })
 })
 
-describe('a group that takes long', () => {
-  test('does not hold up the next one, nor is it told before its own end', async () => {
-    await using t = await testIntake()
-    const events = new EventEmitter()
-    const create = t.store.create.bind(t.store)
-    let isFirst = true
-    t.store.create = async (segmentID) => {
-      const writer = await create(segmentID)
-      const sync = writer.sync.bind(writer)
-      writer.sync = async () => {
-        if (isFirst) {
-          isFirst = false
-          const released = once(events, 'release')
-          events.emit('held')
-          await released
-        }
-        await sync()
-      }
-      return writer
-    }
-    const held = once(events, 'held')
-    const slow = dicomFile()
-    let isTold = false
-    const waiting = t.send([slow]).then(() => {
-      isTold = true
-    })
-    await held
-    const others = Array.from({ length: 3 }, () => dicomFile())
-    for (const file of others) await t.send([file])
-    expect(isTold).toBe(false)
-    await expectStored(t, others)
-    events.emit('release')
-    await waiting
-    await expectStored(t, [slow, ...others])
-  })
-})
-
 describe('a transfer that is committed in a group', () => {
   test('is finished, not broken off, when the server stops meanwhile', async () => {
     await using t = await testIntake()
