@@ -1,4 +1,4 @@
-import { and, asc, count, eq, inArray, sql as raw, type SQL } from 'drizzle-orm'
+import { and, asc, eq, sql as raw, type SQL } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { instances, segments, series, studies } from './schema.ts'
 
@@ -17,94 +17,6 @@ export interface ResourcePath {
   studyInstanceUID: string
   seriesInstanceUID?: string | undefined
   sopInstanceUID?: string | undefined
-}
-
-/** What a search asks for; each list is "one of these". */
-export interface SearchKeys {
-  studyInstanceUID?: string[] | undefined
-  seriesInstanceUID?: string[] | undefined
-  sopInstanceUID?: string[] | undefined
-  patientID?: string | undefined
-  studyDate?: string | undefined
-}
-
-export interface Page {
-  limit: number
-  offset: number
-}
-
-/**
- * Newest first, the key as the last word, so that the order is stable. (QI-A10) `nulls last` is how the
- * index is built; without it Postgres would sort the table.
- */
-export async function searchStudies(
-  { orm }: Database,
-  keys: SearchKeys,
-  page: Page,
-): Promise<Study[]> {
-  return orm
-    .select()
-    .from(studies)
-    .where(matching(keys))
-    .orderBy(raw`${studies.lastReceivedAt} desc nulls last, ${studies.studyKey} desc nulls last`)
-    .limit(page.limit)
-    .offset(page.offset)
-}
-
-export async function searchSeries(
-  { orm }: Database,
-  keys: SearchKeys,
-  page: Page,
-): Promise<{ series: Series; study: Study }[]> {
-  return orm
-    .select({ series, study: studies })
-    .from(series)
-    .innerJoin(studies, eq(studies.studyKey, series.studyKey))
-    .where(matching(keys))
-    .orderBy(asc(series.seriesKey))
-    .limit(page.limit)
-    .offset(page.offset)
-}
-
-export async function searchInstances(
-  { orm }: Database,
-  keys: SearchKeys,
-  page: Page,
-): Promise<{ instance: typeof instances.$inferSelect; series: Series; study: Study }[]> {
-  return orm
-    .select({ instance: instances, series, study: studies })
-    .from(instances)
-    .innerJoin(series, eq(series.seriesKey, instances.seriesKey))
-    .innerJoin(studies, eq(studies.studyKey, instances.studyKey))
-    .where(matching(keys))
-    .orderBy(asc(instances.seriesKey), asc(instances.sopInstanceUID))
-    .limit(page.limit)
-    .offset(page.offset)
-}
-
-/** How many a search would find without a limit. */
-export async function countMatches(
-  { orm }: Database,
-  level: 'study' | 'series' | 'instance',
-  keys: SearchKeys,
-): Promise<number> {
-  const total = { total: count() }
-  const [row] =
-    level === 'study'
-      ? await orm.select(total).from(studies).where(matching(keys))
-      : level === 'series'
-        ? await orm
-            .select(total)
-            .from(series)
-            .innerJoin(studies, eq(studies.studyKey, series.studyKey))
-            .where(matching(keys))
-        : await orm
-            .select(total)
-            .from(instances)
-            .innerJoin(series, eq(series.seriesKey, instances.seriesKey))
-            .innerJoin(studies, eq(studies.studyKey, instances.studyKey))
-            .where(matching(keys))
-  return row?.total ?? 0
 }
 
 const instancesAtOnce = 500
@@ -192,14 +104,4 @@ function at(path: ResourcePath): SQL | undefined {
 
 function following(last: Instance): SQL {
   return raw`(${instances.seriesKey}, ${instances.sopInstanceUID}) > (${last.seriesKey}, ${last.sopInstanceUID})`
-}
-
-function matching(keys: SearchKeys): SQL | undefined {
-  return and(
-    keys.studyInstanceUID && inArray(studies.studyInstanceUID, keys.studyInstanceUID),
-    keys.seriesInstanceUID && inArray(series.seriesInstanceUID, keys.seriesInstanceUID),
-    keys.sopInstanceUID && inArray(instances.sopInstanceUID, keys.sopInstanceUID),
-    keys.patientID === undefined ? undefined : eq(studies.patientID, keys.patientID),
-    keys.studyDate === undefined ? undefined : eq(studies.studyDate, keys.studyDate),
-  )
 }

@@ -1,7 +1,7 @@
-import { sql as raw, type SQL } from 'drizzle-orm'
+import { asc, eq, sql as raw, type SQL } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import type { Study } from './instances.ts'
-import { studies } from './schema.ts'
+import type { Series, Study } from './instances.ts'
+import { series, studies } from './schema.ts'
 
 /** A place between two studies of the list: `2026-03-01T12:00:00.123456Z~42`, to the microsecond. */
 export type StudyCursor = string & { readonly __brand: 'StudyCursor' }
@@ -65,6 +65,31 @@ export async function countStudies({ sql }: Database): Promise<number> {
     select count(*) as total
     from (select 1 from studies limit ${countedStudies + 1}) counted`
   return Number(row?.total ?? 0)
+}
+
+export async function findStudy(
+  { orm }: Database,
+  studyInstanceUID: string,
+): Promise<Study | undefined> {
+  const found = await orm
+    .select()
+    .from(studies)
+    .where(eq(studies.studyInstanceUID, studyInstanceUID))
+  return found[0]
+}
+
+/** The first series of a study, as they came. */
+export async function listSeries(
+  { orm }: Database,
+  { studyKey }: Pick<Study, 'studyKey'>,
+  limit: number,
+): Promise<Series[]> {
+  return orm
+    .select()
+    .from(series)
+    .where(eq(series.studyKey, studyKey))
+    .orderBy(asc(series.seriesKey))
+    .limit(limit)
 }
 
 const cursorOf = raw<StudyCursor>`

@@ -15,7 +15,11 @@
  * DICOM attributes keep their keyword: StudyInstanceUID is `studyInstanceUID` here and
  * `study_instance_uid` in SQL. Attributes of a study and of a series are those of the first instance
  * that had a value; an instance that says otherwise is stored with a warning.
+ *
+ * A column that ends in Key besides the keys of tables is what a search compares: a name or a time in one form,
+ * which Postgres makes of the attribute.
  */
+import { sql } from 'drizzle-orm'
 import {
   bigint,
   customType,
@@ -81,6 +85,11 @@ export const studies = pgTable(
     referringPhysicianName: text('referring_physician_name'),
     timezoneOffsetFromUTC: text('timezone_offset_from_utc'),
     modalitiesInStudy: text('modalities_in_study').array().notNull().default([]),
+    patientNameKey: text('patient_name_key').generatedAlwaysAs(sql`person_name_key(patient_name)`),
+    referringPhysicianNameKey: text('referring_physician_name_key').generatedAlwaysAs(
+      sql`person_name_key(referring_physician_name)`,
+    ),
+    studyTimeKey: text('study_time_key').generatedAlwaysAs(sql`time_key(study_time)`),
     seriesCount: count('series_count'),
     instanceCount: count('instance_count'),
     byteLength: bytes('byte_length'),
@@ -89,9 +98,22 @@ export const studies = pgTable(
   },
   (t) => [
     uniqueIndex('studies_study_instance_uid').on(t.studyInstanceUID),
-    index('studies_patient_id').on(t.patientID),
-    index('studies_study_date').on(t.studyDate),
-    // The page and QIDO list the newest first, with the key as the last word (QI-A10).
+    // The order of every search, and the keys Study Date, alone and with Study Time (QI-A10).
+    index('studies_study_date_time').on(
+      t.studyDate.desc().nullsLast(),
+      t.studyTimeKey.desc().nullsLast(),
+      t.studyKey.desc().nullsLast(),
+    ),
+    // The other required keys of a search; text_pattern_ops serves "=" and the beginning of a value.
+    index('studies_patient_id_pattern').on(t.patientID.op('text_pattern_ops')),
+    index('studies_study_time').on(t.studyTimeKey),
+    index('studies_accession_number').on(t.accessionNumber.op('text_pattern_ops')),
+    index('studies_study_id').on(t.studyID.op('text_pattern_ops')),
+    index('studies_patient_name').on(t.patientNameKey.op('text_pattern_ops')),
+    index('studies_referring_physician_name').on(
+      t.referringPhysicianNameKey.op('text_pattern_ops'),
+    ),
+    // The page lists the newest first, with the key as the last word.
     index('studies_last_received_at').on(t.lastReceivedAt.desc(), t.studyKey.desc()),
     index('studies_patient_key').on(t.patientKey),
   ],
@@ -111,6 +133,13 @@ export const series = pgTable(
     bodyPartExamined: text('body_part_examined'),
     performedProcedureStepStartDate: text('performed_procedure_step_start_date'),
     performedProcedureStepStartTime: text('performed_procedure_step_start_time'),
+    /** Items of Request Attributes Sequence, with what a search matches of them, by keyword. */
+    requestAttributesSequence: jsonb('request_attributes_sequence').$type<
+      Record<string, string>[]
+    >(),
+    performedProcedureStepStartTimeKey: text(
+      'performed_procedure_step_start_time_key',
+    ).generatedAlwaysAs(sql`time_key(performed_procedure_step_start_time)`),
     instanceCount: count('instance_count'),
     byteLength: bytes('byte_length'),
     firstReceivedAt: instant('first_received_at').notNull(),
@@ -118,7 +147,19 @@ export const series = pgTable(
   },
   (t) => [
     uniqueIndex('series_series_instance_uid').on(t.seriesInstanceUID),
-    index('series_study_key').on(t.studyKey),
+    // The series of a study, in the order of a search.
+    index('series_study_key_series_key').on(t.studyKey, t.seriesKey),
+    // Required keys of a search; Modality also for Modalities in Study.
+    index('series_modality').on(t.modality.op('text_pattern_ops'), t.studyKey),
+    index('series_series_number').on(t.seriesNumber.op('text_pattern_ops')),
+    index('series_start_date_time').on(
+      t.performedProcedureStepStartDate,
+      t.performedProcedureStepStartTimeKey,
+    ),
+    index('series_start_time').on(t.performedProcedureStepStartTimeKey),
+    index('series_request_attributes')
+      .using('gin', sql`${t.requestAttributesSequence} jsonb_path_ops`)
+      .where(sql`request_attributes_sequence is not null`),
   ],
 )
 
@@ -156,6 +197,9 @@ export const instances = pgTable(
     index('instances_series_key').on(t.seriesKey, t.sopInstanceUID),
     // For the sweep and for `stowage check`: which instances a segment holds.
     index('instances_segment_key').on(t.segmentKey),
+    // Required keys of a search. The series second, so that a page of many matches needs no sorting of all.
+    index('instances_sop_class_uid').on(t.sopClassUID, t.seriesKey),
+    index('instances_instance_number').on(t.instanceNumber, t.seriesKey),
   ],
 )
 

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
-import { searchStudies } from '../../db/instances.ts'
+import { findStudy } from '../../db/listing.ts'
 import { type TransferState, transferStates } from '../../db/schema.ts'
 import { findTransfer, listTransfers, type Transfer } from '../../db/transfers.ts'
 import { isUID } from '../dicom/uid.ts'
@@ -72,9 +72,7 @@ export async function readTransfer(db: Database, transferID: string) {
 
 /** @throws {HttpProblem} 404 */
 export async function readStudy(db: Database, studyInstanceUID: string) {
-  const [study] = isUID(studyInstanceUID)
-    ? await searchStudies(db, { studyInstanceUID: [studyInstanceUID] }, { limit: 1, offset: 0 })
-    : []
+  const study = isUID(studyInstanceUID) ? await findStudy(db, studyInstanceUID) : undefined
   if (study === undefined) throw new HttpProblem(404, 'There is no such study')
   return study
 }

@@ -1,8 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
-import { searchSeries } from '../../db/instances.ts'
-import { parseStudyCursor, type StudyCursor } from '../../db/listing.ts'
+import { listSeries, parseStudyCursor, type StudyCursor } from '../../db/listing.ts'
 import { StudiesPage } from '../../web/pages/studies-page.tsx'
 import { StudyPage } from '../../web/pages/study-page.tsx'
 import { TransferPage } from '../../web/pages/transfer-page.tsx'
@@ -56,12 +55,8 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
     })
     .get('/studies/:study', async (c) => {
       const study = await readStudy(db, c.req.param('study'))
-      const found = await searchSeries(
-        db,
-        { studyInstanceUID: [study.studyInstanceUID] },
-        { limit: seriesOnPage, offset: 0 },
-      )
-      return htmlResponse(<StudyPage study={study} series={found.map((one) => one.series)} />)
+      const series = await listSeries(db, study, seriesOnPage)
+      return htmlResponse(<StudyPage study={study} series={series} />)
     })
     .get('/transfers/:transfer', async (c) =>
       htmlResponse(<TransferPage transfer={await readTransfer(db, c.req.param('transfer'))} />),

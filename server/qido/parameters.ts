@@ -1,121 +1,184 @@
-import type { Page, SearchKeys } from '../../db/instances.ts'
-import { isUID } from '../dicom/uid.ts'
-import { fault } from '../dicom/value-syntax.ts'
-import { HttpProblem } from '../http/problem.ts'
-
-export type Level = 'study' | 'series' | 'instance'
+import { type SearchLevel, searchAttributes, searchLevels } from '../../db/search-attributes.ts'
+import type { Condition, InstantRange } from '../../db/search-conditions.ts'
+import { parseAttributePath } from './attribute-path.ts'
+import { badParameter } from './bad-parameter.ts'
+import { type Field, IncludedFields } from './fields.ts'
+import { conditionOf, isEmptyValue, isUniversal, type Matching, valuesOf } from './matching.ts'
 
 /** Results in one answer: without `limit`, and at most. */
 const defaultLimit = 1000
 const maximumLimit = 10_000
 
-/** Attributes that may be matched, by keyword and tag, and the lowest level that has them. */
-const keys = [
-  { keyword: 'PatientID', tag: '00100020', name: 'patientID', level: 'study' },
-  { keyword: 'StudyDate', tag: '00080020', name: 'studyDate', level: 'study' },
-  { keyword: 'StudyInstanceUID', tag: '0020000D', name: 'studyInstanceUID', level: 'study' },
-  { keyword: 'SeriesInstanceUID', tag: '0020000E', name: 'seriesInstanceUID', level: 'series' },
-  { keyword: 'SOPInstanceUID', tag: '00080018', name: 'sopInstanceUID', level: 'instance' },
-] as const
-
-const levels: Level[] = ['study', 'series', 'instance']
-/** Ways to match that a client may ask for, and does not get. (QI-P9 to QI-P11) */
-const furtherMatching = new Set(['fuzzymatching', 'emptyvaluematching', 'multiplevaluematching'])
-
-export interface Search {
-  keys: SearchKeys
-  page: Page
-  /** What the client asked for and does not get, a sentence each, for the Warning header. (QI-S4) */
+export interface Parameters {
+  conditions: Condition[]
+  limit: number
+  offset: number
+  /** Attributes of higher levels that were asked for or searched by. (QI-A1, QI-A5) */
+  tells: { study: boolean; series: boolean }
+  /** Attributes that no row holds, but the metadata of an instance. */
+  fields: Field[]
+  /** What the client asked for and does not get, a sentence each, for the Warning header. */
   warnings: string[]
 }
+
+/** Parameters that are no attributes. Those of content negotiation are read elsewhere. */
+const words = new Set(['limit', 'offset', 'includefield', 'accept', 'charset'])
+const matchings = {
+  fuzzymatching: 'fuzzy',
+  emptyvaluematching: 'emptyValue',
+  multiplevaluematching: 'multipleValue',
+} as const
+
+/** Says how values are to be read, and is never matched. (PS3.4 C.2.2.2) */
+const specificCharacterSet = '00080005'
+const timezoneOffsetFromUTC = '00080201'
 
 /**
  * The parameters of a search. (PS3.18 8.3.4, 10.6.1.2)
  *
- * Matched exactly: Patient ID, Study Date and the UIDs (these also as lists). A key that is an attribute, but
- * not one of these, is an error, for ignoring it would widen the result (QI-P12); so are wildcards and ranges,
- * which are not matched yet. An unknown word is ignored (PS3.18 8.3).
+ * Matched are the attributes of `searchAttributes`, at their level and below. Another attribute is an error, for to
+ * ignore it would widen the result; a word that is no attribute is ignored, with a warning. (QI-P12)
  *
  * @throws {HttpProblem} 400 that names the parameter, never its value
  */
-export function parseSearch(level: Level, query: URLSearchParams): Search {
-  const search: Search = { keys: {}, page: { limit: defaultLimit, offset: 0 }, warnings: [] }
-  const seen = new Set<string>()
-  for (const [parameter, value] of query) {
-    if (parameter === 'limit')
-      search.page.limit = Math.min(unsigned(parameter, value), maximumLimit)
-    else if (parameter === 'offset') search.page.offset = unsigned(parameter, value)
-    else if (furtherMatching.has(parameter)) readFurtherMatching(parameter, value, search)
-    else {
-      readKey(level, parameter, value, search, seen)
-      continue
+export function parseParameters(level: SearchLevel, query: URLSearchParams): Parameters {
+  const given = [...query]
+  refuseRepeatedWords(given)
+  const matching = readMatching(query)
+  const reader = new KeyReader(level, matching)
+  for (const [parameter, value] of given) {
+    if (!words.has(parameter) && !(parameter in matchings)) reader.read(parameter, value)
+  }
+  reader.fields.include(query.getAll('includefield'))
+  return {
+    conditions: withInstants(reader.allConditions()),
+    limit: Math.min(unsigned('limit', query.get('limit') ?? String(defaultLimit)), maximumLimit),
+    offset: unsigned('offset', query.get('offset') ?? '0'),
+    tells: reader.fields.tells,
+    fields: reader.fields.list,
+    warnings: [...reader.warnings, ...reader.fields.warnings],
+  }
+}
+
+/** Reads the keys of a search, one after the other. */
+class KeyReader {
+  readonly fields: IncludedFields
+  readonly warnings: string[] = []
+  readonly #level: SearchLevel
+  readonly #matching: Matching
+  readonly #conditions: Condition[] = []
+  readonly #item: Record<string, string[]> = {}
+  readonly #seen = new Set<string>()
+
+  constructor(level: SearchLevel, matching: Matching) {
+    this.#level = level
+    this.#matching = matching
+    this.fields = new IncludedFields(level)
+  }
+
+  read(parameter: string, text: string): void {
+    const path = parseAttributePath(parameter)
+    if (path === 'malformed' || path === 'unknown') {
+      const name = /^\w{1,64}$/.test(parameter) ? `The ${parameter} parameter` : 'A parameter'
+      this.warnings.push(`${name} is not known and has been ignored`)
+      return
     }
-    once(parameter, parameter, seen)
+    const tag = path.tags.join('.')
+    if (this.#seen.has(tag)) throw badParameter(parameter, 'it is given twice')
+    this.#seen.add(tag)
+    if (text.includes('\0')) throw badParameter(parameter, 'its value has a NUL')
+    const value = text.trim()
+    if (tag === specificCharacterSet) return
+    if (tag === timezoneOffsetFromUTC) {
+      this.#readTimezone(parameter, value)
+      return
+    }
+    const attribute = searchAttributes.find((one) => one.tag === tag)
+    if (attribute === undefined) {
+      if (!isUniversal(value)) throw badParameter(parameter, 'it cannot be matched here')
+      this.fields.add(path)
+      return
+    }
+    if (searchLevels.indexOf(attribute.level) > searchLevels.indexOf(this.#level)) {
+      throw badParameter(parameter, `it is no attribute of a ${this.#level}`)
+    }
+    this.fields.add(path)
+    if (isUniversal(value)) return
+    if (attribute.comparison === 'request') {
+      const keyword = attribute.keyword.split('.').at(-1) as string
+      this.#item[keyword] = valuesOf(parameter, attribute, value)
+    } else if (isEmptyValue(value, this.#matching)) {
+      this.#conditions.push({ attribute, isEmpty: true })
+    } else {
+      const condition = conditionOf(parameter, attribute, value, this.#matching)
+      if (condition !== undefined) this.#conditions.push(condition)
+    }
   }
-  return search
-}
 
-function readFurtherMatching(parameter: string, value: string, search: Search): void {
-  if (value !== 'true' && value !== 'false') throw bad(parameter, 'it is neither true nor false')
-  if (value === 'false') return
-  search.warnings.push(
-    `The ${parameter} parameter is not supported. Only literal matching has been performed.`,
-  )
-}
-
-function readKey(
-  level: Level,
-  parameter: string,
-  value: string,
-  search: Search,
-  seen: Set<string>,
-): void {
-  const key = keys.find((k) => k.keyword === parameter || k.tag === parameter.toUpperCase())
-  if (key === undefined) {
-    if (!/^[0-9A-Fa-f]{8}(\.|$)|^[A-Z][A-Za-z]+(\.|$)/.test(parameter)) return
-    throw bad(parameter, 'it cannot be matched here')
+  /** Keys of one sequence must match in one and the same item. (PS3.4 C.2.2.2.6) */
+  allConditions(): Condition[] {
+    const hasItem = Object.keys(this.#item).length > 0
+    return hasItem ? [...this.#conditions, { item: this.#item }] : this.#conditions
   }
-  if (levels.indexOf(key.level) > levels.indexOf(level)) {
-    throw bad(parameter, `it is no attribute of a ${level}`)
+
+  #readTimezone(parameter: string, value: string): void {
+    if (isUniversal(value)) return
+    if (!/^[+-](0\d|1[0-4])[0-5]\d$/.test(value)) {
+      throw badParameter(parameter, 'its value is no offset of the form +0100')
+    }
+    this.warnings.push(
+      'The TimezoneOffsetFromUTC parameter has been ignored: times are compared as they are stored',
+    )
   }
-  once(parameter, key.tag, seen)
-  if (value.includes('\0')) throw bad(parameter, 'its value has a NUL')
-  // Universal matching: whatever the attribute says, and if it says nothing.
-  if (value === '' || /^\*+$/.test(value)) return
-  if (key.name === 'patientID') search.keys.patientID = literal(parameter, value)
-  else if (key.name === 'studyDate') search.keys.studyDate = date(parameter, value)
-  else search.keys[key.name] = value.split(/[,\\]/).map((uid) => validUID(parameter, uid))
 }
 
-function validUID(parameter: string, value: string): string {
-  if (!isUID(value)) throw bad(parameter, 'its value is no UID')
-  return value
-}
-
-function literal(parameter: string, value: string): string {
-  if (/[*?]/.test(value)) throw bad(parameter, 'wildcards are not matched here')
-  return value
-}
-
-function date(parameter: string, value: string): string {
-  if (fault('date', value) !== undefined) {
-    throw bad(parameter, 'its value is no date of the form YYYYMMDD')
+function readMatching(query: URLSearchParams): Matching {
+  const matching: Matching = { fuzzy: false, emptyValue: false, multipleValue: false }
+  for (const [parameter, name] of Object.entries(matchings)) {
+    const value = query.get(parameter) ?? 'false'
+    if (value !== 'true' && value !== 'false') {
+      throw badParameter(parameter, 'it is neither true nor false')
+    }
+    matching[name] = value === 'true'
   }
-  return value
+  return matching
+}
+
+/** The same parameter must not occur twice, but for includefield. (QI-P3) */
+function refuseRepeatedWords(given: [string, string][]): void {
+  const seen = new Set<string>()
+  for (const [parameter] of given) {
+    const isWord = parameter in matchings || parameter === 'limit' || parameter === 'offset'
+    if (isWord && seen.has(parameter)) throw badParameter(parameter, 'it is given twice')
+    seen.add(parameter)
+  }
 }
 
 function unsigned(parameter: string, value: string): number {
-  if (!/^\d+$/.test(value)) throw bad(parameter, 'its value is no whole number from 0 on')
+  if (!/^\d+$/.test(value)) throw badParameter(parameter, 'its value is no whole number from 0 on')
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }
 
-/** The same attribute must not occur twice. (QI-P3) */
-function once(parameter: string, name: string, seen: Set<string>): void {
-  if (seen.has(name)) throw bad(parameter, 'it is given twice')
-  seen.add(name)
-}
-
-function bad(parameter: string, reason: string): HttpProblem {
-  const name = /^[\w.]{1,64}$/.test(parameter) ? `"${parameter}"` : 'a parameter'
-  return new HttpProblem(400, `Cannot search by ${name}: ${reason}`)
+/**
+ * Where the date and the time of something are both ranges, they are one period, from the first time on the first
+ * day to the last time on the last day. (PS3.4 C.2.2.2.5, PS3.18 8.3.4.1.1)
+ */
+function withInstants(conditions: Condition[]): Condition[] {
+  const joined: Condition[] = []
+  const used = new Set<Condition>()
+  for (const time of conditions) {
+    if (!('range' in time) || time.attribute.dateTag === undefined) continue
+    const date = conditions.find(
+      (one) => 'range' in one && one.attribute.tag === time.attribute.dateTag,
+    )
+    if (date === undefined || !('range' in date)) continue
+    const instants: InstantRange = {}
+    if (date.range.from !== undefined) {
+      instants.from = [date.range.from, time.range.from ?? '000000.000000']
+    }
+    if (date.range.to !== undefined) instants.to = [date.range.to, time.range.to ?? '235960.999999']
+    joined.push({ attribute: time.attribute, date: date.attribute, instants })
+    used.add(time).add(date)
+  }
+  return [...conditions.filter((one) => !used.has(one)), ...joined]
 }

@@ -1,112 +1,77 @@
-import type { Series, Study, searchInstances } from '../../db/instances.ts'
+import type { Database } from '../../db/database.ts'
+import { type ResultKey, readResults, type Search } from '../../db/search.ts'
+import { locateMetadata } from '../../db/search-metadata.ts'
+import type { DicomJson } from '../dicom/json-to-xml.ts'
+import type { Store } from '../store/store.ts'
+import { datasetJson } from './dataset-json.ts'
+import type { Field } from './fields.ts'
+import { readFields } from './metadata-fields.ts'
+import type { Patience } from './patience.ts'
 
-type Element = { vr: string; Value?: unknown[] }
-export type Result = Record<string, Element>
-type InstanceRow = Awaited<ReturnType<typeof searchInstances>>[number]
+/** Results that are held at once: in text some 700 bytes each; with fields, metadata of some KB each. */
+const resultsAtOnce = 1000
+const resultsWithFieldsAtOnce = 100
+/** Metadata that are read at once. */
+const readsAtOnce = 8
 
-/** @param studiesURL `https://…/dicom-web/studies` @see PS3.18 Table 10.6.3-3 */
-export function studyResult(study: Study, studiesURL: string): Result {
-  return ordered({
-    '00080020': element('DA', study.studyDate),
-    '00080030': element('TM', study.studyTime),
-    '00080050': element('SH', study.accessionNumber),
-    '00080056': element('CS', 'ONLINE'),
-    '00080061': element('CS', ...study.modalitiesInStudy),
-    '00080090': personName(study.referringPhysicianName),
-    '00080201': study.timezoneOffsetFromUTC
-      ? element('SH', study.timezoneOffsetFromUTC)
-      : undefined,
-    '00081030': study.studyDescription ? element('LO', study.studyDescription) : undefined,
-    '00081190': element('UR', `${studiesURL}/${study.studyInstanceUID}`),
-    '00100010': personName(study.patientName),
-    '00100020': element('LO', study.patientID),
-    '00100030': element('DA', study.patientBirthDate),
-    '00100040': element('CS', study.patientSex),
-    '0020000D': element('UI', study.studyInstanceUID),
-    '00200010': element('SH', study.studyID),
-    '00201206': element('IS', study.seriesCount),
-    '00201208': element('IS', study.instanceCount),
-  })
+export interface ResultsAsked {
+  search: Pick<Search, 'level' | 'told'>
+  fields: readonly Field[]
+  /** `https://…/dicom-web/studies` */
+  studiesURL: string
 }
 
-/** @see PS3.18 Table 10.6.3-4 */
-export function seriesResult(series: Series, study: Study, studiesURL: string): Result {
-  const url = `${studiesURL}/${study.studyInstanceUID}/series/${series.seriesInstanceUID}`
-  return ordered({
-    '00080056': element('CS', 'ONLINE'),
-    '00080060': element('CS', series.modality),
-    '0008103E': series.seriesDescription ? element('LO', series.seriesDescription) : undefined,
-    '00081190': element('UR', url),
-    '00180015': series.bodyPartExamined ? element('CS', series.bodyPartExamined) : undefined,
-    '0020000D': element('UI', study.studyInstanceUID),
-    '0020000E': element('UI', series.seriesInstanceUID),
-    '00200011': integer(series.seriesNumber),
-    '00201209': element('IS', series.instanceCount),
-    '00400244': series.performedProcedureStepStartDate
-      ? element('DA', series.performedProcedureStepStartDate)
-      : undefined,
-    '00400245': series.performedProcedureStepStartTime
-      ? element('TM', series.performedProcedureStepStartTime)
-      : undefined,
-  })
+/**
+ * The results with these keys, in their order, a block after the other: members of a JSON array, as text. Memory does
+ * not grow with their number, and no connection is held while the client takes a block.
+ */
+export function resultBlocks(
+  keys: ResultKey[],
+  asked: ResultsAsked,
+  deps: ResultsDeps,
+): { blocks: AsyncGenerator<string, void, void>; hasOneBlock: boolean } {
+  const atOnce = asked.fields.length === 0 ? resultsAtOnce : resultsWithFieldsAtOnce
+  return { blocks: readBlocks(keys, atOnce, asked, deps), hasOneBlock: keys.length <= atOnce }
 }
 
-/** @see PS3.18 Table 10.6.3-5 */
-export function instanceResult(
-  { instance, series, study }: InstanceRow,
-  studiesURL: string,
-): Result {
-  const { sopInstanceUID } = instance
-  const url = `${studiesURL}/${study.studyInstanceUID}/series/${series.seriesInstanceUID}/instances/${sopInstanceUID}`
-  return ordered({
-    '00080016': element('UI', instance.sopClassUID),
-    '00080018': element('UI', sopInstanceUID),
-    '00080056': element('CS', 'ONLINE'),
-    '00081190': element('UR', url),
-    '00083002': element('UI', instance.transferSyntaxUID),
-    '0020000D': element('UI', study.studyInstanceUID),
-    '0020000E': element('UI', series.seriesInstanceUID),
-    '00200013': integer(instance.instanceNumber),
-    '00280008': numberIfKnown('IS', instance.numberOfFrames),
-    '00280010': numberIfKnown('US', instance.rows),
-    '00280011': numberIfKnown('US', instance.columns),
-    '00280100': numberIfKnown('US', instance.bitsAllocated),
-  })
+interface ResultsDeps {
+  db: Database
+  store: Store
+  patience: Patience
 }
 
-function element(vr: string, ...values: (string | number | null)[]): Element {
-  const present = values.filter((value) => value !== null && value !== '')
-  return present.length === 0 ? { vr } : { vr, Value: present }
-}
-
-/** IS as a number where it is one, else as it is. (JS-14) */
-function integer(text: string | null): Element {
-  const number = Number(text)
-  return element('IS', text !== null && /^\s*[+-]?\d+\s*$/.test(text) ? number : text)
-}
-
-function numberIfKnown(vr: string, value: number | null): Element | undefined {
-  return value === null ? undefined : element(vr, value)
-}
-
-const groups = ['Alphabetic', 'Ideographic', 'Phonetic'] as const
-
-function personName(text: string | null): Element {
-  if (text === null || text === '') return { vr: 'PN' }
-  const name: Partial<Record<(typeof groups)[number], string>> = {}
-  for (const [index, part] of text.split('=').entries()) {
-    const group = groups[index]
-    if (group !== undefined && part !== '') name[group] = part
+async function* readBlocks(
+  keys: ResultKey[],
+  atOnce: number,
+  { search, fields, studiesURL }: ResultsAsked,
+  { db, store, patience }: ResultsDeps,
+): AsyncGenerator<string, void, void> {
+  for (let at = 0; at < keys.length; at += atOnce) {
+    const block = keys.slice(at, at + atOnce)
+    if (fields.length === 0) {
+      yield await patience.with(readResults(db, search, block, studiesURL))
+      continue
+    }
+    const places = await patience.with(locateMetadata(db, search.level, block))
+    const placeOf = new Map(places.map((place) => [place[uids[search.level].name], place]))
+    const json = await patience.with(readResults(db, search, block, studiesURL))
+    const results = JSON.parse(`[${json}]`) as DicomJson[]
+    const texts: string[] = []
+    for (let from = 0; from < results.length; from += readsAtOnce) {
+      const few = results.slice(from, from + readsAtOnce).map(async (result) => {
+        const place = placeOf.get(result[uids[search.level].tag]?.Value?.[0] as string)
+        const read = place && (await readFields(fields, place, store, studiesURL))
+        return datasetJson({ ...read, ...result })
+      })
+      texts.push(...(await Promise.all(few)))
+    }
+    yield texts.join(',')
   }
-  return { vr: 'PN', Value: [name] }
 }
 
-/** Keys ascending, without those that are not there. (JS-01) */
-export function ordered(elements: Record<string, Element | undefined>): Result {
-  const result: Result = {}
-  for (const tag of Object.keys(elements).sort()) {
-    const value = elements[tag]
-    if (value !== undefined) result[tag] = value
-  }
-  return result
-}
+/** What identifies a result. */
+const uids = {
+  study: { tag: '0020000D', name: 'studyInstanceUID' },
+  series: { tag: '0020000E', name: 'seriesInstanceUID' },
+  instance: { tag: '00080018', name: 'sopInstanceUID' },
+} as const

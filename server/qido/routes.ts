@@ -1,24 +1,28 @@
 import { type Context, Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
-import {
-  countMatches,
-  type Page,
-  type SearchKeys,
-  type Study,
-  searchInstances,
-  searchSeries,
-  searchStudies,
-} from '../../db/instances.ts'
+import { countedBeyond, findKeys, type ResultKey, type Search } from '../../db/search.ts'
+import type { SearchLevel } from '../../db/search-attributes.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { describeError, type Log } from '../log.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
-import { type Level, parseSearch } from './parameters.ts'
-import { instanceResult, ordered, type Result, seriesResult, studyResult } from './results.ts'
+import type { Store } from '../store/store.ts'
+import { answerTypes, jsonAnswer, xmlAnswer } from './answer.ts'
+import { takesUTF8 } from './charset.ts'
+import { type Parameters, parseParameters } from './parameters.ts'
+import { Patience } from './patience.ts'
+import { resultBlocks } from './results.ts'
+
+export interface QidoDeps {
+  db: Database
+  store: Store
+  log: Log
+}
 
 /** QIDO-RS: the Search transaction. (PS3.18 10.6) */
-export function qidoRoutes({ db }: { db: Database }): Hono<AppEnv> {
-  const answer = (c: Context<AppEnv>, level: Level) => search(c, level, db)
+export function qidoRoutes(deps: QidoDeps): Hono<AppEnv> {
+  const answer = (c: Context<AppEnv>, level: SearchLevel) => search(c, level, deps)
   return new Hono<AppEnv>()
     .get('/studies', (c) => answer(c, 'study'))
     .get('/series', (c) => answer(c, 'series'))
@@ -28,97 +32,78 @@ export function qidoRoutes({ db }: { db: Database }): Hono<AppEnv> {
     .get('/studies/:study/series/:series/instances', (c) => answer(c, 'instance'))
 }
 
-async function search(c: Context<AppEnv>, level: Level, db: Database): Promise<Response> {
-  const accept = c.req.query('accept') ?? c.req.header('accept')
-  const offer = { type: 'application/dicom+json', aliases: ['application/json'] }
-  if (negotiate(parseAccept(accept), [offer]) === undefined) {
-    throw new HttpProblem(406, 'Cannot answer a search but in application/dicom+json; accept that')
-  }
-  const { keys: given, page, warnings } = parseSearch(level, new URL(c.req.url).searchParams)
-  const scope = pathKeys(c)
-  const keys = within(scope, given)
-  const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
-  const isEmpty = keys === undefined || page.limit === 0
-  const results = isEmpty
-    ? []
-    : await find(db, level, { keys, page, tells: told(scope, given), studiesURL })
-  if (keys !== undefined && results.length > 0 && results.length === page.limit) {
-    const remaining = (await countMatches(db, level, keys)) - page.offset - results.length
-    if (remaining > 0) {
-      warnings.push(`There are ${remaining} additional results that can be requested`)
-    }
-  }
-  const headers = new Headers({ 'cache-control': 'no-store' })
+async function search(c: Context<AppEnv>, level: SearchLevel, deps: QidoDeps): Promise<Response> {
+  const type = chooseType(c)
+  const parameters = parseParameters(level, new URL(c.req.url).searchParams)
+  const asked: Search = { level, ...pathOf(c), ...parameters, told: toldOf(c, parameters) }
+  const patience = new Patience(c.req.raw.signal)
+  // Nothing is asked of the database for nothing.
+  const { keys, beyondCount } =
+    asked.limit === 0
+      ? { keys: [] as ResultKey[], beyondCount: 0 }
+      : await patience.with(findKeys(deps.db, asked))
+  const headers = new Headers({ 'cache-control': 'no-store', vary: 'Accept' })
   // PS3.18 8.3.4.4.1, with the text in quotes, as RFC 7234 5.5 wants it. (QI-S3 to QI-S5)
-  for (const text of warnings)
+  for (const text of [...parameters.warnings, ...remaining(beyondCount)]) {
     headers.append('warning', `299 ${c.get('baseURL')}/dicom-web "${text}"`)
-  if (results.length === 0) return new Response(null, { status: 204, headers })
-  headers.set('content-type', 'application/dicom+json')
-  return new Response(JSON.stringify(results), { headers })
-}
-
-interface Find {
-  keys: SearchKeys
-  page: Page
-  /** Whether a series or an instance tells what its parents say. */
-  tells: { study: boolean; series: boolean }
-  studiesURL: string
-}
-
-async function find(
-  db: Database,
-  level: Level,
-  { keys, page, tells, studiesURL }: Find,
-): Promise<Result[]> {
-  if (level === 'study') {
-    return (await searchStudies(db, keys, page)).map((study) => studyResult(study, studiesURL))
   }
-  const studyOf = (study: Study) => (tells.study ? studyResult(study, studiesURL) : {})
-  if (level === 'series') {
-    const rows = await searchSeries(db, keys, page)
-    return rows.map(({ series, study }) =>
-      ordered({ ...studyOf(study), ...seriesResult(series, study, studiesURL) }),
+  if (keys.length === 0) return new Response(null, { status: 204, headers })
+  const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
+  const { blocks, hasOneBlock } = resultBlocks(
+    keys,
+    { search: asked, fields: parameters.fields, studiesURL },
+    { ...deps, patience },
+  )
+  const failed = (error: unknown) => {
+    if (c.req.raw.signal.aborted) return
+    deps.log.error('an answer was broken off', {
+      path: c.req.routePath,
+      error: describeError(error),
+    })
+  }
+  return type === 'multipart/related'
+    ? xmlAnswer(blocks, headers, failed)
+    : jsonAnswer(blocks, hasOneBlock, headers, failed)
+}
+
+/** @throws {HttpProblem} 406 (QI-S8, QI-P14, QI-P15) */
+function chooseType(c: Context<AppEnv>): string {
+  const accept = c.req.query('accept') ?? c.req.header('accept')
+  const choice = negotiate(parseAccept(accept), answerTypes)
+  if (choice === undefined) {
+    throw new HttpProblem(
+      406,
+      'Cannot answer a search but in application/dicom+json or multipart/related; type="application/dicom+xml"; accept one of them',
     )
   }
-  const rows = await searchInstances(db, keys, page)
-  return rows.map((row) =>
-    ordered({
-      ...studyOf(row.study),
-      ...(tells.series ? seriesResult(row.series, row.study, studiesURL) : {}),
-      ...instanceResult(row, studiesURL),
-    }),
-  )
+  if (!takesUTF8(c.req.query('charset') ?? c.req.header('accept-charset'))) {
+    throw new HttpProblem(406, 'Cannot answer a search but in UTF-8; accept that')
+  }
+  return choice.offer.type
 }
 
-/**
- * Parents are told of wherever the path does not name them (QI-A4), and where they were searched by (QI-A1).
- */
-function told(scope: SearchKeys, given: SearchKeys): { study: boolean; series: boolean } {
-  const isByStudy = given.patientID !== undefined || given.studyDate !== undefined
+function remaining(beyondCount: number): string[] {
+  if (beyondCount === 0) return []
+  const count = beyondCount > countedBeyond ? `more than ${countedBeyond}` : beyondCount
+  return [`There are ${count} additional results that can be requested`]
+}
+
+/** Parents are told of wherever the path does not name them (QI-A4), and where they were asked for (QI-A1, QI-A5). */
+function toldOf(c: Context<AppEnv>, { tells }: Parameters): Search['told'] {
+  const { study, series } = c.req.param() as { study?: string; series?: string }
   return {
-    study: scope.studyInstanceUID === undefined || isByStudy,
-    series: scope.seriesInstanceUID === undefined,
+    study: study === undefined || tells.study,
+    series: series === undefined || tells.series,
   }
 }
 
-/** What is given, inside of what the path says. Undefined: nothing can match both. */
-function within(scope: SearchKeys, given: SearchKeys): SearchKeys | undefined {
-  for (const name of ['studyInstanceUID', 'seriesInstanceUID'] as const) {
-    const uid = scope[name]?.[0]
-    if (uid !== undefined && given[name]?.includes(uid) === false) return undefined
-  }
-  return { ...given, ...scope }
-}
-
-function pathKeys(c: Context<AppEnv>): SearchKeys {
+/** @throws {HttpProblem} 400 */
+function pathOf(c: Context<AppEnv>): Pick<Search, 'studyInstanceUID' | 'seriesInstanceUID'> {
   const { study, series } = c.req.param() as { study?: string; series?: string }
   for (const uid of [study, series]) {
     if (uid !== undefined && !isUID(uid)) {
       throw new HttpProblem(400, 'Cannot search here: the path has no valid UID')
     }
   }
-  return {
-    ...(study === undefined ? {} : { studyInstanceUID: [study] }),
-    ...(series === undefined ? {} : { seriesInstanceUID: [series] }),
-  }
+  return { studyInstanceUID: study, seriesInstanceUID: series }
 }

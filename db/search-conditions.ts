@@ -1,0 +1,175 @@
+import type { PendingQuery, Row } from 'postgres'
+import type { Database } from './database.ts'
+import type { SearchAttribute } from './search-attributes.ts'
+
+/** A piece of SQL with its parameters. */
+export type Fragment = PendingQuery<Row[]>
+
+/** What a search wants of one attribute. (PS3.4 C.2.2.2) */
+export type Condition =
+  /** One of these values; those with wildcards are patterns. */
+  | { attribute: SearchAttribute; anyOf: string[] }
+  /** Each of these values is among those that there are. (C.2.2.2.8) */
+  | { attribute: SearchAttribute; allOf: string[] }
+  /** A person's name; several words in any order, each the beginning of one of the name's. */
+  | { attribute: SearchAttribute; words: string[] }
+  /** From, to, or both, each included; of a time in the form of time_key. */
+  | { attribute: SearchAttribute; range: Range }
+  /** Date and time together are one instant. (C.2.2.2.5) */
+  | { attribute: SearchAttribute; date: SearchAttribute; instants: InstantRange }
+  /** No value. (C.2.2.2.7) */
+  | { attribute: SearchAttribute; isEmpty: true }
+  /** Members of one and the same item of Request Attributes Sequence, by keyword; with wildcards. (C.2.2.2.6) */
+  | { item: Record<string, string[]> }
+
+export interface Range {
+  from?: string | undefined
+  to?: string | undefined
+}
+
+/** Dates with the time of day at which the period begins or ends. */
+export interface InstantRange {
+  from?: [date: string, time: string] | undefined
+  to?: [date: string, time: string] | undefined
+}
+
+/** SQL of a condition, on the aliases t, e and i. */
+export function conditionSql(sql: Database['sql'], condition: Condition): Fragment {
+  if ('item' in condition) return itemSql(sql, condition.item)
+  const { attribute } = condition
+  const column = constant(sql, attribute.key ?? attribute.column)
+  if ('isEmpty' in condition) {
+    return attribute.comparison === 'modality' ? sql`${column} = '{}'` : sql`${column} is null`
+  }
+  if ('words' in condition) return all(sql, condition.words, (word) => wordSql(sql, column, word))
+  if ('range' in condition) return rangeSql(sql, column, condition.range)
+  if ('instants' in condition) {
+    return instantsSql(sql, constant(sql, condition.date.column), column, condition.instants)
+  }
+  if ('allOf' in condition) {
+    return all(sql, condition.allOf, (value) => anyOfSql(sql, attribute, [value]))
+  }
+  return anyOfSql(sql, attribute, condition.anyOf)
+}
+
+/** SQL that is written in the code, never what somebody sent. */
+export function constant(sql: Database['sql'], text: string): Fragment {
+  return sql.unsafe<Row[]>(text)
+}
+
+/** All of them hold. */
+export function all<T>(
+  sql: Database['sql'],
+  list: readonly T[],
+  toSql: (one: T) => Fragment,
+): Fragment {
+  if (list.length === 0) return sql`true`
+  return list.map(toSql).reduce((whole, one) => sql`${whole} and ${one}`)
+}
+
+function anyOfSql(sql: Database['sql'], attribute: SearchAttribute, values: string[]): Fragment {
+  const column = constant(sql, attribute.key ?? attribute.column)
+  switch (attribute.comparison) {
+    case 'name':
+      return any(sql, values, (value) => nameSql(sql, attribute.key as string, value))
+    case 'modality':
+      return sql`exists (
+        select from series m
+        where m.study_key = t.study_key
+        and ${textSql(sql, sql`m.modality`, values)})`
+    case 'number':
+      return sql`${column} = any(${values.map(Number)}::bigint[])`
+    case 'text':
+    case 'code':
+      return textSql(sql, column, values)
+    default:
+      return equalSql(sql, column, values)
+  }
+}
+
+function any<T>(sql: Database['sql'], list: readonly T[], toSql: (one: T) => Fragment): Fragment {
+  return sql`(${list.map(toSql).reduce((whole, one) => sql`${whole} or ${one}`)})`
+}
+
+function equalSql(sql: Database['sql'], column: Fragment, values: string[]): Fragment {
+  return values.length === 1
+    ? sql`${column} = ${values[0] as string}`
+    : sql`${column} = any(${values}::text[])`
+}
+
+function textSql(sql: Database['sql'], column: Fragment, values: string[]): Fragment {
+  const plain = values.filter((value) => !hasWildcard(value))
+  const patterns = values.filter(hasWildcard)
+  if (patterns.length === 0) return equalSql(sql, column, plain)
+  const likes = any(sql, patterns, (value) => sql`${column} like like_pattern(${value})`)
+  return plain.length === 0 ? likes : sql`(${equalSql(sql, column, plain)} or ${likes})`
+}
+
+export function hasWildcard(value: string): boolean {
+  return /[*?]/.test(value)
+}
+
+/**
+ * A name matches by its first group, up to where that ends, or by one of the others; a value that has groups itself by
+ * each that it gives. Small and capital letters, marks, spaces around components, and empty components at the end
+ * make no difference. (person_name_key)
+ */
+function nameSql(sql: Database['sql'], key: string, value: string): Fragment {
+  const column = constant(sql, key)
+  if (!value.includes('=')) {
+    return any(sql, [0, 1, 2], (group) => groupSql(sql, column, group, value))
+  }
+  const given = value
+    .split('=')
+    .slice(0, 3)
+    .map((text, group) => ({ text, group }))
+    .filter(({ text }) => !/^\**$/.test(text))
+  return sql`(${all(sql, given, ({ text, group }) => groupSql(sql, column, group, text))})`
+}
+
+function groupSql(sql: Database['sql'], column: Fragment, group: number, value: string): Fragment {
+  const pattern = sql`like_pattern(person_name_key(${value}))`
+  if (group > 0) {
+    return sql`(${column} like '%=%' and split_part(${column}, '=', ${constant(sql, String(group + 1))}) like ${pattern})`
+  }
+  return value.endsWith('*')
+    ? sql`${column} like ${pattern}`
+    : sql`(${column} like ${pattern} or ${column} like ${pattern} || '=%')`
+}
+
+function wordSql(sql: Database['sql'], column: Fragment, word: string): Fragment {
+  return sql`' ' || translate(${column}, '^=,.-', '     ') like '% ' || like_pattern(person_name_key(${word})) || '%'`
+}
+
+function rangeSql(sql: Database['sql'], column: Fragment, { from, to }: Range): Fragment {
+  if (to === undefined) return sql`${column} >= ${from as string}`
+  if (from === undefined) return sql`${column} <= ${to}`
+  return sql`${column} between ${from} and ${to}`
+}
+
+function instantsSql(
+  sql: Database['sql'],
+  date: Fragment,
+  time: Fragment,
+  { from, to }: InstantRange,
+): Fragment {
+  const after = from && sql`(${date}, ${time}) >= (${from[0]}, ${from[1]})`
+  const before = to && sql`(${date}, ${time}) <= (${to[0]}, ${to[1]})`
+  if (after && before) return sql`(${after} and ${before})`
+  return (after ?? before) as Fragment
+}
+
+function itemSql(sql: Database['sql'], item: Record<string, string[]>): Fragment {
+  const keys = Object.entries(item)
+  const column = sql`e.request_attributes_sequence`
+  const isPlain = keys.every(
+    ([, values]) => values.length === 1 && !hasWildcard(values[0] as string),
+  )
+  if (isPlain) {
+    const wanted = Object.fromEntries(keys.map(([keyword, [value]]) => [keyword, value as string]))
+    return sql`${column} @> ${JSON.stringify([wanted])}::text::jsonb`
+  }
+  return sql`exists (
+    select from jsonb_array_elements(${column}) x (item)
+    where ${all(sql, keys, ([keyword, values]) => textSql(sql, sql`(x.item ->> ${keyword}::text)`, values))})`
+}

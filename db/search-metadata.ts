@@ -1,0 +1,56 @@
+import type { Database } from './database.ts'
+import type { ResultKey, Running } from './search.ts'
+import { running } from './search.ts'
+import type { SearchLevel } from './search-attributes.ts'
+import { constant } from './search-conditions.ts'
+
+/** Where the metadata of a result are, or of one instance of it. */
+export interface MetadataPlace {
+  key: ResultKey
+  studyInstanceUID: string
+  seriesInstanceUID: string
+  sopInstanceUID: string
+  segmentID: string
+  metadataOffset: number
+  metadataLength: number
+}
+
+/**
+ * Finds the metadata of results: of a study and of a series those of one of their instances, always the same one
+ * unless there are new ones.
+ */
+export function locateMetadata(
+  { sql }: Database,
+  level: SearchLevel,
+  keys: ResultKey[],
+): Running<MetadataPlace[]> {
+  const query = sql`
+    select
+      p.key, r.*, i.sop_instance_uid as "sopInstanceUID", g.segment_id as "segmentID",
+      i.segment_offset + i.byte_length as "metadataOffset", i.metadata_length as "metadataLength"
+    from unnest(${keys}::text[]) p (key)
+    cross join lateral (${constant(sql, instanceOf[level])} limit 1) one
+    join instances i on i.sop_instance_uid = one.sop_instance_uid
+    join segments g on g.segment_key = i.segment_key
+    cross join lateral (
+      select t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID"
+      from series e
+      join studies t on t.study_key = e.study_key
+      where e.series_key = i.series_key
+      offset 0
+    ) r`
+  return running(query, (rows) => rows as MetadataPlace[])
+}
+
+const instanceOf = {
+  study: `select i.sop_instance_uid
+    from series e
+    join instances i on i.series_key = e.series_key
+    where e.study_key = p.key::bigint
+    order by e.series_key, i.sop_instance_uid`,
+  series: `select i.sop_instance_uid
+    from instances i
+    where i.series_key = p.key::bigint
+    order by i.sop_instance_uid`,
+  instance: 'select p.key as sop_instance_uid',
+}

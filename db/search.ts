@@ -1,0 +1,137 @@
+import type { Database } from './database.ts'
+import type { SearchLevel } from './search-attributes.ts'
+import { all, type Condition, conditionSql, constant, type Fragment } from './search-conditions.ts'
+import { resultJson, type Told } from './search-json.ts'
+
+/** What a search asks for. */
+export interface Search {
+  level: SearchLevel
+  /** From the path: only what is in this study, in this series. */
+  studyInstanceUID?: string | undefined
+  seriesInstanceUID?: string | undefined
+  /** All of them must hold. */
+  conditions: Condition[]
+  told: Told
+  limit: number
+  offset: number
+}
+
+/** Matches beyond the limit that are counted one by one; beyond those the answer is "more than". */
+export const countedBeyond = 1000
+
+export interface Found {
+  /** In order: of studies and series the keys of their rows, of instances their UIDs. */
+  keys: ResultKey[]
+  /** Matches beyond the limit, up to one more than `countedBeyond`. */
+  beyondCount: number
+}
+
+export type ResultKey = string & { readonly __brand: 'ResultKey' }
+
+/** A query that can be given up. */
+export interface Running<T> extends PromiseLike<T> {
+  cancel(): void
+}
+
+/**
+ * Finds which are the results, in one snapshot. What they say is asked for afterwards, a block after the other, by
+ * a statement that is planned once: to plan it takes longer than to run it.
+ *
+ * Studies are ordered by date and time, the newest first, then by key; their series as they came, and the
+ * instances of a series by UID. So a period of time, which most searches have, is a piece of an index in the order of
+ * the answer, and what arrives meanwhile moves nothing else. (QI-A10)
+ */
+export function findKeys({ sql }: Database, search: Search): Running<Found> {
+  const { level, limit } = search
+  const query = sql`
+    with found as materialized (
+      select ${constant(sql, keys[level])}::text as key
+      from ${constant(sql, tables[level])}
+      where ${matching(sql, search)}
+      order by ${constant(sql, order[level])}
+      offset ${search.offset}
+      limit ${limit + countedBeyond + 1}
+    )
+    select array(select key from found limit ${limit}) as keys, count(*)::int as count
+    from found`
+  return running(query, ([row]) => {
+    const { keys, count } = row as { keys: ResultKey[]; count: number }
+    return { keys, beyondCount: Math.max(0, count - limit) }
+  })
+}
+
+/**
+ * Reads what results say, in the order of their keys, as members of a JSON array. Those that were deleted meanwhile say
+ * nothing.
+ */
+export function readResults(
+  { sql }: Database,
+  { level, told }: Pick<Search, 'level' | 'told'>,
+  resultKeys: ResultKey[],
+  studiesURL: string,
+): Running<string> {
+  const query = sql`
+    select string_agg(r.json, ',' order by p.place) as json
+    from (values (${inJson(studiesURL)})) base (url)
+    cross join unnest(${resultKeys}::text[]) with ordinality p (key, place)
+    cross join lateral (
+      select ${constant(sql, resultJson(level, told))} as json
+      from ${constant(sql, rows[level])}
+      offset 0
+    ) r`
+  return running(query, ([row]) => ((row as { json: string | null }).json) ?? '')
+}
+
+const keys = { study: 't.study_key', series: 'e.series_key', instance: 'i.sop_instance_uid' }
+
+const tables = {
+  study: 'studies t',
+  series: 'studies t join series e on e.study_key = t.study_key',
+  instance: `studies t
+    join series e on e.study_key = t.study_key
+    join instances i on i.series_key = e.series_key`,
+}
+
+const newestFirst =
+  't.study_date desc nulls last, t.study_time_key desc nulls last, t.study_key desc nulls last'
+const order = {
+  study: newestFirst,
+  series: `${newestFirst}, e.series_key`,
+  instance: `${newestFirst}, e.series_key, i.sop_instance_uid`,
+}
+
+/** The row of one key. `offset 0` keeps Postgres from joining whole tables instead of looking up one row. */
+const rows = {
+  study: 'studies t where t.study_key = p.key::bigint',
+  series: `series e join studies t on t.study_key = e.study_key
+    where e.series_key = p.key::bigint`,
+  instance: `instances i
+    join series e on e.series_key = i.series_key
+    join studies t on t.study_key = e.study_key
+    where i.sop_instance_uid = p.key`,
+}
+
+function matching(
+  sql: Database['sql'],
+  { studyInstanceUID, seriesInstanceUID, conditions }: Search,
+): Fragment {
+  const study =
+    studyInstanceUID === undefined ? sql`` : sql`t.study_instance_uid = ${studyInstanceUID} and`
+  const series =
+    seriesInstanceUID === undefined ? sql`` : sql`e.series_instance_uid = ${seriesInstanceUID} and`
+  return sql`${study} ${series} ${all(sql, conditions, (one) => conditionSql(sql, one))}`
+}
+
+/** As it stands inside a JSON string. */
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1)
+}
+
+export function running<T>(query: Fragment, read: (rows: readonly object[]) => T): Running<T> {
+  const result = query.then(read as never) as Promise<T>
+  return {
+    // biome-ignore lint/suspicious/noThenProperty: a query that runs is waited for
+    then: (fulfilled, rejected) => result.then(fulfilled, rejected),
+    cancel: () => query.cancel(),
+  }
+}

@@ -1,0 +1,97 @@
+import type { SearchAttribute } from '../../db/search-attributes.ts'
+import type { Condition } from '../../db/search-conditions.ts'
+import { isUID } from '../dicom/uid.ts'
+import { badParameter } from './bad-parameter.ts'
+import { parseDateRange, parseTimeRange } from './ranges.ts'
+
+/** Ways to match that a client chooses for the whole search. (PS3.18 8.3.4) */
+export interface Matching {
+  fuzzy: boolean
+  emptyValue: boolean
+  multipleValue: boolean
+}
+
+/** VRs whose values may have wildcards. (PS3.4 C.2.2.2.4) */
+const wildcardVRs = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT'])
+
+/** Matches whatever the attribute says, also nothing. (PS3.4 C.2.2.2.3) */
+export function isUniversal(value: string): boolean {
+  return /^\**$/.test(value)
+}
+
+/** A value of two quotation marks matches an attribute without a value. (PS3.4 C.2.2.2.7; QI-P10) */
+export function isEmptyValue(value: string, matching: Matching): boolean {
+  return matching.emptyValue && value === '""'
+}
+
+/**
+ * What the value of a key wants of its attribute. (PS3.4 C.2.2.2)
+ *
+ * @param value Neither universal nor empty, and of no attribute in a sequence.
+ * @returns Undefined: it turns out to want nothing.
+ * @throws {HttpProblem} 400 that names the parameter
+ */
+export function conditionOf(
+  parameter: string,
+  attribute: SearchAttribute,
+  value: string,
+  matching: Matching,
+): Condition | undefined {
+  switch (attribute.comparison) {
+    case 'date': {
+      const range = parseDateRange(parameter, value)
+      return typeof range === 'string' ? { attribute, anyOf: [range] } : { attribute, range }
+    }
+    case 'time': {
+      const range = parseTimeRange(parameter, value)
+      return typeof range === 'string' ? { attribute, anyOf: [range] } : { attribute, range }
+    }
+    case 'name':
+      return nameCondition(attribute, value, matching)
+    case 'modality': {
+      const values = valuesOf(parameter, attribute, value)
+      return matching.multipleValue ? { attribute, allOf: values } : { attribute, anyOf: values }
+    }
+    default:
+      return { attribute, anyOf: valuesOf(parameter, attribute, value) }
+  }
+}
+
+/**
+ * One value, or a list of which one has to match: with commas where these can be in no value (UI, CS and numbers), with
+ * backslashes, which are between values everywhere.
+ */
+export function valuesOf(parameter: string, { vr, comparison }: SearchAttribute, value: string) {
+  const hasCommas = comparison !== 'text' && comparison !== 'request' && comparison !== 'name'
+  const values = value.split(hasCommas ? /[,\\]/ : '\\').map((one) => one.trim())
+  return values.flatMap((one) => {
+    if (vr === 'UI' && !isUID(one)) throw badParameter(parameter, 'its value is no UID')
+    if (one === '') throw badParameter(parameter, 'its list has an empty value')
+    if (vr === 'IS' || vr === 'US') return numberForms(parameter, one, comparison)
+    if (/[*?]/.test(one) && !wildcardVRs.has(vr)) {
+      throw badParameter(parameter, 'it takes no wildcards')
+    }
+    return [one]
+  })
+}
+
+/** As it is, for texts of numbers are kept as they came, and in the usual form. */
+function numberForms(
+  parameter: string,
+  value: string,
+  comparison: SearchAttribute['comparison'],
+): string[] {
+  if (!/^[+-]?\d{1,12}$/.test(value)) throw badParameter(parameter, 'its value is no number')
+  const usual = String(Number(value))
+  return comparison === 'number' || usual === value ? [usual] : [value, usual]
+}
+
+function nameCondition(
+  attribute: SearchAttribute,
+  value: string,
+  { fuzzy }: Matching,
+): Condition | undefined {
+  if (!fuzzy) return { attribute, anyOf: value.split('\\').filter((one) => one !== '') }
+  const words = value.split(/[\\^=\s,.*-]+/).filter((word) => word !== '')
+  return words.length === 0 ? undefined : { attribute, words }
+}
