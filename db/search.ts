@@ -79,7 +79,7 @@ export function readResults(
       from ${constant(sql, rows[level])}
       offset 0
     ) r`
-  return running(query, ([row]) => ((row as { json: string | null }).json) ?? '')
+  return running(query, ([row]) => (row as { json: string | null }).json ?? '')
 }
 
 const keys = { study: 't.study_key', series: 'e.series_key', instance: 'i.sop_instance_uid' }

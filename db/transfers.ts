@@ -32,9 +32,9 @@ export interface StagedInstance {
   byte_length: number
   metadata_length: number
   digest: string
-  study?: Record<string, string> | undefined
-  series?: Record<string, string> | undefined
-  instance: Record<string, string | number>
+  study?: Record<string, unknown> | undefined
+  series?: Record<string, unknown> | undefined
+  instance: Record<string, unknown>
 }
 
 export interface Refusal {

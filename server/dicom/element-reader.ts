@@ -21,6 +21,7 @@ const UNDEFINED = 0xffffffff
 const SPECIFIC_CHARACTER_SET = 0x00080005
 const PIXEL_REPRESENTATION = 0x00280103
 const PIXEL_DATA = 0x7fe00010
+const REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
 /** Once the inline budget is spent, bytes up to which a value stays inline. */
 const SMALL_BYTES = 256
 const SQ = vrCode('SQ')
@@ -317,10 +318,17 @@ export class ElementReader {
   #close(): void {
     const { level } = this
     if (level.kind === DATA_SET) this.#model.closeDataSet(level)
-    else if (level.kind === SEQUENCE) this.#model.closeSequence(level.item)
+    else if (level.kind === SEQUENCE) this.#closeSequence(level)
     else this.#model.closeMember()
     this.depth--
     this.level = this.#levels[this.depth] as Level
+  }
+
+  #closeSequence({ tag, item }: Level): void {
+    this.#model.closeSequence(item)
+    if (this.depth === 1 && tag === REQUEST_ATTRIBUTES_SEQUENCE && item > 0) {
+      this.root.takeRequestAttributes(this.#model.lastMember())
+    }
   }
 
   #path(tag: number): string {

@@ -28,7 +28,16 @@ export interface Identity {
   seriesInstanceUID?: string
 }
 
-export type Attributes = Partial<Record<AttributeKeyword, string>>
+export type Attributes = Partial<Record<AttributeKeyword, string>> & {
+  /** Equal files of one series have the same array. */
+  requestAttributesSequence?: readonly RequestAttributes[]
+}
+
+/** What an item of Request Attributes Sequence (0040,0275) says, by DICOM keyword, where it has a value. */
+export interface RequestAttributes {
+  ScheduledProcedureStepID?: string
+  RequestedProcedureID?: string
+}
 
 export type AttributeKeyword =
   | 'patientID'

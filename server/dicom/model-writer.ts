@@ -88,6 +88,11 @@ export class ModelWriter {
     this.closeMember()
   }
 
+  /** The JSON of the element of the innermost data set that was closed last: `"00400275":{"vr":"SQ"}`. */
+  lastMember(): Uint8Array {
+    return this.out.bytes.subarray(this.#members[this.#memberCount - 1], this.out.end)
+  }
+
   /** Says where the value is: `"BulkDataURI":"bulkdata/7FE00010/1024-524288"`. */
   bulk(path: string, offset: number, length: number): void {
     this.out.ascii(`,"BulkDataURI":"bulkdata/${path}/${offset}-${length}"`)

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { latin1, trimEnd, u16 } from './bytes.ts'
 import { type CharacterSet, defaultCharacterSet } from './character-sets.ts'
 import type { AttributeKeyword, Attributes, Warning } from './instance.ts'
+import { readRequestAttributes } from './request-attributes.ts'
 import { fault, type Syntax } from './value-syntax.ts'
 import { kinds } from './vr.ts'
 
@@ -74,6 +75,12 @@ export class RootAttributes {
     this.attributes[attribute.name] = attribute.text
     const { keyword, reason } = attribute
     if (reason !== undefined) this.warnings.push({ keyword, reason })
+  }
+
+  /** @param member Its JSON: see {@link readRequestAttributes}. */
+  takeRequestAttributes(member: Uint8Array): void {
+    const items = readRequestAttributes(member)
+    if (items.length > 0) this.attributes.requestAttributesSequence = items
   }
 }
 

@@ -1,7 +1,10 @@
-import type { AttributeKeyword, Attributes } from '../dicom/instance.ts'
+import type { Attributes, RequestAttributes } from '../dicom/instance.ts'
 
 /** Attributes of one level, and the DICOM keywords that the database knows them by. */
-export type LevelAttributes = readonly (readonly [name: AttributeKeyword, keyword: string])[]
+export type LevelAttributes = readonly (readonly [name: keyof Attributes, keyword: string])[]
+
+/** What an instance says at one level, by DICOM keyword. */
+export type Picked = Record<string, string | readonly RequestAttributes[]>
 
 /** What an instance says of its study. */
 export const studyAttributes = level([
@@ -27,14 +30,15 @@ export const seriesAttributes = level([
   'bodyPartExamined',
   'performedProcedureStepStartDate',
   'performedProcedureStepStartTime',
+  'requestAttributesSequence',
 ])
 
 const instanceTexts = level(['instanceNumber'])
 const instanceNumbers = level(['numberOfFrames', 'rows', 'columns', 'bitsAllocated'])
 
 /** What a search needs of the instance itself. Numbers that are none are left out. */
-export function instanceAttributes(attributes: Attributes): Record<string, string | number> {
-  const picked: Record<string, string | number> = pick(attributes, instanceTexts)
+export function instanceAttributes(attributes: Attributes): Record<string, unknown> {
+  const picked: Record<string, unknown> = pick(attributes, instanceTexts)
   for (const [name, keyword] of instanceNumbers) {
     const number = Number(attributes[name] ?? Number.NaN)
     if (Number.isInteger(number) && number >= 0 && number < 2 ** 31) picked[keyword] = number
@@ -43,11 +47,11 @@ export function instanceAttributes(attributes: Attributes): Record<string, strin
 }
 
 /** What an instance says at one level, by DICOM keyword; attributes without a value are left out. */
-export function pick(attributes: Attributes, wanted: LevelAttributes): Record<string, string> {
-  const picked: Record<string, string> = {}
+export function pick(attributes: Attributes, wanted: LevelAttributes): Picked {
+  const picked: Picked = {}
   for (const [name, keyword] of wanted) {
-    const text = databaseText(attributes[name])
-    if (text !== undefined) picked[keyword] = text
+    const value = databaseValue(attributes[name])
+    if (value !== undefined) picked[keyword] = value
   }
   return picked
 }
@@ -55,12 +59,12 @@ export function pick(attributes: Attributes, wanted: LevelAttributes): Record<st
 /** Whether that is what was picked from another instance; nothing is made to find out. */
 export function says(
   attributes: Attributes,
-  picked: Readonly<Record<string, string>>,
+  picked: Readonly<Picked>,
   wanted: LevelAttributes,
 ): boolean {
   for (const [name, keyword] of wanted) {
-    const text = attributes[name]
-    if (text !== picked[keyword] && databaseText(text) !== picked[keyword]) return false
+    const value = attributes[name]
+    if (value !== picked[keyword] && databaseValue(value) !== picked[keyword]) return false
   }
   return true
 }
@@ -70,6 +74,24 @@ export function says(
  * it: Postgres refuses a key over 2.7 KB. The file and its metadata keep the whole value. (VA-8)
  */
 const longestText = 256
+
+function databaseValue(value: Attributes[keyof Attributes]) {
+  if (typeof value === 'string' || value === undefined) return databaseText(value)
+  const items = value.map((item) => pickItem(item))
+  // The same array as long as nothing has to be changed, so that equal ones are known by that.
+  return items.every((item, index) => item === value[index]) ? value : items
+}
+
+function pickItem(item: RequestAttributes): RequestAttributes {
+  const texts = Object.entries(item) as [keyof RequestAttributes, string][]
+  if (texts.every(([, text]) => databaseText(text) === text)) return item
+  return Object.fromEntries(
+    texts.flatMap(([keyword, text]) => {
+      const taken = databaseText(text)
+      return taken === undefined ? [] : [[keyword, taken]]
+    }),
+  )
+}
 
 function databaseText(value: string | undefined): string | undefined {
   // Postgres takes no NUL in text; one inside a value is an encoding error of the sender.
@@ -82,6 +104,6 @@ function databaseText(value: string | undefined): string | undefined {
   return Buffer.from(cut, 'utf16le').toString('utf16le')
 }
 
-function level(names: AttributeKeyword[]): LevelAttributes {
+function level(names: (keyof Attributes)[]): LevelAttributes {
   return names.map((name) => [name, name.charAt(0).toUpperCase() + name.slice(1)])
 }

@@ -6,6 +6,7 @@ import { InstanceReader } from '../dicom/instance-reader.ts'
 import {
   instanceAttributes,
   type LevelAttributes,
+  type Picked,
   pick,
   says,
   seriesAttributes,
@@ -265,7 +266,7 @@ export class PartLedger {
 /** The first instance of a study or series, and what it says of it. */
 interface FirstInstance {
   position: number
-  attributes: Record<string, string>
+  attributes: Picked
 }
 
 /**
@@ -278,7 +279,7 @@ function news(
   position: number,
   attributes: Attributes,
   wanted: LevelAttributes,
-): { position: number; attributes: Record<string, string> | undefined } {
+): { position: number; attributes: Picked | undefined } {
   const first = known.get(uid)
   if (first !== undefined && says(attributes, first.attributes, wanted)) {
     return { position: first.position, attributes: undefined }
