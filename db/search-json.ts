@@ -79,8 +79,9 @@ function personName(column: string): string {
     (group, index) =>
       `'"${group}":' || to_json(nullif(split_part(${column}, '=', ${index + 1}), ''))::text`,
   )
-  return `case when strpos(${column}, '=') = 0 then '{"Alphabetic":' || ${quoted(column)} || '}'
-    else '{' || concat_ws(',', ${members.join(', ')}) || '}' end`
+  return `case when strpos(${column}, '=') > 0
+    then '{' || concat_ws(',', ${members.join(', ')}) || '}'
+    else '{"Alphabetic":' || ${quoted(column)} || '}' end`
 }
 
 function modalities(tag: string, vr: string, column: string): Piece[] {

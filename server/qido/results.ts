@@ -61,7 +61,7 @@ async function* readBlocks(
       const few = results.slice(from, from + readsAtOnce).map(async (result) => {
         const place = placeOf.get(result[uids[search.level].tag]?.Value?.[0] as string)
         const read = place && (await readFields(fields, place, store, studiesURL))
-        return datasetJson({ ...read, ...result })
+        return datasetJson({ ...result, ...read })
       })
       texts.push(...(await Promise.all(few)))
     }

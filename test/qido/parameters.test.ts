@@ -214,7 +214,7 @@ describe('Fields to be included (PS3.18 8.3.4.3)', () => {
       'QI-P2: in a sequence',
       'series',
       'includefield=RequestAttributesSequence.00400007',
-      ['00400275.00400007'],
+      ['00400275.00400007', '00400275.00400009', '00400275.00401001'],
     ],
     ['what rows hold anyway', 'study', 'includefield=StudyDescription,00081190', []],
     [
