@@ -15,6 +15,17 @@ export interface Told {
  * @param studiesURL SQL of `https://…/dicom-web/studies`, as it stands in a JSON string.
  */
 export function resultJson(level: SearchLevel, told: Told): string {
+  const shape = `${level} ${told.study} ${told.series}`
+  const known = made.get(shape)
+  if (known !== undefined) return known
+  const json = makeResultJson(level, told)
+  made.set(shape, json)
+  return json
+}
+
+const made = new Map<string, string>()
+
+function makeResultJson(level: SearchLevel, told: Told): string {
   const members = new Map<string, Piece[]>()
   for (const attribute of searchAttributes) {
     if (attribute.comparison === 'request' || !isTold(attribute, level, told)) continue

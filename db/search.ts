@@ -60,6 +60,61 @@ export function findKeys({ sql }: Database, search: Search): Running<Found> {
   })
 }
 
+/** Whether `findResults` is for this search. */
+export function isOnePlan({ conditions, offset, limit }: Search): boolean {
+  return conditions.length === 0 && offset === 0 && limit <= resultsAtOnce
+}
+
+/** Most results that are found and read at once. */
+export const resultsAtOnce = 1000
+
+/**
+ * Finds results and reads them, in one statement: the first page of a list, which is what most people ask for.
+ *
+ * Only for a search without conditions, for which one plan is right whatever is asked. It takes two limits as
+ * constants, so that Postgres sees that, too, and plans it once.
+ */
+export function findResults(
+  { sql }: Database,
+  search: Search,
+  studiesURL: string,
+): Running<{ json: string; resultCount: number; beyondCount: number }> {
+  const { level, limit, told } = search
+  const most = (limit <= 100 ? 100 : resultsAtOnce) + countedBeyond + 1
+  const query = sql`
+    with found as materialized (
+      select x.key, row_number() over () as place
+      from (
+        select ${constant(sql, keys[level])} as key
+        from ${constant(sql, tables[level])}
+        where ${matching(sql, search)}
+        order by ${constant(sql, order[level])}
+        limit ${constant(sql, String(most))}
+      ) x
+    )
+    select
+      string_agg(r.json, ',' order by p.place) as json,
+      count(*)::int as "resultCount",
+      (select count(*)::int from found) as count
+    from (values (${inJson(studiesURL)})) base (url)
+    cross join found p
+    cross join lateral (
+      select ${constant(sql, resultJson(level, told))} as json
+      from ${constant(sql, rows[level])}
+      offset 0
+    ) r
+    where p.place <= ${limit}`
+  return running(query, ([row]) => {
+    const { json, resultCount, count } = row as {
+      json: string | null
+      resultCount: number
+      count: number
+    }
+    const beyondCount = Math.min(Math.max(0, count - limit), countedBeyond + 1)
+    return { json: json ?? '', resultCount, beyondCount }
+  })
+}
+
 /**
  * Reads what results say, in the order of their keys, as members of a JSON array. Those that were deleted meanwhile say
  * nothing.
@@ -73,7 +128,8 @@ export function readResults(
   const query = sql`
     select string_agg(r.json, ',' order by p.place) as json
     from (values (${inJson(studiesURL)})) base (url)
-    cross join unnest(${resultKeys}::text[]) with ordinality p (key, place)
+    cross join unnest(${resultKeys}::text[]::${constant(sql, keyTypes[level])}[])
+      with ordinality p (key, place)
     cross join lateral (
       select ${constant(sql, resultJson(level, told))} as json
       from ${constant(sql, rows[level])}
@@ -83,6 +139,8 @@ export function readResults(
 }
 
 const keys = { study: 't.study_key', series: 'e.series_key', instance: 'i.sop_instance_uid' }
+
+const keyTypes = { study: 'bigint', series: 'bigint', instance: 'text' }
 
 const tables = {
   study: 'studies t',
@@ -102,9 +160,9 @@ const order = {
 
 /** The row of one key. `offset 0` keeps Postgres from joining whole tables instead of looking up one row. */
 const rows = {
-  study: 'studies t where t.study_key = p.key::bigint',
+  study: 'studies t where t.study_key = p.key',
   series: `series e join studies t on t.study_key = e.study_key
-    where e.series_key = p.key::bigint`,
+    where e.series_key = p.key`,
   instance: `instances i
     join series e on e.series_key = i.series_key
     join studies t on t.study_key = e.study_key

@@ -1,5 +1,13 @@
 import type { Database } from '../../db/database.ts'
-import { type ResultKey, readResults, type Search } from '../../db/search.ts'
+import {
+  findKeys,
+  findResults,
+  isOnePlan,
+  type ResultKey,
+  readResults,
+  resultsAtOnce,
+  type Search,
+} from '../../db/search.ts'
 import { locateMetadata } from '../../db/search-metadata.ts'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
 import type { Store } from '../store/store.ts'
@@ -8,30 +16,55 @@ import type { Field } from './fields.ts'
 import { readFields } from './metadata-fields.ts'
 import type { Patience } from './patience.ts'
 
-/** Results that are held at once: in text some 700 bytes each; with fields, metadata of some KB each. */
-const resultsAtOnce = 1000
+/** With fields, metadata of some KB each are held at once; without, some 700 bytes of text for each result. */
 const resultsWithFieldsAtOnce = 100
 /** Metadata that are read at once. */
 const readsAtOnce = 8
 
 export interface ResultsAsked {
-  search: Pick<Search, 'level' | 'told'>
+  search: Search
   fields: readonly Field[]
   /** `https://…/dicom-web/studies` */
   studiesURL: string
 }
 
+export interface Results {
+  count: number
+  /** Matches beyond the limit; see `countedBeyond`. */
+  beyondCount: number
+  /** Members of a JSON array, as text. */
+  blocks: AsyncGenerator<string, void, void>
+  hasOneBlock: boolean
+}
+
 /**
- * The results with these keys, in their order, a block after the other: members of a JSON array, as text. Memory does
- * not grow with their number, and no connection is held while the client takes a block.
+ * Finds results, and reads them a block after the other while they are taken: memory does not grow with their number,
+ * and no connection is held while the client takes a block.
  */
-export function resultBlocks(
-  keys: ResultKey[],
-  asked: ResultsAsked,
-  deps: ResultsDeps,
-): { blocks: AsyncGenerator<string, void, void>; hasOneBlock: boolean } {
-  const atOnce = asked.fields.length === 0 ? resultsAtOnce : resultsWithFieldsAtOnce
-  return { blocks: readBlocks(keys, atOnce, asked, deps), hasOneBlock: keys.length <= atOnce }
+export async function beginResults(asked: ResultsAsked, deps: ResultsDeps): Promise<Results> {
+  const { search, fields, studiesURL } = asked
+  const { db, patience } = deps
+  // Nothing is asked of the database for nothing.
+  if (search.limit === 0) return { count: 0, beyondCount: 0, blocks: none(), hasOneBlock: true }
+  if (fields.length === 0 && isOnePlan(search)) {
+    const found = await patience.with(findResults(db, search, studiesURL))
+    const { resultCount: count, beyondCount, json } = found
+    return { count, beyondCount, blocks: only(json), hasOneBlock: true }
+  }
+  const { keys, beyondCount } = await patience.with(findKeys(db, search))
+  const atOnce = fields.length === 0 ? resultsAtOnce : resultsWithFieldsAtOnce
+  return {
+    count: keys.length,
+    beyondCount,
+    blocks: readBlocks(keys, atOnce, asked, deps),
+    hasOneBlock: keys.length <= atOnce,
+  }
+}
+
+async function* none(): AsyncGenerator<string, void, void> {}
+
+async function* only(block: string): AsyncGenerator<string, void, void> {
+  yield block
 }
 
 interface ResultsDeps {

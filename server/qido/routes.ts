@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
-import { countedBeyond, findKeys, type ResultKey, type Search } from '../../db/search.ts'
+import { countedBeyond, type Search } from '../../db/search.ts'
 import type { SearchLevel } from '../../db/search-attributes.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
@@ -12,7 +12,7 @@ import { answerTypes, jsonAnswer, xmlAnswer } from './answer.ts'
 import { takesUTF8 } from './charset.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import { Patience } from './patience.ts'
-import { resultBlocks } from './results.ts'
+import { beginResults } from './results.ts'
 
 export interface QidoDeps {
   db: Database
@@ -37,23 +37,17 @@ async function search(c: Context<AppEnv>, level: SearchLevel, deps: QidoDeps): P
   const parameters = parseParameters(level, new URL(c.req.url).searchParams)
   const asked: Search = { level, ...pathOf(c), ...parameters, told: toldOf(c, parameters) }
   const patience = new Patience(c.req.raw.signal)
-  // Nothing is asked of the database for nothing.
-  const { keys, beyondCount } =
-    asked.limit === 0
-      ? { keys: [] as ResultKey[], beyondCount: 0 }
-      : await patience.with(findKeys(deps.db, asked))
+  const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
+  const { count, beyondCount, blocks, hasOneBlock } = await beginResults(
+    { search: asked, fields: parameters.fields, studiesURL },
+    { ...deps, patience },
+  )
   const headers = new Headers({ 'cache-control': 'no-store', vary: 'Accept' })
   // PS3.18 8.3.4.4.1, with the text in quotes, as RFC 7234 5.5 wants it. (QI-S3 to QI-S5)
   for (const text of [...parameters.warnings, ...remaining(beyondCount)]) {
     headers.append('warning', `299 ${c.get('baseURL')}/dicom-web "${text}"`)
   }
-  if (keys.length === 0) return new Response(null, { status: 204, headers })
-  const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
-  const { blocks, hasOneBlock } = resultBlocks(
-    keys,
-    { search: asked, fields: parameters.fields, studiesURL },
-    { ...deps, patience },
-  )
+  if (count === 0) return new Response(null, { status: 204, headers })
   const failed = (error: unknown) => {
     if (c.req.raw.signal.aborted) return
     deps.log.error('an answer was broken off', {
