@@ -42,22 +42,27 @@ export interface Running<T> extends PromiseLike<T> {
  * the answer, and what arrives meanwhile moves nothing else. (QI-A10)
  */
 export function findKeys({ sql }: Database, search: Search): Running<Found> {
-  const { level, limit } = search
+  const { limit } = search
   const query = sql`
-    with found as materialized (
-      select ${constant(sql, keys[level])}::text as key
-      from ${constant(sql, tables[level])}
-      where ${matching(sql, search)}
-      order by ${constant(sql, order[level])}
-      offset ${search.offset}
-      limit ${limit + countedBeyond + 1}
-    )
+    with found as materialized (${foundSql(sql, search)})
     select array(select key from found limit ${limit}) as keys, count(*)::int as count
     from found`
   return running(query, ([row]) => {
     const { keys, count } = row as { keys: ResultKey[]; count: number }
     return { keys, beyondCount: Math.max(0, count - limit) }
   })
+}
+
+/** SQL of the keys of what is found, with those that are only counted. */
+export function foundSql(sql: Database['sql'], search: Search): Fragment {
+  const { level, limit, offset } = search
+  return sql`
+    select ${constant(sql, keys[level])}::text as key
+    from ${constant(sql, tables[level])}
+    where ${matching(sql, search)}
+    order by ${constant(sql, order[level])}
+    offset ${offset}
+    limit ${limit + countedBeyond + 1}`
 }
 
 /** Whether `findResults` is for this search. */
