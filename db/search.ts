@@ -29,7 +29,7 @@ export interface Found {
 export type ResultKey = string & { readonly __brand: 'ResultKey' }
 
 /** A query that can be given up. */
-export interface Running<T> extends PromiseLike<T> {
+export interface Running<T> extends Promise<T> {
   cancel(): void
 }
 
@@ -192,9 +192,5 @@ function inJson(text: string): string {
 
 export function running<T>(query: Fragment, read: (rows: readonly object[]) => T): Running<T> {
   const result = query.then(read as never) as Promise<T>
-  return {
-    // biome-ignore lint/suspicious/noThenProperty: a query that runs is waited for
-    then: (fulfilled, rejected) => result.then(fulfilled, rejected),
-    cancel: () => query.cancel(),
-  }
+  return Object.assign(result, { cancel: () => query.cancel() })
 }
