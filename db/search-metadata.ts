@@ -6,7 +6,6 @@ import { constant } from './search-conditions.ts'
 
 /** Where the metadata of a result are, or of one instance of it. */
 export interface MetadataPlace {
-  key: ResultKey
   studyInstanceUID: string
   seriesInstanceUID: string
   sopInstanceUID: string
@@ -26,7 +25,7 @@ export function locateMetadata(
 ): Running<MetadataPlace[]> {
   const query = sql`
     select
-      p.key, r.*, i.sop_instance_uid as "sopInstanceUID", g.segment_id as "segmentID",
+      r.*, i.sop_instance_uid as "sopInstanceUID", g.segment_id as "segmentID",
       i.segment_offset + i.byte_length as "metadataOffset", i.metadata_length as "metadataLength"
     from unnest(${keys}::text[]) p (key)
     cross join lateral (${constant(sql, instanceOf[level])} limit 1) one

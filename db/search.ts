@@ -28,7 +28,10 @@ export interface Found {
 
 export type ResultKey = string & { readonly __brand: 'ResultKey' }
 
-/** A query that can be given up. */
+/**
+ * A query that can be given up. Postgres is told so over another connection: if the query ends at that moment, what
+ * comes next on its own is cancelled instead. So let go only of what has been running for a while.
+ */
 export interface Running<T> extends Promise<T> {
   cancel(): void
 }
@@ -192,5 +195,14 @@ function inJson(text: string): string {
 
 export function running<T>(query: Fragment, read: (rows: readonly object[]) => T): Running<T> {
   const result = query.then(read as never) as Promise<T>
-  return Object.assign(result, { cancel: () => query.cancel() })
+  return Object.assign(result, { cancel: () => cancel(query) })
+}
+
+/**
+ * `query.cancel()` drops its promise, and one that is rejected, for the database is away, would end the process. So
+ * what is below it is called.
+ */
+function cancel(query: Fragment): void {
+  const { canceller } = query as { canceller?: ((query: Fragment) => Promise<void>) | null }
+  canceller?.(query).catch(() => {})
 }

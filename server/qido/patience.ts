@@ -4,6 +4,9 @@ import { HttpProblem } from '../http/problem.ts'
 /** How long one statement of a search may run: what takes longer asks for too much. */
 const statementMs = 30_000
 
+/** How long a statement goes on for a client who has left: most are done by then. */
+const courtesyMs = 250
+
 /** Gives up statements that nobody waits for any more, or that take too long. */
 export class Patience {
   readonly #signal: AbortSignal
@@ -20,9 +23,12 @@ export class Patience {
       isTooLong = true
       running.cancel()
     }, statementMs)
-    const leave = () => running.cancel()
-    this.#signal.addEventListener('abort', leave)
+    let courtesy: ReturnType<typeof setTimeout> | undefined
+    const leave = () => {
+      courtesy = setTimeout(() => running.cancel(), courtesyMs)
+    }
     if (this.#signal.aborted) leave()
+    else this.#signal.addEventListener('abort', leave)
     try {
       return await running
     } catch (error) {
@@ -36,6 +42,7 @@ export class Patience {
       throw error
     } finally {
       clearTimeout(timer)
+      clearTimeout(courtesy)
       this.#signal.removeEventListener('abort', leave)
     }
   }

@@ -580,4 +580,34 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     expect(uidsOf(answer.body)).toEqual([a.uid])
     expect(answer.headers.get('warning')).toContain('TimezoneOffsetFromUTC')
   })
+
+  test('more results than are held at once come as one array, or as one multipart', async () => {
+    const study = '1.2.826.30.1'
+    const files = Array.from({ length: 1203 }, (_, index) =>
+      dicomFile({
+        studyInstanceUID: study,
+        seriesInstanceUID: `${study}.1`,
+        sopInstanceUID: `${study}.1.${10_000 + index}`,
+        studyDate: '20250606',
+        pixelBytes: 2,
+        rows: 1,
+        columns: 1,
+      }),
+    )
+    expect((await stow(studies, files)).status).toBe(200)
+    const path = `/studies/${study}/instances`
+    const expected = files.map((_, index) => `${study}.1.${10_000 + index}`)
+    const byDefault = await get(path)
+    expect(uidsOf(byDefault.body)).toEqual(expected.slice(0, 1000))
+    expect(byDefault.headers.get('warning')).toContain('There are 203 additional results')
+    expect(await found(`${path}?limit=5000`)).toEqual(expected)
+    expect(await found(`${path}?offset=900&limit=150`)).toEqual(expected.slice(900, 1050))
+    const withField = await get(`${path}?limit=5000&includefield=PatientAge,ImageType`)
+    expect(uidsOf(withField.body)).toEqual(expected)
+    const answer = await fetch(`${server.dicomWeb}${path}?limit=5000`, {
+      headers: { accept: 'multipart/related; type="application/dicom+xml"' },
+    })
+    const body = Buffer.from(await answer.arrayBuffer())
+    expect(partsOf(answer.headers.get('content-type'), body)).toHaveLength(1203)
+  })
 })
