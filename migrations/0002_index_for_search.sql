@@ -5,40 +5,47 @@
 -- An old server beside it: works, and stores no Request Attributes Sequence. Of series that are stored
 --   already the rows have none either: it stands in their metadata only. The next instance brings it.
 
+-- These functions are plpgsql, for one in SQL would be parsed and put in its place again by every statement that
+-- writes a row: 60 µs each.
+
 -- The form in which names are compared: lower case, without marks, without empty components at the end.
 -- PS3.4 C.2.2.2.1 leaves all that to the server. Wildcards stay what they are. Letters keep their
 -- syllables (NFC at the end), so that a beginning is one for people, too.
 create function person_name_key(name text) returns text
-language sql immutable strict parallel safe as $$
-  select regexp_replace(
+language plpgsql immutable strict parallel safe as $$
+begin
+  -- Most names need nothing more, and this is a third of the work.
+  if name !~ '[^ -~]|  |^ | $| [=^]|[=^] |[=^]$|\^=' then
+    return lower(name);
+  end if;
+  return regexp_replace(
     regexp_replace(
-      case
-        when octet_length(name) = length(name) then lower(name)
-        else lower(normalize(regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g'), NFC))
-      end,
+      lower(normalize(regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g'), NFC)),
       '\s*([=^])\s*|^\s+|\s+$|(\s)\s+', '\1\2', 'g'
     ),
     '\^+(?==|$)|[=^]+$', '', 'g'
-  )
-$$;
+  );
+end $$;
 --> statement-breakpoint
 
 -- A TM in the form in which it is compared, hhmmss.ffffff, for 2230 is 223000. (PS3.4 C.2.2.2.1) Null if it is
 -- none.
 create function time_key(value text) returns text
-language sql immutable strict parallel safe as $$
-  select case
-    when value ~ '^\d\d(\d\d(\d\d(\.\d{1,6})?)?)?$'
-    then rpad(split_part(value, '.', 1), 6, '0') || '.' || rpad(split_part(value, '.', 2), 6, '0')
-  end
-$$;
+language plpgsql immutable strict parallel safe as $$
+begin
+  if value ~ '^\d\d(\d\d(\d\d(\.\d{1,6})?)?)?$' then
+    return rpad(split_part(value, '.', 1), 6, '0') || '.' || rpad(split_part(value, '.', 2), 6, '0');
+  end if;
+  return null;
+end $$;
 --> statement-breakpoint
 
 -- The pattern of LIKE for a value with the wildcards of DICOM. (PS3.4 C.2.2.2.4)
 create function like_pattern(value text) returns text
-language sql immutable strict parallel safe as $$
-  select translate(regexp_replace(value, '([\\%_])', '\\\1', 'g'), '*?', '%_')
-$$;
+language plpgsql immutable strict parallel safe as $$
+begin
+  return translate(regexp_replace(value, '([\\%_])', '\\\1', 'g'), '*?', '%_');
+end $$;
 --> statement-breakpoint
 
 DROP INDEX "series_study_key";--> statement-breakpoint
