@@ -14,6 +14,9 @@ export interface Matching {
 /** VRs whose values may have wildcards. (PS3.4 C.2.2.2.4) */
 const wildcardVRs = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT'])
 
+/** Patterns, names or words in one value. Each makes the statement longer, and Postgres keeps statements. */
+const maximumPatterns = 20
+
 /** Matches whatever the attribute says, also nothing. (PS3.4 C.2.2.2.3) */
 export function isUniversal(value: string): boolean {
   return /^\**$/.test(value)
@@ -47,9 +50,10 @@ export function conditionOf(
       return typeof range === 'string' ? { attribute, anyOf: [range] } : { attribute, range }
     }
     case 'name':
-      return nameCondition(attribute, value, matching)
+      return nameCondition(parameter, attribute, value, matching)
     case 'modality': {
       const values = valuesOf(parameter, attribute, value)
+      if (matching.multipleValue) refuseTooMany(parameter, values)
       return matching.multipleValue ? { attribute, allOf: values } : { attribute, anyOf: values }
     }
     default:
@@ -64,6 +68,10 @@ export function conditionOf(
 export function valuesOf(parameter: string, { vr, comparison }: SearchAttribute, value: string) {
   const hasCommas = comparison !== 'text' && comparison !== 'request' && comparison !== 'name'
   const values = value.split(hasCommas ? /[,\\]/ : '\\').map((one) => one.trim())
+  refuseTooMany(
+    parameter,
+    values.filter((one) => /[*?]/.test(one)),
+  )
   return values.flatMap((one) => {
     if (vr === 'UI' && !isUID(one)) throw badParameter(parameter, 'its value is no UID')
     if (one === '') throw badParameter(parameter, 'its list has an empty value')
@@ -87,11 +95,23 @@ function numberForms(
 }
 
 function nameCondition(
+  parameter: string,
   attribute: SearchAttribute,
   value: string,
   { fuzzy }: Matching,
 ): Condition | undefined {
-  if (!fuzzy) return { attribute, anyOf: value.split('\\').filter((one) => one !== '') }
-  const words = value.split(/[\\^=\s,.*-]+/).filter((word) => word !== '')
-  return words.length === 0 ? undefined : { attribute, words }
+  const separator = fuzzy ? /[\\^=\s,.*-]+/ : '\\'
+  const words = value.split(separator).filter((word) => word !== '')
+  refuseTooMany(parameter, words)
+  if (words.length === 0) return undefined
+  return fuzzy ? { attribute, words } : { attribute, anyOf: words }
+}
+
+function refuseTooMany(parameter: string, patterns: string[]): void {
+  if (patterns.length > maximumPatterns) {
+    throw badParameter(
+      parameter,
+      `it has more than ${maximumPatterns} names, words, wildcards or values`,
+    )
+  }
 }

@@ -138,6 +138,9 @@ describe('Keys of a search (PS3.18 8.3.4.1, PS3.4 C.2.2.2)', () => {
     ['InstanceNumber', 'InstanceNumber=x'],
     ['Rows', 'Rows=5*'],
     ['Modality', 'Modality=CT,'],
+    ['PatientName', `PatientName=${'a%5C'.repeat(21)}`],
+    ['PatientName', `PatientName=${'a%20'.repeat(21)}&fuzzymatching=true`],
+    ['AccessionNumber', `AccessionNumber=${Array.from({ length: 21 }, () => 'a*').join('%5C')}`],
     ['TimezoneOffsetFromUTC', 'TimezoneOffsetFromUTC=CET'],
     // Attributes of DICOM that no row holds: to ignore them would widen the result. (QI-P12)
     ['Manufacturer', 'Manufacturer=x'],

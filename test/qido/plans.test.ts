@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../db/database.ts'
 import { findKeys, findResults, foundSql, type Search } from '../../db/search.ts'
-import type { SearchLevel } from '../../db/search-attributes.ts'
+import { type SearchLevel, searchAttributes } from '../../db/search-attributes.ts'
 import { parseParameters } from '../../server/qido/parameters.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -187,6 +187,68 @@ describe(`Plans of searches among ${studyCount * seriesOfStudy * instancesOfSeri
     expect(pages).toEqual(all.keys)
     expect(new Set(pages).size).toBe(5 * seriesOfStudy * instancesOfSeries)
   })
+
+  test.each(searchAttributes.map(({ keyword }) => keyword))(
+    'whatever is asked of %s is answered or refused',
+    async (keyword) => {
+      const values = [
+        '\\',
+        '=',
+        '==',
+        '^',
+        "'",
+        '"',
+        '""',
+        '%',
+        '_',
+        '\\\\',
+        'a\\',
+        '*\\',
+        '?',
+        '*?*',
+        'a=b=c=d',
+        '[',
+        '(a|b',
+        '\u0001',
+        '\ufffd',
+        '😀*',
+        'a'.repeat(5000),
+        '0',
+        '-1',
+        '+5',
+        '999999999999',
+        '1e9',
+        '-',
+        ',',
+        '1,',
+        '{}',
+        '20240101',
+        '-20240101',
+        '10-11',
+        '1.2.3',
+        '1.2.3,1.2',
+        'true',
+        'null',
+      ]
+      for (const value of values) {
+        for (const way of [
+          '',
+          'fuzzymatching=true&',
+          'emptyvaluematching=true&',
+          'multiplevaluematching=true&',
+        ]) {
+          const query = `${way}${keyword}=${encodeURIComponent(value)}&limit=1`
+          const outcome = await Promise.resolve()
+            .then(() => findKeys(openDatabase(database.sql), searchOf('instance', query)))
+            .then(
+              () => 200,
+              (error: { status?: number }) => error.status ?? error,
+            )
+          expect([200, 400], `${query}: ${outcome}`).toContain(outcome)
+        }
+      }
+    },
+  )
 
   test('what remains is counted to a thousand (QI-S3)', async () => {
     const db = openDatabase(database.sql)
