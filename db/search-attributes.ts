@@ -109,12 +109,6 @@ export const searchAttributes: readonly SearchAttribute[] = [
   optional(instance('00280100', 'BitsAllocated', 'US', 'number', 'i.bits_allocated')),
 ]
 
-/** What is told at each level, but never searched by. Timezone Offset From UTC is that of the study. */
-export const toldAtEachLevel = {
-  timezoneOffsetFromUTC: 't.timezone_offset_from_utc',
-  requestAttributesSequence: 'e.request_attributes_sequence',
-} as const
-
 type Rest = [vr: string, comparison: Comparison, column: string, key?: string]
 
 function study(tag: string, keyword: string, ...rest: Rest): SearchAttribute {

@@ -105,7 +105,7 @@ function textSql(sql: Database['sql'], column: Fragment, values: string[]): Frag
   return plain.length === 0 ? likes : sql`(${equalSql(sql, column, plain)} or ${likes})`
 }
 
-export function hasWildcard(value: string): boolean {
+function hasWildcard(value: string): boolean {
   return /[*?]/.test(value)
 }
 

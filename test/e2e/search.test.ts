@@ -259,7 +259,7 @@ describe('Search (PS3.18 10.6; Tables 10.6.3-3 to 10.6.3-5)', () => {
       ],
     ],
   ])(
-    '%s: %s answers with every required attribute, and the same twice (QI-A10)',
+    '%s: %s answers with every required attribute, and the same twice (QI-A7 to QI-A10)',
     async (_id, path, expected) => {
       const answer = await get(path)
       expect(answer.status).toBe(200)
