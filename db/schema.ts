@@ -382,3 +382,12 @@ export const feed = pgTable('feed', {
   onlyRow: integer('only_row').primaryKey(),
   lastSeq: key('last_seq').notNull(),
 })
+
+/** Readers of the feed whose position the database keeps. */
+export const consumers = pgTable('consumers', {
+  name: text('name').primaryKey(),
+  /** All changes up to this one are done. */
+  acknowledgedSeq: key('acknowledged_seq').notNull(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  acknowledgedAt: instant('acknowledged_at').notNull().defaultNow(),
+})

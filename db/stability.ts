@@ -42,3 +42,80 @@ export async function announceStudies(
 export async function setDefaultQuietSeconds({ sql }: Database, seconds: number): Promise<void> {
   await sql`select set_default_quiet_seconds(${seconds})`
 }
+
+export type StabilityState = 'receiving' | 'settling' | 'stable'
+
+export interface Stability {
+  /** `receiving`: an open transfer is bringing something of it. */
+  state: StabilityState
+  generation: number
+  /** When it settles if nothing comes and nothing is on its way; ISO 8601. */
+  settlesAt: string | null
+  settledAt: string | null
+  /** What its last stable event said; hex. */
+  digest: string | null
+}
+
+/** @param held Studies that this server is receiving and has not told the database of. */
+export async function stabilityOfStudy(
+  { sql }: Database,
+  studyInstanceUID: string,
+  held: string[],
+): Promise<Stability | undefined> {
+  const [row] = await sql<Stability[]>`
+    select
+      case
+        when is_study_on_its_way(study_instance_uid, ${held}::text[]) then 'receiving'
+        when due_at is null then 'stable'
+        else 'settling'
+      end as state,
+      generation,
+      case
+        when due_at is not null
+        then greatest(last_received_at, reopened_at) + make_interval(secs => quiet_seconds)
+      end as "settlesAt",
+      settled_at as "settledAt",
+      encode(content_digest, 'hex') as digest
+    from studies
+    where study_instance_uid = ${studyInstanceUID}`
+  return row
+}
+
+/**
+ * Lets a study, its series and its patient settle without waiting, where they are not stable. What is on its
+ * way holds them back all the same.
+ * @returns false: there is no such study.
+ */
+export async function settleNow({ sql }: Database, studyInstanceUID: string): Promise<boolean> {
+  const [row] = await sql`select settle_now(${studyInstanceUID}) as found`
+  return row?.found === true
+}
+
+/** Opens the next generation of a study that is stable: its quiet time begins anew. */
+export async function reopen({ sql }: Database, studyInstanceUID: string): Promise<boolean> {
+  const [row] = await sql`select reopen_study(${studyInstanceUID}) as found`
+  return row?.found === true
+}
+
+export interface QuietRule {
+  sender?: string | undefined
+  modality?: string | undefined
+  keyword?: string | undefined
+  value?: string | undefined
+  quietSeconds: number
+}
+
+/** In the order in which they are tried; the last one fits everything. */
+export async function listQuietRules({ sql }: Database): Promise<QuietRule[]> {
+  const rows = await sql`
+    select sender, modality, keyword, value, quiet_seconds from quiet_rules order by position`
+  return rows.map(({ quiet_seconds, ...rule }) => ({
+    ...Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== null)),
+    quietSeconds: quiet_seconds as number,
+  }))
+}
+
+/** Takes the place of all rules, at once. The last one must fit everything. */
+export async function replaceQuietRules({ sql }: Database, rules: QuietRule[]): Promise<void> {
+  await sql`select replace_quiet_rules(${JSON.stringify(rules)}::text::jsonb)`
+}

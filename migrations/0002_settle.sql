@@ -26,6 +26,13 @@ CREATE TABLE "changes_to_come" (
 	"at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "consumers" (
+	"name" text PRIMARY KEY NOT NULL,
+	"acknowledged_seq" bigint NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"acknowledged_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "feed" (
 	"only_row" integer PRIMARY KEY NOT NULL,
 	"last_seq" bigint NOT NULL

@@ -395,3 +395,93 @@ begin
     due_at = least(p.due_at, clock_timestamp())
   where p.due_at is not null;
 end $$;
+--> statement-breakpoint
+
+-- Takes the place of all rules: [{sender?, modality?, keyword?, value?, quietSeconds}], the last without
+-- conditions.
+create function replace_quiet_rules(rules jsonb) returns void language plpgsql as $$
+begin
+  lock table quiet_rules in share row exclusive mode;
+  delete from quiet_rules;
+  insert into quiet_rules (position, sender, modality, keyword, value, quiet_seconds)
+  select r.n, r.rule ->> 'sender', r.rule ->> 'modality', r.rule ->> 'keyword', r.rule ->> 'value',
+    (r.rule ->> 'quietSeconds')::real
+  from jsonb_array_elements(rules) with ordinality as r (rule, n);
+  perform apply_quiet_rules();
+end $$;
+--> statement-breakpoint
+
+-- An administrator does not want to wait: what is not stable of a study settles with the next call.
+create function settle_now(the_study text) returns boolean language plpgsql as $$
+declare
+  s studies;
+begin
+  select * into s from studies where study_instance_uid = the_study;
+  if not found then
+    return false;
+  end if;
+  -- In the order in which every commit locks.
+  update patients set due_at = clock_timestamp(), quiet_seconds = 0
+  where patient_key = s.patient_key
+  and due_at is not null
+  and not exists (
+    select from studies t where t.patient_key = s.patient_key and t.study_key <> s.study_key and t.due_at is not null
+  );
+  update studies set due_at = clock_timestamp(), quiet_seconds = 0
+  where study_key = s.study_key
+  and due_at is not null;
+  update series set due_at = clock_timestamp(), quiet_seconds = 0
+  where study_key = s.study_key
+  and due_at is not null;
+  return true;
+end $$;
+--> statement-breakpoint
+
+-- An administrator wants another event for a study and its patient: their quiet time begins anew. Where they
+-- are not stable, only that.
+create function reopen_study(the_study text) returns boolean language plpgsql as $$
+declare
+  s studies;
+  became record;
+begin
+  select * into s from studies where study_instance_uid = the_study;
+  if not found then
+    return false;
+  end if;
+  with before as materialized (
+    select due_at is null as is_stable from patients where patient_key = s.patient_key for no key update
+  )
+  update patients p
+  set
+    generation = p.generation + b.is_stable::integer, reopened_at = clock_timestamp(),
+    due_at = coalesce(p.due_at, clock_timestamp() + make_interval(secs => p.quiet_seconds))
+  from before b
+  where p.patient_key = s.patient_key
+  returning p.generation, p.patient_id, p.issuer_of_patient_id, b.is_stable into became;
+  if became.is_stable then
+    insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
+    values (
+      'reopened', 'patient', became.patient_id, nullif(became.issuer_of_patient_id, ''),
+      jsonb_build_object('generation', became.generation)
+    );
+  end if;
+  with before as materialized (
+    select due_at is null as is_stable from studies where study_key = s.study_key for no key update
+  )
+  update studies t
+  set
+    generation = t.generation + b.is_stable::integer, reopened_at = clock_timestamp(),
+    due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => t.quiet_seconds))
+  from before b
+  where t.study_key = s.study_key
+  returning t.generation, b.is_stable into became;
+  if became.is_stable then
+    insert into changes_to_come (
+      type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
+    ) values (
+      'reopened', 'study', s.study_instance_uid, s.patient_id, s.issuer_of_patient_id,
+      jsonb_build_object('generation', became.generation)
+    );
+  end if;
+  return true;
+end $$;

@@ -13,6 +13,7 @@ import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import { qidoRoutes } from './qido/routes.ts'
+import { stabilityRoutes } from './stability/routes.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
@@ -23,6 +24,8 @@ export interface AppDeps {
   store: Store
   intake: Intake
   live: LiveHub
+  /** Makes the scheduler look at once. */
+  wake(): void
   log: Log
   limits: BodyLimits & { parts: number }
   handling: Handling
@@ -60,6 +63,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/dicom-web', dicomWeb)
   app.route('/', uploadRoutes(deps))
   app.route('/api', changesRoutes(deps))
+  app.route('/api', stabilityRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {

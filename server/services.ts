@@ -81,6 +81,7 @@ export async function startServices({
     db,
     store,
     live,
+    wake: () => scheduler.wake(),
     intake,
     log,
     handling: config.handling,
