@@ -1,8 +1,13 @@
-import { and, asc, desc, eq, gt, inArray, lte, type SQL } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lte, or, type SQL } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { type ChangeLevel, type ChangeType, changes } from './schema.ts'
 
 export type Change = typeof changes.$inferSelect
+
+export interface ChangeKind {
+  type: ChangeType
+  level: ChangeLevel
+}
 
 export interface ChangeQuery {
   /** Those after this number; or with `backwards` those up to it. */
@@ -11,6 +16,8 @@ export interface ChangeQuery {
   backwards?: boolean | undefined
   types?: ChangeType[] | undefined
   levels?: ChangeLevel[] | undefined
+  /** Types and levels together: one of these. */
+  kinds?: ChangeKind[] | undefined
   studyInstanceUID?: string | undefined
 }
 
@@ -29,11 +36,12 @@ export async function numberChanges({ sql }: Database): Promise<number> {
 
 /** Changes in the order of their numbers, or backwards. */
 export async function listChanges({ orm }: Database, query: ChangeQuery): Promise<Change[]> {
-  const { since, limit, backwards, types, levels, studyInstanceUID } = query
+  const { since, limit, backwards, types, levels, kinds, studyInstanceUID } = query
   const conditions: (SQL | undefined)[] = [
     backwards ? lte(changes.seq, since) : gt(changes.seq, since),
     types && inArray(changes.type, types),
     levels && inArray(changes.level, levels),
+    kinds && or(...kinds.map((k) => and(eq(changes.type, k.type), eq(changes.level, k.level)))),
     studyInstanceUID === undefined ? undefined : eq(changes.studyInstanceUID, studyInstanceUID),
   ]
   return orm

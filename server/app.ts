@@ -3,6 +3,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
 import { adminRoutes } from './admin/routes.tsx'
+import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
@@ -63,6 +64,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/dicom-web', dicomWeb)
   app.route('/', uploadRoutes(deps))
   app.route('/api', changesRoutes(deps))
+  app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
   app.route('/', adminRoutes(deps))
 

@@ -284,6 +284,57 @@ describe('the feed over HTTP (P7)', () => {
   })
 })
 
+describe("Orthanc's /changes", () => {
+  test('is there for scripts that poll an Orthanc, with its identifiers (OST-14)', async () => {
+    await using server = await startServer({ env: { STOWAGE_QUIET_SECONDS: '0.2' } })
+    const studyInstanceUID = '1.2.840.113619.2.176.2025.1499492.7391.1171285944.390'
+    const seriesInstanceUID = '1.2.840.113619.2.176.2025.1499492.7391.1171285944.394'
+    await send(server, [
+      dicomFile({ patientID: 'ozp00SjY2xG', studyInstanceUID, seriesInstanceUID }),
+    ])
+    await server.until(async () => (await stableOf(server)).length === 3)
+    const seen: string[] = []
+    let last = 0
+    for (let isDone = false; !isDone; ) {
+      const answer = await fetch(`${server.url}/changes?since=${last}&limit=2`)
+      const page = (await answer.json()) as {
+        Changes: { ChangeType: string; Path: string; Seq: number; Date: string }[]
+        Done: boolean
+        Last: number
+      }
+      expect(page.Changes.length).toBeLessThanOrEqual(2)
+      for (const change of page.Changes) {
+        expect(change.Seq).toBeGreaterThan(last)
+        expect(change.Date).toMatch(/^\d{8}T\d{6}$/)
+        last = change.Seq
+        seen.push(`${change.ChangeType} ${change.Path}`)
+      }
+      last = page.Last
+      isDone = page.Done
+    }
+    const patient = '/patients/6816cb19-844d5aee-85245eba-28e841e6-2414fae2'
+    const study = '/studies/b9c08539-26f93bde-c81ab0d7-bffaf2cb-a4d0bdd0'
+    const series = '/series/f2635388-f01d497a-15f7c06b-ad7dba06-c4c599fe'
+    expect(seen).toEqual([
+      `NewPatient ${patient}`,
+      `NewStudy ${study}`,
+      `NewSeries ${series}`,
+      `StableSeries ${series}`,
+      `StableStudy ${study}`,
+      `StablePatient ${patient}`,
+    ])
+    const ask = async (query: string) => {
+      const answer = await fetch(`${server.url}/changes?${query}`)
+      const { Changes = [] } = (await answer.json()) as { Changes?: { ChangeType: string }[] }
+      return Changes.map(({ ChangeType }) => ChangeType)
+    }
+    expect(await ask('type=StableStudy;NewSeries')).toEqual(['NewSeries', 'StableStudy'])
+    expect(await ask('last')).toEqual(['StablePatient'])
+    expect(await ask(`to=${last}&limit=2`)).toEqual(['StableStudy', 'StablePatient'])
+    expect((await fetch(`${server.url}/changes?type=Odd`)).status).toBe(400)
+  })
+})
+
 async function readEvents(
   answer: Response,
   count: number,
