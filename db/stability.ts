@@ -49,9 +49,9 @@ export interface Stability {
   /** `receiving`: an open transfer is bringing something of it. */
   state: StabilityState
   generation: number
-  /** When it settles if nothing comes and nothing is on its way; ISO 8601. */
-  settlesAt: string | null
-  settledAt: string | null
+  /** When it settles if nothing comes and nothing is on its way. */
+  settlesAt: Date | null
+  settledAt: Date | null
   /** What its last stable event said; hex. */
   digest: string | null
 }
@@ -62,7 +62,7 @@ export async function stabilityOfStudy(
   studyInstanceUID: string,
   held: string[],
 ): Promise<Stability | undefined> {
-  const [row] = await sql<Stability[]>`
+  const [row] = await sql<StabilityRow[]>`
     select
       case
         when is_study_on_its_way(study_instance_uid, ${held}::text[]) then 'receiving'
@@ -72,13 +72,26 @@ export async function stabilityOfStudy(
       generation,
       case
         when due_at is not null
-        then greatest(last_received_at, reopened_at) + make_interval(secs => quiet_seconds)
-      end as "settlesAt",
-      settled_at as "settledAt",
+        then extract(epoch from
+          greatest(last_received_at, reopened_at) + make_interval(secs => quiet_seconds)
+        )::float8 * 1000
+      end as settles_ms,
+      extract(epoch from settled_at)::float8 * 1000 as settled_ms,
       encode(content_digest, 'hex') as digest
     from studies
     where study_instance_uid = ${studyInstanceUID}`
-  return row
+  if (row === undefined) return undefined
+  const { settles_ms, settled_ms, ...said } = row
+  return { ...said, settlesAt: dateOf(settles_ms), settledAt: dateOf(settled_ms) }
+}
+
+interface StabilityRow extends Omit<Stability, 'settlesAt' | 'settledAt'> {
+  settles_ms: number | null
+  settled_ms: number | null
+}
+
+function dateOf(milliseconds: number | null): Date | null {
+  return milliseconds === null ? null : new Date(milliseconds)
 }
 
 /**
