@@ -10,6 +10,9 @@
  * - shared segment: one that holds the parts of many small transfers; its server appends to it for a while
  * - group: small transfers that are committed together, to one shared segment
  * - refusal: an instance that was not accepted, with its Failure Reason
+ * - quiet time: how long nothing may arrive before something is stable
+ * - generation: the number of a resource's stable event; a late instance opens the next one
+ * - change: one row of the feed
  * - warning: an instance that was stored although something about it is not right, with its Warning Reason
  *
  * DICOM attributes keep their keyword: StudyInstanceUID is `studyInstanceUID` here and
@@ -28,6 +31,7 @@ import {
   jsonb,
   pgTable,
   primaryKey,
+  real,
   text,
   timestamp,
   uniqueIndex,
@@ -46,6 +50,27 @@ export type TransferState = (typeof transferStates)[number]
 export const segmentStates = ['open', 'kept', 'doomed'] as const
 export type SegmentState = (typeof segmentStates)[number]
 
+/**
+ * Of a patient, a study, a series: whether it is stable, and since when. (Decision 12)
+ *
+ * It settles `quietSeconds` after `lastReceivedAt` (or `reopenedAt`), by the clock of the database. A
+ * commit moves only these; `dueAt` is when the scheduler looks at it next, which then moves it on.
+ */
+const stability = () => ({
+  /** Number of the stable event that comes next, or that came, from 1. */
+  generation: integer('generation').notNull().default(1),
+  /** Never later than it settles. Null: it is stable. */
+  dueAt: instant('due_at'),
+  quietSeconds: real('quiet_seconds').notNull().default(60),
+  reopenedAt: instant('reopened_at'),
+  /** What its last stable event said of it. */
+  settledAt: instant('settled_at'),
+  settledInstanceCount: count('settled_instance_count'),
+  settledByteLength: bytes('settled_byte_length'),
+  /** SHA-256 over its instances, see docs/changes.md. */
+  contentDigest: bytea('content_digest'),
+})
+
 /** A person, as Patient ID and its issuer tell. Instances without a Patient ID have none. */
 export const patients = pgTable(
   'patients',
@@ -62,6 +87,8 @@ export const patients = pgTable(
     byteLength: bytes('byte_length'),
     firstReceivedAt: instant('first_received_at').notNull(),
     lastReceivedAt: instant('last_received_at').notNull(),
+    ...stability(),
+    settledSeriesCount: count('settled_series_count'),
   },
   (t) => [uniqueIndex('patients_patient_id').on(t.patientID, t.issuerOfPatientID)],
 )
@@ -95,6 +122,8 @@ export const studies = pgTable(
     byteLength: bytes('byte_length'),
     firstReceivedAt: instant('first_received_at').notNull(),
     lastReceivedAt: instant('last_received_at').notNull(),
+    ...stability(),
+    settledSeriesCount: count('settled_series_count'),
   },
   (t) => [
     uniqueIndex('studies_study_instance_uid').on(t.studyInstanceUID),
@@ -144,6 +173,7 @@ export const series = pgTable(
     byteLength: bytes('byte_length'),
     firstReceivedAt: instant('first_received_at').notNull(),
     lastReceivedAt: instant('last_received_at').notNull(),
+    ...stability(),
   },
   (t) => [
     uniqueIndex('series_series_instance_uid').on(t.seriesInstanceUID),
@@ -281,6 +311,8 @@ export const stagedInstances = pgTable(
     study: jsonb('study'),
     series: jsonb('series'),
     instance: jsonb('instance').notNull(),
+    /** In a group: the index of its transfer. */
+    member: integer('member'),
   },
   (t) => [primaryKey({ name: 'staged_instances_pk', columns: [t.transferID, t.position] })],
 )
@@ -316,3 +348,90 @@ export const warnings = pgTable(
   },
   (t) => [index('warnings_transfer_id').on(t.transferID, t.position)],
 )
+
+/** Studies that open transfers are bringing: they do not settle meanwhile. Unlogged, as what is staged. */
+export const transferStudies = pgTable(
+  'transfer_studies',
+  {
+    transferID: uuid('transfer_id').notNull(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    patientID: text('patient_id'),
+    issuerOfPatientID: text('issuer_of_patient_id'),
+  },
+  (t) => [
+    primaryKey({ name: 'transfer_studies_pk', columns: [t.transferID, t.studyInstanceUID] }),
+    index('transfer_studies_study_instance_uid').on(t.studyInstanceUID),
+    index('transfer_studies_patient_id').on(t.patientID),
+  ],
+)
+
+/**
+ * How long nothing may arrive before something is stable: the first rule that fits, by position. The last
+ * one fits everything.
+ */
+export const quietRules = pgTable('quiet_rules', {
+  position: integer('position').primaryKey(),
+  /** Each of these fits if it is null: the sender's address, the modality, an attribute of the study. */
+  sender: text('sender'),
+  modality: text('modality'),
+  keyword: text('keyword'),
+  value: text('value'),
+  quietSeconds: real('quiet_seconds').notNull(),
+})
+
+export const changeTypes = [
+  'new',
+  'instances-added',
+  'reopened',
+  'stable',
+  'deleted',
+  'complete',
+  'incomplete',
+  'committed',
+  'transfer-ended',
+] as const
+export type ChangeType = (typeof changeTypes)[number]
+
+export const changeLevels = ['patient', 'study', 'series', 'instance', 'transfer'] as const
+export type ChangeLevel = (typeof changeLevels)[number]
+
+const change = () => ({
+  type: text('type').$type<ChangeType>().notNull(),
+  level: text('level').$type<ChangeLevel>().notNull(),
+  studyInstanceUID: text('study_instance_uid'),
+  seriesInstanceUID: text('series_instance_uid'),
+  sopInstanceUID: text('sop_instance_uid'),
+  patientID: text('patient_id'),
+  issuerOfPatientID: text('issuer_of_patient_id'),
+  transferID: uuid('transfer_id'),
+  /** Counts, generation, digest: what the type has. */
+  details: jsonb('details').$type<Record<string, unknown>>(),
+  at: instant('at').notNull().defaultNow(),
+})
+
+/** The feed: numbered without gaps, in an order in which whoever sees a number has seen all before it. */
+export const changes = pgTable('changes', { seq: key('seq').primaryKey(), ...change() }, (t) => [
+  index('changes_type').on(t.type, t.seq),
+  index('changes_study_instance_uid').on(t.studyInstanceUID, t.seq),
+])
+
+/** Changes that are committed and not numbered yet. (Decision 13) */
+export const changesToCome = pgTable('changes_to_come', {
+  changeKey: key('change_key').primaryKey().generatedAlwaysAsIdentity(),
+  ...change(),
+})
+
+/** One row: the last number of the feed. Whoever gives numbers holds its lock. */
+export const feed = pgTable('feed', {
+  onlyRow: integer('only_row').primaryKey(),
+  lastSeq: key('last_seq').notNull(),
+})
+
+/** Readers of the feed whose position the database keeps. */
+export const consumers = pgTable('consumers', {
+  name: text('name').primaryKey(),
+  /** All changes up to this one are done. */
+  acknowledgedSeq: key('acknowledged_seq').notNull(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  acknowledgedAt: instant('acknowledged_at').notNull().defaultNow(),
+})

@@ -77,14 +77,14 @@ begin
   insert into staged_instances (
     transfer_id, position, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
     transfer_syntax_uid, segment_id, segment_offset, byte_length, metadata_length, digest,
-    study, series, instance
+    study, series, instance, member
   )
   select
     the_transfer, b.position, b.study_instance_uid, b.series_instance_uid, b.sop_instance_uid,
     b.sop_class_uid, b.transfer_syntax_uid, b.segment_id, b.segment_offset, b.byte_length,
-    b.metadata_length, decode(b.digest, 'hex'), b.study, b.series, b.instance
+    b.metadata_length, decode(b.digest, 'hex'), b.study, b.series, b.instance, b.member
   from jsonb_to_recordset(batch) as b (
-    position integer, study_instance_uid text, series_instance_uid text, sop_instance_uid text,
+    member integer, position integer, study_instance_uid text, series_instance_uid text, sop_instance_uid text,
     sop_class_uid text, transfer_syntax_uid text, segment_id uuid, segment_offset bigint,
     byte_length bigint, metadata_length integer, digest text, study jsonb, series jsonb, instance jsonb
   );
@@ -101,13 +101,19 @@ create function commit_transfer(
 ) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
   disagreements jsonb;
+  the_sender text;
 begin
   perform insist_on_durability();
-  perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for update;
+  select sender
+  into the_sender
+  from transfers
+  where transfer_id = the_transfer
+  and state = 'receiving'
+  for update;
   if not found then
     raise exception 'The transfer is not receiving any more' using errcode = 'ST001';
   end if;
-  disagreements := store_staged(the_transfer, expected_count, strict);
+  disagreements := store_staged(the_transfer, expected_count, strict, array[the_sender]);
 
   if disagreements <> '[]' then
     insert into warnings (
@@ -135,6 +141,7 @@ begin
     duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals),
     warning_count = jsonb_array_length(disagreements) + jsonb_array_length(the_warnings)
   where transfer_id = the_transfer;
+  perform note_ended_transfers(array[the_transfer]);
   return disagreements;
 end $$;
 --> statement-breakpoint
@@ -173,7 +180,10 @@ begin
       raise exception 'The shared segment was taken away' using errcode = 'ST001';
     end if;
     perform stage_rows(the_group, batch);
-    disagreements := store_staged(the_group, jsonb_array_length(batch), false);
+    disagreements := store_staged(
+      the_group, jsonb_array_length(batch), false,
+      array(select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n)
+    );
     delete from staged_instances where transfer_id = the_group;
   end if;
 
@@ -213,6 +223,9 @@ begin
     "studyInstanceUID" text, "announcedBytes" bigint, "ageMs" double precision, "receivedBytes" bigint,
     "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb
   );
+  perform note_ended_transfers(array(
+    select (m ->> 'transferID')::uuid from jsonb_array_elements(members) as m
+  ));
   return disagreements;
 end $$;
 --> statement-breakpoint
@@ -227,8 +240,9 @@ end $$;
 --> statement-breakpoint
 
 -- Stores the staged instances of a transfer, or of a group of them: makes their patients, studies and
--- series, inserts the instances, and adds them to the counts. The staged rows stay. Returns what
--- contradicts its study or series, [{position, warningReason, detail}].
+-- series, inserts the instances, adds them to the counts, moves the time when they settle, and writes what
+-- changed to the feed. The staged rows stay. `senders` are those of the members of a group, in order.
+-- Returns what contradicts its study or series, [{position, warningReason, detail}].
 --
 -- Locks are taken in one order by every commit: the transfer or the shared segment, then patients,
 -- studies, series and instances, each in the order of their identifiers. So commits that meet in a
@@ -247,7 +261,9 @@ end $$;
 -- right, however large a table was when the plan was made: hence `offset 0`, which keeps a lateral
 -- subquery what it is, updates by one key in a loop, and no sequential scans. Plans are made once, for
 -- planning takes longer than running. Without jit off, an estimate that is too high compiles for 100 ms.
-create function store_staged(the_transfer uuid, expected_count integer, strict boolean) returns jsonb
+create function store_staged(
+  the_transfer uuid, expected_count integer, strict boolean, senders text[]
+) returns jsonb
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 set plan_cache_mode = force_generic_plan
@@ -260,7 +276,10 @@ declare
   -- Something about a study or series is new: it, or an attribute that it did not have.
   is_news boolean;
   differs boolean := true;
+  -- Quiet times in seconds, beside the arrays of the parents.
+  quiet real[];
   r record;
+  became record;
   committed_at timestamptz;
 begin
   select count(*), count(*) = count(distinct s.sop_instance_uid), coalesce(bool_or(i.is_known), false)
@@ -321,69 +340,142 @@ begin
     end if;
   end if;
 
+  quiet := quiet_seconds_of_staged(the_transfer, senders, parents.series_instance_uids);
+
   -- Where nothing is new these updates are the first to lock anything, hence the order. The clock is
   -- read again by an update that had to wait, so no earlier commit to a row has a later time.
   for r in
     select
-      p.patient_key, sum(p.instances) as instances, sum(p.bytes) as bytes,
+      p.patient_key, p.patient_id, p.issuer, sum(p.instances) as instances, sum(p.bytes) as bytes,
       count(*) filter (where p.is_new_series) as new_series,
-      count(distinct p.study_key) filter (where p.is_new_study) as new_studies
+      count(distinct p.study_key) filter (where p.is_new_study) as new_studies, max(p.quiet) as quiet
     from unnest(
       parents.patient_keys, parents.patient_ids, parents.issuers, parents.study_keys, parents.instances,
-      parents.bytes, parents.are_new_series, parents.are_new_studies
-    ) as p (patient_key, patient_id, issuer, study_key, instances, bytes, is_new_series, is_new_study)
+      parents.bytes, parents.are_new_series, parents.are_new_studies, quiet
+    ) as p (
+      patient_key, patient_id, issuer, study_key, instances, bytes, is_new_series, is_new_study, quiet
+    )
     where p.patient_key is not null
     group by p.patient_id, p.issuer, p.patient_key
     order by p.patient_id, p.issuer
   loop
-    update patients
+    with before as materialized (
+      select due_at is null as is_stable from patients where patient_key = r.patient_key for no key update
+    )
+    update patients t
     set
-      study_count = study_count + r.new_studies,
-      series_count = series_count + r.new_series,
-      instance_count = instance_count + r.instances,
-      byte_length = byte_length + r.bytes,
-      last_received_at = clock_timestamp()
-    where patient_key = r.patient_key;
+      study_count = t.study_count + r.new_studies,
+      series_count = t.series_count + r.new_series,
+      instance_count = t.instance_count + r.instances,
+      byte_length = t.byte_length + r.bytes,
+      last_received_at = clock_timestamp(),
+      generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
+      quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
+      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => r.quiet))
+    from before b
+    where t.patient_key = r.patient_key
+    returning t.generation, t.instance_count = r.instances as is_new, b.is_stable into became;
+    if became.is_stable then
+      insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
+      values (
+        case when became.is_new then 'new' else 'reopened' end, 'patient', r.patient_id,
+        nullif(r.issuer, ''), jsonb_build_object('generation', became.generation)
+      );
+    end if;
   end loop;
   for r in
     select
-      p.study_key, sum(p.instances) as instances, sum(p.bytes) as bytes,
-      count(*) filter (where p.is_new_series) as new_series
+      p.study_instance_uid, p.study_key, p.patient_id, p.issuer, sum(p.instances) as instances,
+      sum(p.bytes) as bytes, count(*) filter (where p.is_new_series) as new_series, max(p.quiet) as quiet
     from unnest(
-      parents.study_instance_uids, parents.study_keys, parents.instances, parents.bytes,
-      parents.are_new_series
-    ) as p (study_instance_uid, study_key, instances, bytes, is_new_series)
-    group by p.study_instance_uid, p.study_key
+      parents.study_instance_uids, parents.study_keys, parents.patient_ids, parents.issuers,
+      parents.instances, parents.bytes, parents.are_new_series, quiet
+    ) as p (
+      study_instance_uid, study_key, patient_id, issuer, instances, bytes, is_new_series, quiet
+    )
+    group by p.study_instance_uid, p.study_key, p.patient_id, p.issuer
     order by p.study_instance_uid
   loop
-    update studies
+    with before as materialized (
+      select due_at is null as is_stable from studies where study_key = r.study_key for no key update
+    )
+    update studies t
     set
-      series_count = series_count + r.new_series,
-      instance_count = instance_count + r.instances,
-      byte_length = byte_length + r.bytes,
+      series_count = t.series_count + r.new_series,
+      instance_count = t.instance_count + r.instances,
+      byte_length = t.byte_length + r.bytes,
       modalities_in_study = case
         when is_news then (
           select coalesce(array_agg(distinct e.modality) filter (where e.modality is not null), '{}')
           from series e
           where e.study_key = r.study_key
         )
-        else modalities_in_study
+        else t.modalities_in_study
       end,
-      last_received_at = clock_timestamp()
-    where study_key = r.study_key;
+      last_received_at = clock_timestamp(),
+      generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
+      quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
+      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => r.quiet))
+    from before b
+    where t.study_key = r.study_key
+    returning t.generation, t.instance_count = r.instances as is_new, b.is_stable into became;
+    if became.is_stable then
+      insert into changes_to_come (
+        type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
+      ) values (
+        case when became.is_new then 'new' else 'reopened' end, 'study', r.study_instance_uid,
+        r.patient_id, nullif(r.issuer, ''), jsonb_build_object('generation', became.generation)
+      );
+    end if;
   end loop;
   for r in
-    select p.series_key, p.instances, p.bytes
-    from unnest(parents.series_instance_uids, parents.series_keys, parents.instances, parents.bytes)
-      as p (series_instance_uid, series_key, instances, bytes)
+    select
+      p.series_instance_uid, p.study_instance_uid, p.series_key, p.patient_id, p.issuer, p.instances, p.bytes,
+      p.quiet
+    from unnest(
+      parents.series_instance_uids, parents.study_instance_uids, parents.series_keys, parents.patient_ids,
+      parents.issuers, parents.instances, parents.bytes, quiet
+    ) as p (
+      series_instance_uid, study_instance_uid, series_key, patient_id, issuer, instances, bytes, quiet
+    )
     order by p.series_instance_uid
   loop
-    update series
+    with before as materialized (
+      select due_at is null as is_stable from series where series_key = r.series_key for no key update
+    )
+    update series t
     set
-      instance_count = instance_count + r.instances,
-      byte_length = byte_length + r.bytes,
-      last_received_at = clock_timestamp()
-    where series_key = r.series_key;
+      instance_count = t.instance_count + r.instances,
+      byte_length = t.byte_length + r.bytes,
+      last_received_at = clock_timestamp(),
+      generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
+      quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
+      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => r.quiet))
+    from before b
+    where t.series_key = r.series_key
+    returning t.generation, t.instance_count, t.instance_count = r.instances as is_new, b.is_stable
+    into became;
+    insert into changes_to_come (
+      type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
+    )
+    select
+      c.type, 'series', r.study_instance_uid, r.series_instance_uid, r.patient_id, nullif(r.issuer, ''),
+      c.details
+    from (
+      values
+        (
+          case when became.is_new then 'new' else 'reopened' end, became.is_stable,
+          jsonb_build_object('generation', became.generation)
+        ),
+        (
+          'instances-added', true,
+          jsonb_build_object(
+            'generation', became.generation, 'addedInstanceCount', r.instances,
+            'addedByteLength', r.bytes, 'instanceCount', became.instance_count
+          )
+        )
+    ) as c (type, is_so, details)
+    where c.is_so;
   end loop;
 
   committed_at := clock_timestamp();
@@ -881,6 +973,7 @@ begin
   delete from staged_instances where transfer_id = the_transfer;
   update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
   perform record_refusals(the_transfer, the_refusals);
+  perform note_ended_transfers(array[the_transfer]);
   return the_state;
 end $$;
 --> statement-breakpoint
@@ -911,6 +1004,7 @@ begin
   on conflict (transfer_id) do nothing;
   if found then
     perform record_refusals((ended ->> 'transferID')::uuid, refused);
+    perform note_ended_transfers(array[(ended ->> 'transferID')::uuid]);
   end if;
   -- A statement of its own, which sees what the insert has waited for.
   select state into found_state from transfers where transfer_id = (ended ->> 'transferID')::uuid;
@@ -972,5 +1066,6 @@ begin
   where transfer_id = any(dead);
   delete from staged_instances where transfer_id = any(dead);
   update segments set state = 'doomed' where transfer_id = any(dead) and state = 'open';
+  perform note_ended_transfers(dead);
   return cardinality(dead);
 end $$;

@@ -3,6 +3,8 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
 import { adminRoutes } from './admin/routes.tsx'
+import { orthancRoutes } from './changes/orthanc.ts'
+import { changesRoutes } from './changes/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
@@ -12,6 +14,7 @@ import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import { qidoRoutes } from './qido/routes.ts'
+import { stabilityRoutes } from './stability/routes.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
@@ -22,6 +25,8 @@ export interface AppDeps {
   store: Store
   intake: Intake
   live: LiveHub
+  /** Makes the scheduler look at once. */
+  wake(): void
   log: Log
   limits: BodyLimits & { parts: number }
   handling: Handling
@@ -58,6 +63,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', wadoRoutes(deps))
   app.route('/dicom-web', dicomWeb)
   app.route('/', uploadRoutes(deps))
+  app.route('/api', changesRoutes(deps))
+  app.route('/', orthancRoutes(deps))
+  app.route('/api', stabilityRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {

@@ -78,11 +78,10 @@ export const SETTINGS = {
     seconds(0),
     'How long to wait at the start for a database that is not up yet',
   ),
-  quietMs: setting(
+  quietMs: optional(
     'STOWAGE_QUIET_SECONDS',
-    '60',
     seconds(0),
-    'Quiet time: how long nothing may arrive before a study, series or patient is stable. Taken and checked, but not used yet',
+    'Quiet time: how long nothing may arrive before a study, series or patient is stable. Set, it is written to the database at the start, for all servers. Not set: as the database says, which is 60 at first',
   ),
   handling: setting(
     'STOWAGE_HANDLING',

@@ -1,10 +1,12 @@
 import { openDatabase } from '../db/database.ts'
+import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
 import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
 import type { Sql } from './postgres/connect.ts'
+import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
 
 /** Rows that are staged in one statement: some 300 KB of JSON. */
@@ -43,7 +45,10 @@ export async function startServices({
     db,
     store,
     log,
-    changed: () => live.changed(),
+    changed() {
+      live.changed()
+      scheduler.wake()
+    },
     limits: {
       transfers: config.maxTransfers,
       leaseMs: config.leaseMs,
@@ -54,11 +59,20 @@ export async function startServices({
       instance: {},
     },
   })
+  const scheduler = new Scheduler({
+    db,
+    log,
+    untoldStudies: () => intake.untoldStudies,
+    changed: () => live.changed(),
+  })
+  if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
   await intake.start(isAlone)
   try {
     await live.start(direct)
+    live.subscribe(() => scheduler.wake())
+    scheduler.start()
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -67,6 +81,7 @@ export async function startServices({
     db,
     store,
     live,
+    wake: () => scheduler.wake(),
     intake,
     log,
     handling: config.handling,
@@ -79,6 +94,7 @@ export async function startServices({
     baseURLPolicy: config,
     async [Symbol.asyncDispose]() {
       await intake.stop(graceMs)
+      await scheduler.stop()
       await live.stop()
     },
   }

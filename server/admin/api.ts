@@ -2,16 +2,24 @@ import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
 import { findStudy } from '../../db/listing.ts'
 import { type TransferState, transferStates } from '../../db/schema.ts'
+import { stabilityOfStudy } from '../../db/stability.ts'
 import { findTransfer, listTransfers, type Transfer } from '../../db/transfers.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import type { Intake } from '../intake/intake.ts'
 
 const transfersByDefault = 50
 const transfersAtMost = 1000
 
 /** `/api`: what DICOM has no word for, as JSON. Members that have no value are left out. */
-export function apiRoutes({ db }: { db: Database }): Hono<AppEnv> {
+export function apiRoutes({
+  db,
+  intake,
+}: {
+  db: Database
+  intake: Pick<Intake, 'untoldStudies'>
+}): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .use(async (c, next) => {
       await next()
@@ -50,8 +58,10 @@ export function apiRoutes({ db }: { db: Database }): Hono<AppEnv> {
     })
     .get('/studies/:study', async (c) => {
       const study = await readStudy(db, c.req.param('study'))
+      const stability = await stabilityOfStudy(db, study.studyInstanceUID, intake.untoldStudies)
       return c.json({
         studyInstanceUID: study.studyInstanceUID,
+        ...present({ ...stability }),
         seriesCount: study.seriesCount,
         instanceCount: study.instanceCount,
         byteLength: study.byteLength,

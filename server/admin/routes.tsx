@@ -8,6 +8,7 @@ import { TransferPage } from '../../web/pages/transfer-page.tsx'
 import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import type { Intake } from '../intake/intake.ts'
 import type { LiveHub } from '../live/live-hub.ts'
 import { LiveView } from '../live/live-view.ts'
 import type { Log } from '../log.ts'
@@ -21,6 +22,7 @@ import { readLiveRegions, readStudyList, readTransfers } from './overview.tsx'
 export interface AdminDeps {
   db: Database
   store: Store
+  intake: Pick<Intake, 'untoldStudies'>
   live: LiveHub
   log: Log
 }

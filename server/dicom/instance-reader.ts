@@ -4,7 +4,7 @@ import { DataSetReader } from './data-set-reader.ts'
 import { UnsupportedTransferSyntaxError } from './errors.ts'
 import { FileMetaReader } from './file-meta-reader.ts'
 import { checkedIdentity, knownIdentity, refuseDirectory } from './identity.ts'
-import type { Identity, Instance } from './instance.ts'
+import type { Attributes, Identity, Instance } from './instance.ts'
 import { defaultLimits, type InstanceLimits } from './limits.ts'
 import { transferSyntaxes } from './transfer-syntaxes.ts'
 
@@ -48,6 +48,11 @@ export class InstanceReader {
   /** What is known so far of the identity, also after a throw. */
   get identity(): Identity {
     return knownIdentity(this.#dataSet?.root, this.#meta)
+  }
+
+  /** What is known so far of the data set; undefined before it begins. */
+  get attributes(): Attributes | undefined {
+    return this.#dataSet?.root.attributes
   }
 
   /** Takes the next bytes of the file. They are not kept and may be overwritten afterwards. */

@@ -69,6 +69,11 @@ export class Intake {
     return this.#open.size
   }
 
+  /** Studies that arrive here and that the database does not know of yet: they must not settle. */
+  get untoldStudies(): string[] {
+    return [...this.#open.values()].flatMap((transfer) => transfer.untoldStudies)
+  }
+
   /**
    * Sweeps once, then begins to renew and to sweep.
    * @param alone No other server can be using the database (it is embedded).

@@ -44,6 +44,11 @@ export class PartReceiver {
     return this.#reader.identity
   }
 
+  /** What is known so far of the data set. */
+  get attributes(): Attributes | undefined {
+    return this.#reader.attributes
+  }
+
   push(bytes: Uint8Array): void {
     this.byteLength += bytes.length
     if (this.#error !== undefined) return

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
+import { announceStudies } from '../../db/stability.ts'
 import {
   type Disagreement,
   type Handling,
@@ -16,6 +17,7 @@ import {
 import type { InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { BroughtStudies } from './brought-studies.ts'
 import { commitOrFindOut } from './commit-or-find-out.ts'
 import type { Ending } from './ending.ts'
 import { InstanceTooLargeError, TransferLostError } from './errors.ts'
@@ -125,6 +127,9 @@ export class Transfer {
   /** All that were announced, so that each can be given back. */
   readonly #segmentIDs: string[] = []
   readonly #ledger: PartLedger
+  readonly #studies: BroughtStudies
+  /** The part that is being read has named its study. */
+  #isStudyNamed = false
   #part: PartReceiver | undefined
   #batch: StagedInstance[] = []
   #staging: Promise<void>[] = []
@@ -146,6 +151,7 @@ export class Transfer {
       (segmentID) => this.#announce(segmentID),
     )
     this.#ledger = new PartLedger(request.studyInstanceUID)
+    this.#studies = new BroughtStudies(request.studyInstanceUID)
   }
 
   get handling(): Handling {
@@ -155,6 +161,11 @@ export class Transfer {
   /** It has a row, and so a lease that has to be renewed. */
   get isOpen(): boolean {
     return this.#isOpen && this.#state !== 'ended'
+  }
+
+  /** Studies that it brings and that the database does not know of: they must not settle meanwhile. */
+  get untoldStudies(): string[] {
+    return this.#studies.untold
   }
 
   /**
@@ -171,9 +182,25 @@ export class Transfer {
   #beginOpening(): void {
     this.#opening = this.#segments.open().then(() => {
       this.#isOpen = true
+      this.#tellStudies()
     })
     // Awaited by open, drain and commit; until then a failure must not count as unhandled.
     this.#opening.catch(() => {})
+  }
+
+  #tellStudies(): void {
+    if (!this.#isOpen || !this.#studies.hasUntold) return
+    this.#inBackground(
+      this.#studies.tell(async (studies) => {
+        if (!(await announceStudies(this.#deps.db, this.transferID, studies))) this.lose()
+      }),
+    )
+  }
+
+  /** Awaited by drain and commit; until then a failure must not count as unhandled. */
+  #inBackground(work: Promise<void>): void {
+    work.catch(() => {})
+    this.#staging.push(work)
   }
 
   #mustNotHaveEnded(): void {
@@ -187,6 +214,7 @@ export class Transfer {
   }
 
   beginPart(): void {
+    this.#isStudyNamed = false
     const target = this.#segments.turn()
     this.#part = new PartReceiver(
       this.partCount++,
@@ -201,10 +229,16 @@ export class Transfer {
     this.#mustNotHaveEnded()
     const part = this.#part as PartReceiver
     part.push(bytes)
+    if (!this.#isStudyNamed) this.#noteStudy(part)
     if (part.byteLength > this.#deps.limits.partBytes) {
       throw new InstanceTooLargeError(part.position, this.#deps.limits.partBytes)
     }
     if (!this.#isDoomed && !part.isRefused) this.#segments.current.append(bytes)
+  }
+
+  #noteStudy(part: PartReceiver): void {
+    this.#isStudyNamed = this.#studies.note(part.identity, part.attributes)
+    this.#tellStudies()
   }
 
   endPart(): void {
@@ -392,9 +426,7 @@ export class Transfer {
       .then((isStaged) => {
         if (!isStaged) this.lose()
       })
-    // Awaited by drain and commit; until then a failure must not count as unhandled.
-    staged.catch(() => {})
-    this.#staging.push(staged)
+    this.#inBackground(staged)
   }
 
   async #endCommitted(disagreements: Disagreement[], refused: Refusal[]): Promise<TransferOutcome> {

@@ -23,7 +23,7 @@ describe('settings', () => {
       dataDir: resolve('data'),
       storeDir: resolve('data/segments'),
       databaseURL: undefined,
-      quietMs: 60_000,
+      quietMs: undefined,
       idleMs: 60_000,
       leaseMs: 30_000,
       segmentBytes: 2 ** 30,

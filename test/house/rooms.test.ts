@@ -35,6 +35,8 @@ const allowed: Record<string, string[]> = {
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
+  'server/stability': ['db', 'server/http', 'server/log.ts'],
+  'server/changes': face,
   'server/stow': face,
   'server/qido': face,
   'server/wado': face,

@@ -21,7 +21,6 @@ describe('a transfer that is ended by another server (P1)', () => {
       expired: 1,
       deleted: 1,
     })
-    await part()
     await expect.poll(() => part().then(() => '', String)).toContain('Nothing of it is stored')
     await transfer.abort('lost')
     expect(await t.db.sql`select from staged_instances`).toHaveLength(0)

@@ -120,6 +120,9 @@ describe('a study and a transfer', () => {
     const study = JSON.parse((await get(archive, `/api/studies/${studyInstanceUID}`, {})).text)
     expect(study).toEqual({
       studyInstanceUID,
+      state: 'settling',
+      generation: 1,
+      settlesAt: expect.stringMatching(/^\d{4}-.*Z$/),
       seriesCount: 1,
       instanceCount: 1,
       byteLength: file.length,

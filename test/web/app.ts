@@ -29,6 +29,7 @@ export async function testApp(
     store: { ...base.store, ...options.store },
     intake: base.intake,
     live,
+    wake() {},
     log,
     handling: 'strict',
     limits: {

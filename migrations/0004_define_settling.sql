@@ -1,0 +1,487 @@
+-- Why: whether something is stable is decided by the database, by its clock, once for each generation,
+--   whichever server asks; and what changed gets a number only when everything before it is visible.
+-- Locks: creates functions, partial indexes, rows; makes one empty table unlogged. What is stored already
+--   settles after the quiet time.
+-- An old server beside it: cannot commit any more, for store_staged has another parameter.
+
+alter table transfer_studies set unlogged;
+--> statement-breakpoint
+insert into feed (only_row, last_seq) values (1, 0);
+--> statement-breakpoint
+insert into quiet_rules (position, quiet_seconds) values (1000000, 60);
+--> statement-breakpoint
+alter table feed add constraint feed_only_row check (only_row = 1);
+--> statement-breakpoint
+update patients set due_at = now() + interval '60 s';
+--> statement-breakpoint
+update studies set due_at = now() + interval '60 s';
+--> statement-breakpoint
+update series set due_at = now() + interval '60 s';
+--> statement-breakpoint
+create index patients_due on patients (due_at) where due_at is not null;
+--> statement-breakpoint
+create index studies_due on studies (due_at) where due_at is not null;
+--> statement-breakpoint
+create index series_due on series (due_at) where due_at is not null;
+--> statement-breakpoint
+
+-- How long nothing may arrive from a sender before a series of a study is stable, in seconds.
+create function quiet_seconds_of(the_sender text, the_modality text, t studies) returns real
+language sql stable as $$
+  select r.quiet_seconds
+  from quiet_rules r
+  where coalesce(r.sender = the_sender, r.sender is null)
+  and coalesce(r.modality = the_modality, r.modality is null)
+  and (r.keyword is null or study_attributes(t) ->> r.keyword = r.value)
+  order by r.position
+  limit 1
+$$;
+--> statement-breakpoint
+
+-- The quiet times of the staged instances' series, in the order of `uids`.
+create function quiet_seconds_of_staged(the_transfer uuid, senders text[], uids text[]) returns real[]
+language plpgsql stable as $$
+declare
+  shortest real;
+  rule_count integer;
+  quiet real[];
+begin
+  select count(*), min(quiet_seconds) into rule_count, shortest from quiet_rules;
+  if rule_count = 1 then
+    return array_fill(shortest, array[coalesce(cardinality(uids), 0)]);
+  end if;
+  select array_agg(q.quiet order by u.n)
+  into quiet
+  from unnest(uids) with ordinality as u (uid, n)
+  cross join lateral (
+    select max(quiet_seconds_of(senders[coalesce(s.member, 0) + 1], e.modality, t)) as quiet
+    from (
+      select distinct member
+      from staged_instances
+      where transfer_id = the_transfer
+      and series_instance_uid = u.uid
+    ) s
+    cross join series e
+    join studies t on t.study_key = e.study_key
+    where e.series_instance_uid = u.uid
+  ) q;
+  return quiet;
+end $$;
+--> statement-breakpoint
+
+-- To be called when transfers have got their end: nothing of theirs is on its way any more.
+create function note_ended_transfers(ended uuid[]) returns void language plpgsql as $$
+begin
+  delete from transfer_studies where transfer_id = any(ended);
+  insert into changes_to_come (type, level, transfer_id, study_instance_uid, details)
+  select
+    'transfer-ended', 'transfer', t.transfer_id, t.study_instance_uid,
+    jsonb_build_object(
+      'state', t.state, 'storedCount', t.stored_count, 'duplicateCount', t.duplicate_count,
+      'refusedCount', t.refused_count
+    )
+  from unnest(ended) with ordinality as e (transfer_id, n)
+  join transfers t on t.transfer_id = e.transfer_id
+  order by e.n;
+end $$;
+--> statement-breakpoint
+
+-- What an open transfer is bringing does not settle meanwhile. `found` is
+-- [{studyInstanceUID, patientID?, issuerOfPatientID?}]. False: the transfer was ended meanwhile.
+create function announce_studies(the_transfer uuid, found_studies jsonb) returns boolean
+language plpgsql as $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for key share;
+  if not found then
+    return false;
+  end if;
+  insert into transfer_studies (transfer_id, study_instance_uid, patient_id, issuer_of_patient_id)
+  select the_transfer, f."studyInstanceUID", f."patientID", f."issuerOfPatientID"
+  from jsonb_to_recordset(found_studies) as f (
+    "studyInstanceUID" text, "patientID" text, "issuerOfPatientID" text
+  )
+  on conflict do nothing;
+  return true;
+end $$;
+--> statement-breakpoint
+
+-- Gives numbers to changes that are committed. The lock on the one row of `feed` lets one transaction at a
+-- time do this, and is held until the numbers are visible: so nobody ever sees a number before a lower one,
+-- and none is left out. Returns how many it numbered.
+create function number_changes(at_most integer) returns integer
+language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+  before bigint;
+  numbered integer;
+begin
+  perform 1 from changes_to_come order by change_key limit 1;
+  if not found then
+    return 0;
+  end if;
+  perform insist_on_durability();
+  select last_seq into before from feed where only_row = 1 for update;
+  -- A new snapshot: what another transaction numbered while we waited is gone from here.
+  with taken as (
+    delete from changes_to_come
+    where change_key in (select c.change_key from changes_to_come c order by c.change_key limit at_most)
+    returning *
+  )
+  insert into changes (
+    seq, type, level, study_instance_uid, series_instance_uid, sop_instance_uid, patient_id,
+    issuer_of_patient_id, transfer_id, details, at
+  )
+  select
+    before + row_number() over (order by change_key), type, level, study_instance_uid,
+    series_instance_uid, sop_instance_uid, patient_id, issuer_of_patient_id, transfer_id, details, at
+  from taken;
+  get diagnostics numbered = row_count;
+  update feed set last_seq = before + numbered where only_row = 1;
+  return numbered;
+end $$;
+--> statement-breakpoint
+
+-- Whether an open transfer is bringing something of a study, as far as the database knows or the server
+-- that asks (`held`).
+create function is_study_on_its_way(the_study text, held text[]) returns boolean
+language sql stable as $$
+  select the_study = any(held) or exists (
+    select from transfer_studies s
+    join transfers t on t.transfer_id = s.transfer_id
+    where s.study_instance_uid = the_study
+    and t.state = 'receiving'
+    and t.lease_until > clock_timestamp()
+  )
+$$;
+--> statement-breakpoint
+
+create function is_patient_on_its_way(p patients, held text[]) returns boolean
+language sql stable as $$
+  select exists (
+    select from transfer_studies s
+    join transfers t on t.transfer_id = s.transfer_id
+    where s.patient_id = p.patient_id
+    and coalesce(s.issuer_of_patient_id, '') = p.issuer_of_patient_id
+    and t.state = 'receiving'
+    and t.lease_until > clock_timestamp()
+  ) or exists (
+    select from studies y
+    where y.patient_key = p.patient_key
+    and y.due_at is not null
+    and is_study_on_its_way(y.study_instance_uid, held)
+  )
+$$;
+--> statement-breakpoint
+
+-- Settles what is due: series, then studies whose series are stable, then patients whose studies are. Any
+-- number of servers may call it at the same time, or pg_cron; what one of them works on the others pass over.
+--
+-- `held` are the studies that the calling server is receiving and has not told the database of yet.
+-- `settled`: events written. `wait_ms`: when to call it again, 0: there is more to do now, null: nothing waits.
+create function settle_due(
+  at_most integer, held text[], out settled integer, out wait_ms double precision
+) language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  asked_at timestamptz := clock_timestamp();
+  next_due timestamptz;
+  has_more boolean := false;
+  seen integer := 0;
+  r record;
+  the_digest bytea;
+begin
+  settled := 0;
+  perform insist_on_durability();
+
+  for r in
+    select
+      e.*, t.study_instance_uid, t.patient_id, t.issuer_of_patient_id,
+      greatest(e.last_received_at, e.reopened_at) + make_interval(secs => e.quiet_seconds) as settles_at
+    from series e
+    join studies t on t.study_key = e.study_key
+    where e.due_at <= asked_at
+    and not is_study_on_its_way(t.study_instance_uid, held)
+    order by e.due_at
+    limit at_most
+    for no key update of e skip locked
+  loop
+    seen := seen + 1;
+    if r.settles_at > asked_at then
+      update series set due_at = r.settles_at where series_key = r.series_key;
+      continue;
+    end if;
+    select sha256(convert_to(string_agg(
+      i.sop_instance_uid || ' ' || encode(i.digest, 'hex') || E'\n', ''
+      order by i.sop_instance_uid collate "C"
+    ), 'UTF8'))
+    into the_digest
+    from instances i
+    where i.series_key = r.series_key;
+    update series
+    set
+      due_at = null, settled_at = asked_at, settled_instance_count = instance_count,
+      settled_byte_length = byte_length, content_digest = the_digest
+    where series_key = r.series_key;
+    insert into changes_to_come (
+      type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
+    ) values (
+      'stable', 'series', r.study_instance_uid, r.series_instance_uid, r.patient_id,
+      r.issuer_of_patient_id, jsonb_build_object(
+        'generation', r.generation, 'instanceCount', r.instance_count, 'byteLength', r.byte_length,
+        'addedInstanceCount', r.instance_count - r.settled_instance_count,
+        'addedByteLength', r.byte_length - r.settled_byte_length, 'digest', encode(the_digest, 'hex')
+      )
+    );
+    settled := settled + 1;
+  end loop;
+  has_more := has_more or seen = at_most;
+  seen := 0;
+
+  for r in
+    select
+      t.*, greatest(t.last_received_at, t.reopened_at) + make_interval(secs => t.quiet_seconds)
+        as settles_at,
+      (select max(e.due_at) from series e where e.study_key = t.study_key) as series_due_at
+    from studies t
+    where t.due_at <= asked_at
+    and not is_study_on_its_way(t.study_instance_uid, held)
+    order by t.due_at
+    limit at_most
+    for no key update of t skip locked
+  loop
+    seen := seen + 1;
+    if r.settles_at > asked_at or r.series_due_at is not null then
+      update studies
+      set due_at = greatest(r.settles_at, r.series_due_at)
+      where study_key = r.study_key;
+      continue;
+    end if;
+    select sha256(convert_to(string_agg(
+      e.series_instance_uid || ' ' || encode(e.content_digest, 'hex') || E'\n', ''
+      order by e.series_instance_uid collate "C"
+    ), 'UTF8'))
+    into the_digest
+    from series e
+    where e.study_key = r.study_key;
+    update studies
+    set
+      due_at = null, settled_at = asked_at, settled_series_count = series_count,
+      settled_instance_count = instance_count, settled_byte_length = byte_length,
+      content_digest = the_digest
+    where study_key = r.study_key;
+    insert into changes_to_come (
+      type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
+    ) values (
+      'stable', 'study', r.study_instance_uid, r.patient_id, r.issuer_of_patient_id, jsonb_build_object(
+        'generation', r.generation, 'seriesCount', r.series_count, 'instanceCount', r.instance_count,
+        'byteLength', r.byte_length, 'addedSeriesCount', r.series_count - r.settled_series_count,
+        'addedInstanceCount', r.instance_count - r.settled_instance_count,
+        'addedByteLength', r.byte_length - r.settled_byte_length, 'digest', encode(the_digest, 'hex')
+      )
+    );
+    settled := settled + 1;
+  end loop;
+  has_more := has_more or seen = at_most;
+  seen := 0;
+
+  for r in
+    select
+      p.*, greatest(p.last_received_at, p.reopened_at) + make_interval(secs => p.quiet_seconds)
+        as settles_at,
+      (select max(t.due_at) from studies t where t.patient_key = p.patient_key) as studies_due_at
+    from patients p
+    where p.due_at <= asked_at
+    and not is_patient_on_its_way(p, held)
+    order by p.due_at
+    limit at_most
+    for no key update of p skip locked
+  loop
+    seen := seen + 1;
+    if r.settles_at > asked_at or r.studies_due_at is not null then
+      update patients
+      set due_at = greatest(r.settles_at, r.studies_due_at)
+      where patient_key = r.patient_key;
+      continue;
+    end if;
+    select sha256(convert_to(string_agg(
+      t.study_instance_uid || ' ' || encode(t.content_digest, 'hex') || E'\n', ''
+      order by t.study_instance_uid collate "C"
+    ), 'UTF8'))
+    into the_digest
+    from studies t
+    where t.patient_key = r.patient_key;
+    update patients
+    set
+      due_at = null, settled_at = asked_at, settled_series_count = series_count,
+      settled_instance_count = instance_count, settled_byte_length = byte_length,
+      content_digest = the_digest
+    where patient_key = r.patient_key;
+    insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
+    values (
+      'stable', 'patient', r.patient_id, nullif(r.issuer_of_patient_id, ''), jsonb_build_object(
+        'generation', r.generation, 'studyCount', r.study_count, 'seriesCount', r.series_count,
+        'instanceCount', r.instance_count, 'byteLength', r.byte_length,
+        'addedSeriesCount', r.series_count - r.settled_series_count,
+        'addedInstanceCount', r.instance_count - r.settled_instance_count,
+        'addedByteLength', r.byte_length - r.settled_byte_length, 'digest', encode(the_digest, 'hex')
+      )
+    );
+    settled := settled + 1;
+  end loop;
+  has_more := has_more or seen = at_most;
+
+  if has_more then
+    wait_ms := 0;
+    return;
+  end if;
+  -- What is due and still there is held back by a transfer, or somebody works on it.
+  select greatest(min(d.due_at), asked_at + interval '1 s' * bool_or(d.due_at <= asked_at)::integer)
+  into next_due
+  from (
+    (select due_at from series where due_at is not null order by due_at limit 1)
+    union all
+    (select due_at from studies where due_at is not null order by due_at limit 1)
+    union all
+    (select due_at from patients where due_at is not null order by due_at limit 1)
+  ) d;
+  if next_due is not null then
+    wait_ms := greatest(1, extract(epoch from next_due - clock_timestamp()) * 1000);
+  end if;
+end $$;
+--> statement-breakpoint
+
+-- Sets the quiet time of the rule that fits everything. What waits already waits as long as the rules say now.
+create function set_default_quiet_seconds(seconds real) returns void language plpgsql as $$
+begin
+  update quiet_rules
+  set quiet_seconds = seconds
+  where position = (select max(position) from quiet_rules)
+  and quiet_seconds <> seconds;
+  if found then
+    perform apply_quiet_rules();
+  end if;
+end $$;
+--> statement-breakpoint
+
+-- Gives what waits the quiet time that the rules say now. The sender of a series is that of the last
+-- transfer, which is not known any more: rules with a sender hold for what comes.
+create function apply_quiet_rules() returns void language plpgsql as $$
+begin
+  -- In the order in which every commit locks.
+  perform 1 from patients where due_at is not null order by patient_id, issuer_of_patient_id for update;
+  perform 1 from studies where due_at is not null order by study_instance_uid for update;
+  perform 1 from series where due_at is not null order by series_instance_uid for update;
+  update series e
+  set
+    quiet_seconds = quiet_seconds_of(null, e.modality, t),
+    due_at = least(e.due_at, clock_timestamp())
+  from studies t
+  where e.due_at is not null
+  and t.study_key = e.study_key;
+  update studies t
+  set
+    quiet_seconds = coalesce((
+      select max(e.quiet_seconds) from series e where e.study_key = t.study_key and e.due_at is not null
+    ), t.quiet_seconds),
+    due_at = least(t.due_at, clock_timestamp())
+  where t.due_at is not null;
+  update patients p
+  set
+    quiet_seconds = coalesce((
+      select max(t.quiet_seconds) from studies t where t.patient_key = p.patient_key and t.due_at is not null
+    ), p.quiet_seconds),
+    due_at = least(p.due_at, clock_timestamp())
+  where p.due_at is not null;
+end $$;
+--> statement-breakpoint
+
+-- Takes the place of all rules: [{sender?, modality?, keyword?, value?, quietSeconds}], the last without
+-- conditions.
+create function replace_quiet_rules(rules jsonb) returns void language plpgsql as $$
+begin
+  lock table quiet_rules in share row exclusive mode;
+  delete from quiet_rules;
+  insert into quiet_rules (position, sender, modality, keyword, value, quiet_seconds)
+  select r.n, r.rule ->> 'sender', r.rule ->> 'modality', r.rule ->> 'keyword', r.rule ->> 'value',
+    (r.rule ->> 'quietSeconds')::real
+  from jsonb_array_elements(rules) with ordinality as r (rule, n);
+  perform apply_quiet_rules();
+end $$;
+--> statement-breakpoint
+
+-- An administrator does not want to wait: what is not stable of a study settles with the next call.
+create function settle_now(the_study text) returns boolean language plpgsql as $$
+declare
+  s studies;
+begin
+  select * into s from studies where study_instance_uid = the_study;
+  if not found then
+    return false;
+  end if;
+  -- In the order in which every commit locks.
+  update patients set due_at = clock_timestamp(), quiet_seconds = 0
+  where patient_key = s.patient_key
+  and due_at is not null
+  and not exists (
+    select from studies t where t.patient_key = s.patient_key and t.study_key <> s.study_key and t.due_at is not null
+  );
+  update studies set due_at = clock_timestamp(), quiet_seconds = 0
+  where study_key = s.study_key
+  and due_at is not null;
+  update series set due_at = clock_timestamp(), quiet_seconds = 0
+  where study_key = s.study_key
+  and due_at is not null;
+  return true;
+end $$;
+--> statement-breakpoint
+
+-- An administrator wants another event for a study and its patient: their quiet time begins anew. Where they
+-- are not stable, only that.
+create function reopen_study(the_study text) returns boolean language plpgsql as $$
+declare
+  s studies;
+  became record;
+begin
+  select * into s from studies where study_instance_uid = the_study;
+  if not found then
+    return false;
+  end if;
+  with before as materialized (
+    select due_at is null as is_stable from patients where patient_key = s.patient_key for no key update
+  )
+  update patients p
+  set
+    generation = p.generation + b.is_stable::integer, reopened_at = clock_timestamp(),
+    due_at = coalesce(p.due_at, clock_timestamp() + make_interval(secs => p.quiet_seconds))
+  from before b
+  where p.patient_key = s.patient_key
+  returning p.generation, p.patient_id, p.issuer_of_patient_id, b.is_stable into became;
+  if became.is_stable then
+    insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
+    values (
+      'reopened', 'patient', became.patient_id, nullif(became.issuer_of_patient_id, ''),
+      jsonb_build_object('generation', became.generation)
+    );
+  end if;
+  with before as materialized (
+    select due_at is null as is_stable from studies where study_key = s.study_key for no key update
+  )
+  update studies t
+  set
+    generation = t.generation + b.is_stable::integer, reopened_at = clock_timestamp(),
+    due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => t.quiet_seconds))
+  from before b
+  where t.study_key = s.study_key
+  returning t.generation, b.is_stable into became;
+  if became.is_stable then
+    insert into changes_to_come (
+      type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
+    ) values (
+      'reopened', 'study', s.study_instance_uid, s.patient_id, s.issuer_of_patient_id,
+      jsonb_build_object('generation', became.generation)
+    );
+  end if;
+  return true;
+end $$;

@@ -1,0 +1,58 @@
+import type { AnnouncedStudy } from '../../db/stability.ts'
+import type { Attributes, Identity } from '../dicom/instance-reader.ts'
+
+/**
+ * The studies that a transfer is bringing: what is on its way does not settle. (OTA-3)
+ *
+ * Known here from the moment when the head of a part names them; told to the database as soon as the
+ * transfer has a row, since other servers settle too.
+ */
+export class BroughtStudies {
+  readonly #seen = new Set<string>()
+  #untold: AnnouncedStudy[] = []
+  #telling: AnnouncedStudy[] = []
+
+  /** @param studyInstanceUID From the path of the request. */
+  constructor(studyInstanceUID: string | undefined) {
+    if (studyInstanceUID !== undefined) this.#add({ studyInstanceUID })
+  }
+
+  /** To be called with what is known so far of an instance that is being read. @returns whether it names its study. */
+  note({ studyInstanceUID }: Identity, attributes: Attributes | undefined): boolean {
+    if (studyInstanceUID === undefined) return false
+    if (this.#seen.has(studyInstanceUID)) return true
+    // Patient ID and its issuer come before the Study Instance UID: elements are in the order of their tags.
+    const { patientID, issuerOfPatientID } = attributes ?? {}
+    this.#add({ studyInstanceUID, patientID, issuerOfPatientID })
+    return true
+  }
+
+  /** Studies that only this server knows to be on their way. */
+  get untold(): string[] {
+    return [...this.#telling, ...this.#untold].map((study) => study.studyInstanceUID)
+  }
+
+  get hasUntold(): boolean {
+    return this.#untold.length > 0
+  }
+
+  /** @throws what `tell` throws; they stay untold then. */
+  async tell(tell: (studies: AnnouncedStudy[]) => Promise<void>): Promise<void> {
+    const studies = this.#untold
+    this.#untold = []
+    this.#telling.push(...studies)
+    try {
+      await tell(studies)
+    } catch (error) {
+      this.#untold.push(...studies)
+      throw error
+    } finally {
+      this.#telling = this.#telling.filter((study) => !studies.includes(study))
+    }
+  }
+
+  #add(study: AnnouncedStudy): void {
+    this.#seen.add(study.studyInstanceUID)
+    this.#untold.push(study)
+  }
+}
