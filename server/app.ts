@@ -23,7 +23,7 @@ export interface AppDeps {
   intake: Intake
   live: LiveHub
   log: Log
-  limits: BodyLimits & { parts: number }
+  limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
   baseURLPolicy: BaseURLPolicy
 }
