@@ -2,6 +2,7 @@ import { type ModelDataSet, textOf } from '../dicom/data-set-model.ts'
 import { DicomError, InvalidValueError } from '../dicom/errors.ts'
 import type { Identity } from '../dicom/instance.ts'
 import { readInstanceJson } from '../dicom/model-from-json.ts'
+import { readInstanceXml } from '../dicom/model-from-xml.ts'
 import { type Piece, writePart10 } from '../dicom/part10-writer.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Spool } from '../intake/spool.ts'
@@ -56,7 +57,8 @@ function fileOf(
   model: MetadataReceiver['model'],
   bulk: BulkParts,
 ): { identity: Identity; pieces: Piece[] | DicomError } {
-  const { dataSet, error } = readInstanceJson(text)
+  const read = model === 'json' ? readInstanceJson : readInstanceXml
+  const { dataSet, error } = read(text)
   const identity = identityOf(dataSet)
   bulk.use(dataSet)
   if (error !== undefined) return { identity, pieces: error }
