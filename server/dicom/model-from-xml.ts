@@ -24,7 +24,7 @@ const maximumNumber = 500_000
  */
 export function readInstanceXml(text: string): ModelReading {
   const builder = new ModelBuilder()
-  const parser = new SaxesParser({ position: true })
+  const parser = new SaxesParser<{ xmlns: false }>({ xmlns: false })
   const fail = (reason: string): never => {
     throw new MetadataSyntaxError(
       `Cannot read metadata: ${reason} at line ${parser.line}, column ${parser.column}`,
@@ -38,7 +38,8 @@ export function readInstanceXml(text: string): ModelReading {
     if (!/^(utf-8|us-ascii)$/i.test(encoding ?? 'utf-8')) fail('an encoding other than UTF-8')
   })
   parser.on('opentag', ({ name, attributes }) => {
-    if (!builder.open(localName(name), attributes)) fail('elements nested too deep, or another root')
+    if (!builder.open(localName(name), attributes))
+      fail('elements nested too deep, or another root')
   })
   parser.on('closetag', () => builder.close())
   parser.on('text', (piece) => builder.text(piece))

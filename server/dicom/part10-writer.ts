@@ -57,10 +57,7 @@ const implementationVersionName = 'STOWAGE'
  * @throws {NestingTooDeepError} {@link BulkDataTooLongError} → refusal 0xA700
  * @see PS3.10 7.1, PS3.5 7 and A.4, PS3.18 Annex F
  */
-export function writePart10(
-  dataSet: ModelDataSet,
-  bulkDataOf: BulkDataOf,
-): Piece[] {
+export function writePart10(dataSet: ModelDataSet, bulkDataOf: BulkDataOf): Piece[] {
   const writer = new DataSetWriter(bulkDataOf)
   writer.dataSet(withCharacterSet(dataSet), 0)
   const body = writer.end()

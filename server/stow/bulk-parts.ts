@@ -109,11 +109,7 @@ export class BulkParts {
   }
 }
 
-function pixelData(
-  attribute: ModelAttribute,
-  dataSet: ModelDataSet,
-  parts: BulkPart[],
-): BulkData {
+function pixelData(attribute: ModelAttribute, dataSet: ModelDataSet, parts: BulkPart[]): BulkData {
   const encodings = parts.map((part) => pixelEncodingOf(part) ?? refuse(part))
   const { transferSyntaxUID, isVideo } = encodings[0] as PixelEncoding
   if (encodings.some((encoding) => encoding.transferSyntaxUID !== transferSyntaxUID)) {
@@ -122,7 +118,10 @@ function pixelData(
   const frameCount = Number(textOf(dataSet, NUMBER_OF_FRAMES) ?? 1)
   const isWhole = isVideo || (transferSyntaxUID === undefined && parts.length === 1)
   if (!isWhole && parts.length !== frameCount) {
-    throw wrong(attribute, `has ${parts.length} frames in the request, not as many as its NumberOfFrames`)
+    throw wrong(
+      attribute,
+      `has ${parts.length} frames in the request, not as many as its NumberOfFrames`,
+    )
   }
   return { ranges: parts, transferSyntaxUID }
 }

@@ -71,7 +71,9 @@ export class MetadataReceiver {
     if (contentID === this.#payload.start) this.#hasRoot = true
     if (this.#payload.model === 'xml') return
     if (this.#metadataParts > 1) {
-      throw bad('there is more than one part of metadata; send one array with those of all instances')
+      throw bad(
+        'there is more than one part of metadata; send one array with those of all instances',
+      )
     }
     const start = this.#start
     this.#splitter = new JsonArraySplitter((offset, length) => this.#found(start + offset, length))

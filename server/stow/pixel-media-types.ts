@@ -12,7 +12,18 @@ export interface PixelEncoding {
 const base = '1.2.840.10008.1.2'
 const jpegXL = ['4.110', '4.111', '4.112']
 const mpeg2 = ['4.100', '4.100.1', '4.101', '4.101.1']
-const h264 = ['4.102', '4.102.1', '4.103', '4.103.1', '4.104', '4.104.1', '4.105', '4.105.1', '4.106', '4.106.1']
+const h264 = [
+  '4.102',
+  '4.102.1',
+  '4.103',
+  '4.103.1',
+  '4.104',
+  '4.104.1',
+  '4.105',
+  '4.105.1',
+  '4.106',
+  '4.106.1',
+]
 const h265 = ['4.107', '4.108']
 const jpeg = ['50', '51', '52', '53', '54', '55', '56', '57', '58', '59', '60', '61', '62', '63']
 
@@ -43,7 +54,11 @@ const syntaxesOf: ReadonlyMap<string, { isVideo: boolean; suffixes: string[] }> 
 const native = [base, `${base}.1`]
 
 /** @returns undefined when this media type, or this transfer syntax in it, cannot be Pixel Data. */
-export function pixelEncodingOf({ mediaType }: { mediaType: MediaType }): PixelEncoding | undefined {
+export function pixelEncodingOf({
+  mediaType,
+}: {
+  mediaType: MediaType
+}): PixelEncoding | undefined {
   const named = mediaType.parameters.get('transfer-syntax')
   if (mediaType.type === 'application/octet-stream') {
     if (named === undefined || native.includes(named)) {
@@ -66,10 +81,16 @@ function isVideoSyntax(uid: string): boolean {
   return [...mpeg2, ...h264, ...h265].includes(uid.slice(base.length + 1))
 }
 
-function frames(type: string, suffixes: string[]): [string, { isVideo: boolean; suffixes: string[] }][] {
+function frames(
+  type: string,
+  suffixes: string[],
+): [string, { isVideo: boolean; suffixes: string[] }][] {
   return [[type, { isVideo: false, suffixes }]]
 }
 
-function videos(type: string, suffixes: string[]): [string, { isVideo: boolean; suffixes: string[] }][] {
+function videos(
+  type: string,
+  suffixes: string[],
+): [string, { isVideo: boolean; suffixes: string[] }][] {
   return [[type, { isVideo: true, suffixes }]]
 }

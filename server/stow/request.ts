@@ -88,11 +88,9 @@ const taken = [
 ]
 
 function unsupported(reason: string): HttpProblem {
-  return new HttpProblem(
-    415,
-    `Cannot store the request: ${reason}; send ${taken.join(', or ')}`,
-    { headers: { accept: taken.join(', ') } },
-  )
+  return new HttpProblem(415, `Cannot store the request: ${reason}; send ${taken.join(', or ')}`, {
+    headers: { accept: taken.join(', ') },
+  })
 }
 
 /** In which form the answer is wanted (ST-H4 to ST-H6). @throws {HttpProblem} 406 */

@@ -8,7 +8,7 @@ import { HttpProblem } from '../http/problem.ts'
 import type { Spool } from '../intake/spool.ts'
 import type { Transfer } from '../intake/transfer.ts'
 import type { BulkParts } from './bulk-parts.ts'
-import { type InstanceMetadata, type MetadataReceiver, readText } from './metadata-receiver.ts'
+import { type MetadataReceiver, readText } from './metadata-receiver.ts'
 import { heavyBytes, type Turn } from './turn.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ModelDataSet } from '../../server/dicom/data-set-model.ts'
-import { corpusFile, corpusFiles, whyNoCorpus } from '../support/dicom-corpus.ts'
 import { differences, type Model, modelOf, normalised } from '../support/dicom-comparison.ts'
+import { corpusFile, corpusFiles, whyNoCorpus } from '../support/dicom-corpus.ts'
 import type { DicomJson } from '../support/dicom-reading.ts'
 import { dataSetOfJson, dataSetOfXml, fileOf, xmlOf } from '../support/metadata-file.ts'
 

@@ -4,7 +4,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { uniqueUID } from '../support/dicom-file.ts'
-import { type DicomJson, metadataOf, readInstance } from '../support/dicom-reading.ts'
+import { type DicomJson, readInstance } from '../support/dicom-reading.ts'
+import { xmlOf } from '../support/metadata-file.ts'
 import {
   bodyOf,
   bulkPart,
@@ -13,7 +14,6 @@ import {
   type RequestPart,
   xmlRequest,
 } from '../support/metadata-request.ts'
-import { xmlOf } from '../support/metadata-file.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import type { StowAnswer } from '../support/stow.ts'
 import {
@@ -157,14 +157,20 @@ describe('Metadata and bulk data as one request (PS3.18 10.5.1.4, 8.6.1.2)', () 
     expect(await storedIn(server, first.study)).toHaveLength(60)
     const last = readInstance(await fileOf((all[59] as { url: string }).url))
     expect(last.sopInstanceUID).toBe(all[59]?.uid)
-    expect((await fileOf((all[59] as { url: string }).url)).subarray(-512)).toEqual(Buffer.alloc(512, 59))
+    expect((await fileOf((all[59] as { url: string }).url)).subarray(-512)).toEqual(
+      Buffer.alloc(512, 59),
+    )
   })
 
   test.each([
     ['relative', 'bulk/1', 'bulk/1'],
     ['absolute', 'http://archive.example/bulk/1', 'http://archive.example/bulk/1'],
     ['of another scheme', 'urn:uuid:7', 'urn:uuid:7'],
-    ['relative and absolute', './1?x=%20', () => `${sender.studies.replace(/studies$/, '')}1?x=%20`],
+    [
+      'relative and absolute',
+      './1?x=%20',
+      () => `${sender.studies.replace(/studies$/, '')}1?x=%20`,
+    ],
     ['no URL at all', 'http://[', 'http://['],
   ])('MB-2: a location may be %s', async (_, uri, location) => {
     const one = instance({ '7FE00010': { vr: 'OW', BulkDataURI: uri } })
@@ -200,7 +206,9 @@ describe('Metadata and bulk data as one request (PS3.18 10.5.1.4, 8.6.1.2)', () 
     const one = instance({
       '00081115': {
         vr: 'SQ',
-        Value: [{ '00091010': { vr: 'OB', BulkDataURI: 'b' }, '00090010': { vr: 'LO', Value: ['X'] } }],
+        Value: [
+          { '00091010': { vr: 'OB', BulkDataURI: 'b' }, '00090010': { vr: 'LO', Value: ['X'] } },
+        ],
       },
       '00420010': { vr: 'ST', BulkDataURI: 'text' },
     })
@@ -262,7 +270,8 @@ describe('Metadata and bulk data as one request (PS3.18 10.5.1.4, 8.6.1.2)', () 
 /** The fragments of encapsulated Pixel Data at the end of a file, the Basic Offset Table first. */
 function fragmentsOf(file: Buffer): Buffer[] {
   const fragments: Buffer[] = []
-  let at = file.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0, 0x4f, 0x42, 0, 0, 255, 255, 255, 255])) + 12
+  let at =
+    file.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0, 0x4f, 0x42, 0, 0, 255, 255, 255, 255])) + 12
   expect(at).toBeGreaterThan(12)
   while (file.readUInt32LE(at) === 0xe000fffe) {
     const length = file.readUInt32LE(at + 4)
@@ -298,10 +307,14 @@ describe('Compressed pixel data (MB-8)', () => {
     const one = instance({ '00280008': { vr: 'IS', Value: [3] } })
     const frame = (number: number) => Buffer.from([0xff, 0xd8, number])
     const type = 'image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50'
-    const parts = [3, 1, 2].map((number) => bulkPart(`pixels/frames/${number}`, frame(number), type))
+    const parts = [3, 1, 2].map((number) =>
+      bulkPart(`pixels/frames/${number}`, frame(number), type),
+    )
     expectStored(await post([jsonPart(one.json), ...parts]), one)
     const [table, ...frames] = fragmentsOf(await fileOf(one.url))
-    expect(frames).toEqual([1, 2, 3].map((number) => Buffer.concat([frame(number), Buffer.alloc(1)])))
+    expect(frames).toEqual(
+      [1, 2, 3].map((number) => Buffer.concat([frame(number), Buffer.alloc(1)])),
+    )
     expect([0, 4, 8].map((at) => table?.readUInt32LE(at))).toEqual([0, 12, 24])
   })
 
@@ -310,7 +323,9 @@ describe('Compressed pixel data (MB-8)', () => {
     const parts = [1, 2].map((n) => bulkPart(`pixels/frames/${n}`, Buffer.alloc(512, n)))
     expectStored(await post([jsonPart(one.json), ...parts]), one)
     const file = await fileOf(one.url)
-    expect(file.subarray(-1024)).toEqual(Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(512, 2)]))
+    expect(file.subarray(-1024)).toEqual(
+      Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(512, 2)]),
+    )
   })
 
   test.each([
@@ -331,7 +346,10 @@ describe('Compressed pixel data (MB-8)', () => {
     for (const parts of [
       [bulkPart('pixels/frames/1', jpeg, type('50'))],
       [bulkPart('pixels', jpeg, type('50'))],
-      [bulkPart('pixels/frames/1', jpeg, type('50')), bulkPart('pixels/frames/2', jpeg, type('70'))],
+      [
+        bulkPart('pixels/frames/1', jpeg, type('50')),
+        bulkPart('pixels/frames/2', jpeg, type('70')),
+      ],
       [bulkPart('pixels', jpeg, type('50')), bulkPart('pixels/frames/1', jpeg, type('50'))],
     ]) {
       const one = instance({ '00280008': { vr: 'IS', Value: [2] } })
@@ -341,7 +359,10 @@ describe('Compressed pixel data (MB-8)', () => {
 })
 
 /** 409 with these instances and reasons, and nothing else. */
-function expectRefused(answer: StowAnswer, failed: [sopInstanceUID: string, reason: number][]): void {
+function expectRefused(
+  answer: StowAnswer,
+  failed: [sopInstanceUID: string, reason: number][],
+): void {
   expect(answer.status, JSON.stringify(answer.body)).toBe(409)
   expect(answer.body).toEqual(
     storeModule({ failed: failed.map(([sopInstanceUID, reason]) => ({ sopInstanceUID, reason })) }),
@@ -386,7 +407,9 @@ describe('Metadata and bulk data that cannot be stored', () => {
     })
     await new Promise<void>((listening) => foreign.listen(0, '127.0.0.1', listening))
     const { port } = foreign.address() as AddressInfo
-    const one = instance({ '7FE00010': { vr: 'OW', BulkDataURI: `http://127.0.0.1:${port}/pixels` } })
+    const one = instance({
+      '7FE00010': { vr: 'OW', BulkDataURI: `http://127.0.0.1:${port}/pixels` },
+    })
     expectRefused(await post([jsonPart(one.json)]), [[one.uid, 0xc000]])
     const stored = instance()
     expectStored(await post([jsonPart(stored.json), bulkPart('pixels', pixels)]), stored)
@@ -419,11 +442,23 @@ describe('Metadata and bulk data that cannot be stored', () => {
   test.each<[string, DicomJson, number]>([
     ['DV-09: no Study Instance UID', { '0020000D': undefined as never }, 0x0120],
     ['DV-10: an empty Series Instance UID', { '0020000E': { vr: 'UI' } }, 0x0121],
-    ['DV-11: a Study Instance UID that is none', { '0020000D': { vr: 'UI', Value: ['1.02'] } }, 0x0106],
-    ['DV-13: two Series Instance UIDs', { '0020000E': { vr: 'UI', Value: ['1.2', '1.3'] } }, 0xa900],
+    [
+      'DV-11: a Study Instance UID that is none',
+      { '0020000D': { vr: 'UI', Value: ['1.02'] } },
+      0x0106,
+    ],
+    [
+      'DV-13: two Series Instance UIDs',
+      { '0020000E': { vr: 'UI', Value: ['1.2', '1.3'] } },
+      0xa900,
+    ],
     ['DV-23: a DICOMDIR', { '00080016': { vr: 'UI', Value: ['1.2.840.10008.1.3.10'] } }, 0x0122],
     ['JS-27: an unknown VR', { '00091001': { vr: 'ZZ', Value: ['1'] } }, 0xc000],
-    ['JS-03: two ways to say a value', { '00091001': { vr: 'OB', Value: [], InlineBinary: '' } }, 0xc000],
+    [
+      'JS-03: two ways to say a value',
+      { '00091001': { vr: 'OB', Value: [], InlineBinary: '' } },
+      0xc000,
+    ],
     ['JS-13: a number beyond its VR', { '00280010': { vr: 'US', Value: [65536] } }, 0x0106],
   ])('%s', async (_, changes, reason) => {
     const one = instance(changes)
@@ -452,22 +487,101 @@ describe('Metadata and bulk data that cannot be stored', () => {
   test.each<[string, string, (json: DicomJson) => RequestPart[], number]>([
     ['JS-02: metadata that are no array', jsonRequest, () => [{ ...jsonPart(), body: '"x"' }], 400],
     ['no instance', jsonRequest, () => [jsonPart()], 400],
-    ['an array that is cut', jsonRequest, (json) => [{ ...jsonPart(), body: `[${JSON.stringify(json)}` }], 400],
-    ['an array with a comma too many', jsonRequest, (json) => [{ ...jsonPart(), body: `[${JSON.stringify(json)},]` }], 400],
+    [
+      'an array that is cut',
+      jsonRequest,
+      (json) => [{ ...jsonPart(), body: `[${JSON.stringify(json)}` }],
+      400,
+    ],
+    [
+      'an array with a comma too many',
+      jsonRequest,
+      (json) => [{ ...jsonPart(), body: `[${JSON.stringify(json)},]` }],
+      400,
+    ],
     ['JSON that is none', jsonRequest, () => [{ ...jsonPart(), body: '[{"00080016":}]' }], 400],
-    ['bytes that are not UTF-8', jsonRequest, () => [{ ...jsonPart(), body: Buffer.from([0x5b, 0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d, 0x5d]) }], 400],
+    [
+      'bytes that are not UTF-8',
+      jsonRequest,
+      () => [
+        {
+          ...jsonPart(),
+          body: Buffer.from([0x5b, 0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d, 0x5d]),
+        },
+      ],
+      400,
+    ],
     ['no metadata', jsonRequest, () => [bulkPart('pixels', pixels)], 400],
     ['MB-1: two parts of JSON', jsonRequest, (json) => [jsonPart(json), jsonPart(json)], 400],
-    ['XML that is none', xmlRequest, () => [{ contentType: 'application/dicom+xml', body: '<a>' }], 400],
-    ['XML for JSON', jsonRequest, (json) => [{ contentType: 'application/dicom+xml', body: xmlOf(json) }], 415],
-    ['a file for metadata', jsonRequest, () => [{ contentType: 'application/dicom', body: pixels }], 415],
-    ['MP-30: multipart inside', jsonRequest, (json) => [jsonPart(json), bulkPart('pixels', pixels, 'multipart/related; boundary=x')], 415],
-    ['MP-17: a later part without a type', jsonRequest, (json) => [jsonPart(json), { location: 'pixels', body: pixels }], 415],
-    ['MP-22: base64', jsonRequest, (json) => [jsonPart(json), { ...bulkPart('pixels', pixels), headers: { 'Content-Transfer-Encoding': 'base64' } }], 415],
-    ['MP-21: another length than declared', jsonRequest, (json) => [jsonPart(json), { ...bulkPart('pixels', pixels), headers: { 'Content-Length': '511' } }], 400],
-    ['another digest than declared', jsonRequest, (json) => [jsonPart(json), { ...bulkPart('pixels', pixels), headers: { 'Content-Digest': 'sha-256=:AAAA:' } }], 400],
-    ['another charset', jsonRequest.replace('json"', 'json; charset=latin1"'), (json) => [jsonPart(json), bulkPart('pixels', pixels)], 415],
-    ['MP-10: a start that names no part', `${jsonRequest}; start="<x>"`, (json) => [jsonPart(json), bulkPart('pixels', pixels)], 400],
+    [
+      'XML that is none',
+      xmlRequest,
+      () => [{ contentType: 'application/dicom+xml', body: '<a>' }],
+      400,
+    ],
+    [
+      'XML for JSON',
+      jsonRequest,
+      (json) => [{ contentType: 'application/dicom+xml', body: xmlOf(json) }],
+      415,
+    ],
+    [
+      'a file for metadata',
+      jsonRequest,
+      () => [{ contentType: 'application/dicom', body: pixels }],
+      415,
+    ],
+    [
+      'MP-30: multipart inside',
+      jsonRequest,
+      (json) => [jsonPart(json), bulkPart('pixels', pixels, 'multipart/related; boundary=x')],
+      415,
+    ],
+    [
+      'MP-17: a later part without a type',
+      jsonRequest,
+      (json) => [jsonPart(json), { location: 'pixels', body: pixels }],
+      415,
+    ],
+    [
+      'MP-22: base64',
+      jsonRequest,
+      (json) => [
+        jsonPart(json),
+        { ...bulkPart('pixels', pixels), headers: { 'Content-Transfer-Encoding': 'base64' } },
+      ],
+      415,
+    ],
+    [
+      'MP-21: another length than declared',
+      jsonRequest,
+      (json) => [
+        jsonPart(json),
+        { ...bulkPart('pixels', pixels), headers: { 'Content-Length': '511' } },
+      ],
+      400,
+    ],
+    [
+      'another digest than declared',
+      jsonRequest,
+      (json) => [
+        jsonPart(json),
+        { ...bulkPart('pixels', pixels), headers: { 'Content-Digest': 'sha-256=:AAAA:' } },
+      ],
+      400,
+    ],
+    [
+      'another charset',
+      jsonRequest.replace('json"', 'json; charset=latin1"'),
+      (json) => [jsonPart(json), bulkPart('pixels', pixels)],
+      415,
+    ],
+    [
+      'MP-10: a start that names no part',
+      `${jsonRequest}; start="<x>"`,
+      (json) => [jsonPart(json), bulkPart('pixels', pixels)],
+      400,
+    ],
   ])('%s', async (_, contentType, parts, status) => {
     const one = instance()
     expectProblem(await post(parts(one.json), contentType), status)
@@ -492,7 +606,10 @@ describe('Metadata and bulk data that cannot be stored', () => {
 
   test('bulk data that waited are given back with the commit', async () => {
     const before = new Set(segmentsOf(server))
-    const one = instance({ '00280010': { vr: 'US', Value: [2048] }, '00280011': { vr: 'US', Value: [2048] } })
+    const one = instance({
+      '00280010': { vr: 'US', Value: [2048] },
+      '00280011': { vr: 'US', Value: [2048] },
+    })
     const large = randomBytes(2 * 2048 * 2048)
     expectStored(await post([bulkPart('pixels', large), jsonPart(one.json)]), one)
     expect((await fileOf(one.url)).subarray(-large.length).equals(large)).toBe(true)
