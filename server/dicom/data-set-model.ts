@@ -9,7 +9,7 @@ export interface ModelAttribute {
   /** One of the 34. */
   vr: string
   /** Of a sequence its items; else texts, numbers, names, and null for an empty value among others. */
-  values: ModelValue[]
+  values: readonly ModelValue[]
   binary?: Uint8Array
   bulkDataURI?: string
   /** Of XML, where a private tag has block 00 and names its creator (JS-22). */

@@ -3,8 +3,27 @@ import { NumberText } from './data-set-model.ts'
 /** Any JSON value. Members keep their order and their repetitions, numbers their digits. */
 export type JsonValue = null | boolean | string | NumberText | JsonValue[] | JsonObject
 
+/** A list, for arrays of the members would take three times the memory: metadata consist of small objects. */
 export class JsonObject {
-  readonly members: [name: string, value: JsonValue][] = []
+  first: JsonMember | undefined
+  count = 0;
+
+  *all(): Generator<JsonMember> {
+    for (let member = this.first; member !== undefined; member = member.next) {
+      yield member
+    }
+  }
+}
+
+export class JsonMember {
+  readonly name: string
+  readonly value: JsonValue
+  next: JsonMember | undefined
+
+  constructor(name: string, value: JsonValue) {
+    this.name = name
+    this.value = value
+  }
 }
 
 /** The metadata as a whole cannot be read, so that nobody knows which instances they tell of. → 400 */
@@ -30,11 +49,12 @@ export function parseJson(text: string): JsonValue {
 }
 
 const numberPattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
-const spacePattern = /[ \t\n\r]*/y
-// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them inside a string
-const plainString = /"[^"\\\u0000-\u001f]*"/y
-// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them inside a string
-const anyString = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const SPACE = 0x20
+
+/** One copy of what nearly all members are called. */
+const memberNames = new Map(['vr', 'Value', 'Alphabetic'].map((name) => [name, name]))
 
 class JsonParser {
   readonly #text: string
@@ -60,7 +80,7 @@ class JsonParser {
       case 'n':
         return this.#word('null', null)
       default:
-        return new NumberText(this.#match(numberPattern) ?? this.#fail())
+        return this.#number()
     }
   }
 
@@ -73,22 +93,27 @@ class JsonParser {
     const object = new JsonObject()
     this.#enter(depth)
     if (this.#takes('}')) return object
+    let last: JsonMember | undefined
     do {
       this.#skipSpace()
       const name = this.#string()
       if (!this.#takes(':')) this.#fail()
-      object.members.push([name, this.value(depth + 1)])
+      const member = new JsonMember(memberNames.get(name) ?? name, this.value(depth + 1))
+      if (last === undefined) object.first = member
+      else last.next = member
+      last = member
+      object.count++
     } while (this.#takes(','))
     if (!this.#takes('}')) this.#fail()
     return object
   }
 
   #array(depth: number): JsonValue[] {
-    const values: JsonValue[] = []
     this.#enter(depth)
-    if (this.#takes(']')) return values
-    do values.push(this.value(depth + 1))
-    while (this.#takes(','))
+    if (this.#takes(']')) return []
+    // Most have one value: a list of that has no room for more.
+    const values = [this.value(depth + 1)]
+    while (this.#takes(',')) values.push(this.value(depth + 1))
     if (!this.#takes(']')) this.#fail()
     return values
   }
@@ -103,12 +128,26 @@ class JsonParser {
   }
 
   #string(): string {
-    const plain = this.#match(plainString)
-    if (plain !== undefined) return plain.slice(1, -1)
+    const text = this.#text
     const start = this.#at
-    const escaped = this.#match(anyString) ?? this.#fail()
+    if (text.charCodeAt(start) !== QUOTE) this.#fail()
+    let isEscaped = false
+    let at = start + 1
+    for (;;) {
+      const code = text.charCodeAt(at)
+      if (code === QUOTE) break
+      // Beyond the end the code is NaN, which is not a character that may stand here, either.
+      if (!(code >= SPACE)) this.#fail()
+      if (code === BACKSLASH) isEscaped = true
+      at += code === BACKSLASH ? 2 : 1
+    }
+    this.#at = at + 1
+    return isEscaped ? this.#unescaped(start) : text.slice(start + 1, at)
+  }
+
+  #unescaped(start: number): string {
     try {
-      return JSON.parse(escaped)
+      return JSON.parse(this.#text.slice(start, this.#at))
     } catch {
       this.#at = start
       return this.#fail()
@@ -129,14 +168,19 @@ class JsonParser {
   }
 
   #skipSpace(): void {
-    this.#match(spacePattern)
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09) return
+      this.#at++
+    }
   }
 
-  #match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at
-    const [found] = pattern.exec(this.#text) ?? []
-    this.#at += found?.length ?? 0
-    return found
+  #number(): NumberText {
+    numberPattern.lastIndex = this.#at
+    const [found] = numberPattern.exec(this.#text) ?? []
+    if (found === undefined) return this.#fail()
+    this.#at += found.length
+    return new NumberText(found)
   }
 
   #fail(): never {

@@ -8,7 +8,13 @@ import {
   PersonName,
 } from './data-set-model.ts'
 import { type DicomError, MetadataError } from './errors.ts'
-import { JsonObject, type JsonValue, MetadataSyntaxError, parseJson } from './json-text.ts'
+import {
+  type JsonMember,
+  JsonObject,
+  type JsonValue,
+  MetadataSyntaxError,
+  parseJson,
+} from './json-text.ts'
 import { decodeBase64, knownVR } from './model-checks.ts'
 
 /** What metadata say, and what is wrong with them: the first attribute that cannot be read. */
@@ -34,9 +40,9 @@ export function readInstanceJson(text: string): ModelReading {
     throw new MetadataSyntaxError('Cannot read metadata: an instance is not a JSON object')
   }
   const reading: ModelReading = { dataSet: [], error: undefined }
-  for (const member of json.members) {
+  for (const member of json.all()) {
     try {
-      reading.dataSet.push(attributeFromJson(...member))
+      reading.dataSet.push(attributeFromJson(member))
     } catch (error) {
       if (!(error instanceof MetadataError)) throw error
       reading.error ??= error
@@ -45,29 +51,53 @@ export function readInstanceJson(text: string): ModelReading {
   return reading
 }
 
-function attributeFromJson(key: string, object: JsonValue): ModelAttribute {
+function attributeFromJson({ name: key, value: object }: JsonMember): ModelAttribute {
   if (!/^[0-9A-Fa-f]{8}$/.test(key)) {
     throw new MetadataError('a key of the metadata is not a tag of eight hexadecimal digits')
   }
   const tag = Number.parseInt(key, 16)
   if (!(object instanceof JsonObject)) throw wrong(tag, 'is not an object')
-  const members = new Map(object.members)
-  if (members.size < object.members.length) throw wrong(tag, 'names a member twice')
-  const vr = knownVR(tag, members.get('vr'))
-  const [values, binary, bulkDataURI] = ['Value', 'InlineBinary', 'BulkDataURI'].map((name) =>
-    members.get(name),
-  )
-  if ([values, binary, bulkDataURI].filter((one) => one !== undefined).length > 1) {
-    throw wrong(tag, 'has more than one of Value, InlineBinary and BulkDataURI')
+  let vr: JsonValue | undefined
+  let content: JsonValue | undefined
+  let contentName: string | undefined
+  for (let member = object.first; member !== undefined; member = member.next) {
+    const { name, value } = member
+    if (name === 'vr') {
+      if (vr !== undefined) throw wrong(tag, 'has two members of the name vr')
+      vr = value
+    } else if (name === 'Value' || name === 'InlineBinary' || name === 'BulkDataURI') {
+      if (contentName !== undefined) {
+        throw wrong(tag, 'has more than one of Value, InlineBinary and BulkDataURI')
+      }
+      contentName = name
+      content = value
+    }
   }
-  if (binary !== undefined) return { tag, vr, values: [], binary: binaryFromJson(tag, binary) }
-  if (bulkDataURI !== undefined) {
-    if (typeof bulkDataURI !== 'string') throw wrong(tag, 'has a BulkDataURI that is not a string')
-    return { tag, vr, values: [], bulkDataURI }
+  return withContent({ tag, vr: knownVR(tag, vr), values: none }, contentName, content)
+}
+
+const none: ModelValue[] = []
+
+function withContent(
+  attribute: ModelAttribute,
+  name: string | undefined,
+  content: JsonValue | undefined,
+): ModelAttribute {
+  const { tag, vr } = attribute
+  if (name === undefined) return attribute
+  if (name === 'InlineBinary') {
+    attribute.binary = binaryFromJson(tag, content as JsonValue)
+  } else if (name === 'BulkDataURI') {
+    if (typeof content !== 'string') throw wrong(tag, 'has a BulkDataURI that is not a string')
+    attribute.bulkDataURI = content
+  } else {
+    if (!Array.isArray(content)) throw wrong(tag, 'has a Value that is not an array')
+    // In place: what was parsed is not needed any more, and may be large.
+    const values = content as ModelValue[]
+    for (const [index, value] of content.entries()) values[index] = valueFromJson(tag, vr, value)
+    attribute.values = values
   }
-  if (values === undefined) return { tag, vr, values: [] }
-  if (!Array.isArray(values)) throw wrong(tag, 'has a Value that is not an array')
-  return { tag, vr, values: values.map((value) => valueFromJson(tag, vr, value)) }
+  return attribute
 }
 
 /** One string; the example of F.4 prints an array of one, so that is taken too (JS-08). */
@@ -80,7 +110,7 @@ function binaryFromJson(tag: number, json: JsonValue): Buffer {
 function valueFromJson(tag: number, vr: string, json: JsonValue): ModelValue {
   if (vr === 'SQ') {
     if (json === null) return []
-    if (json instanceof JsonObject) return json.members.map((one) => attributeFromJson(...one))
+    if (json instanceof JsonObject) return itemFromJson(json)
     throw wrong(tag, 'has an item that is not an object')
   }
   if (json === null || typeof json === 'string' || json instanceof NumberText) return json
@@ -88,11 +118,20 @@ function valueFromJson(tag: number, vr: string, json: JsonValue): ModelValue {
   throw wrong(tag, 'has a value that its VR cannot have')
 }
 
+function itemFromJson(object: JsonObject): ModelDataSet {
+  const dataSet: ModelDataSet = new Array(object.count)
+  let index = 0
+  for (let member = object.first; member !== undefined; member = member.next) {
+    dataSet[index++] = attributeFromJson(member)
+  }
+  return dataSet
+}
+
 const groups = ['Alphabetic', 'Ideographic', 'Phonetic']
 
 function nameFromJson(tag: number, object: JsonObject): PersonName {
   const found = ['', '', '']
-  for (const [name, value] of object.members) {
+  for (const { name, value } of object.all()) {
     const group = groups.indexOf(name)
     if (group === -1 || !(value === null || typeof value === 'string')) {
       throw wrong(tag, 'has a name with something else than Alphabetic, Ideographic and Phonetic')

@@ -1,6 +1,11 @@
 import { SaxesParser } from 'saxes'
 import { tagName } from './bytes.ts'
-import { type ModelAttribute, type ModelDataSet, PersonName } from './data-set-model.ts'
+import {
+  type ModelAttribute,
+  type ModelDataSet,
+  type ModelValue,
+  PersonName,
+} from './data-set-model.ts'
 import { MetadataError } from './errors.ts'
 import { MetadataSyntaxError } from './json-text.ts'
 import { decodeBase64, knownVR } from './model-checks.ts'
@@ -53,12 +58,14 @@ function localName(name: string): string {
   return name.slice(name.indexOf(':') + 1)
 }
 
+type OpenAttribute = ModelAttribute & { values: ModelValue[] }
+
 /** An element that is open. What it holds comes together in it, and goes to the one around it when it closes. */
 interface OpenElement {
   name: string
   number: number
   text: string
-  attribute?: ModelAttribute & { creator?: string }
+  attribute?: OpenAttribute
   /** Of an item or the document. */
   dataSet?: ModelDataSet
   /** Of a name, by group; of a group, by component. */
@@ -134,7 +141,7 @@ class ModelBuilder {
     }
   }
 
-  #attribute(value: (key: string) => string | undefined): ModelAttribute {
+  #attribute(value: (key: string) => string | undefined): OpenAttribute {
     const tag = value('tag') ?? ''
     if (!/^[0-9A-Fa-f]{8}$/.test(tag)) {
       throw new MetadataError('a tag of the metadata is not eight hexadecimal digits')
@@ -174,7 +181,7 @@ class ModelBuilder {
   }
 
   /** Numbers say the order, and leave out what is empty. */
-  #put(target: ModelAttribute | undefined, index: number, value: ModelAttribute['values'][number]) {
+  #put(target: OpenAttribute | undefined, index: number, value: ModelValue) {
     if (target === undefined) return
     if (target.values[index] != null) throw this.#wrong('has two values of one number')
     while (target.values.length < index) target.values.push(null)

