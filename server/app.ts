@@ -3,6 +3,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
 import { adminRoutes } from './admin/routes.tsx'
+import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
@@ -57,14 +58,20 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', qidoRoutes(deps))
     .route('/', wadoRoutes(deps))
   app.route('/dicom-web', dicomWeb)
+  app.route('/', capabilitiesRoutes(dicomWeb))
   app.route('/', uploadRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {
     const allowed = methodsAt(app, c.req.path)
-    return allowed.length === 0
-      ? new HttpProblem(404, 'There is nothing at this path').toResponse()
-      : notAllowed(allowed.join(', '))
+    if (allowed.length === 0) {
+      return new HttpProblem(404, 'There is nothing at this path').toResponse()
+    }
+    // RFC 9110 9.3.7: what can be done here, also where there is no more to tell.
+    if (c.req.method === 'OPTIONS') {
+      return new Response(null, { status: 204, headers: { allow: allowed.join(', ') } })
+    }
+    return notAllowed(allowed.join(', '))
   })
   app.onError((error, c) => {
     const problem = toProblem(error)
@@ -96,7 +103,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
  * in Allow; a path without any is 404. (ST-R3)
  */
 function methodsAt(app: Hono<AppEnv>, path: string): string[] {
-  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
     .filter((method) =>
       app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
     )

@@ -35,6 +35,7 @@ const allowed: Record<string, string[]> = {
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
+  'server/capabilities': ['server/http', 'server/multipart'],
   'server/stow': face,
   'server/qido': face,
   'server/wado': face,
