@@ -32,6 +32,15 @@ export class MetadataSyntaxError extends SyntaxError {
   readonly status = 400
 }
 
+/** The text of JSON, which is UTF-8 (RFC 8259 8.1). @throws {MetadataSyntaxError} it is not → 400 */
+export function decodeJson(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new MetadataSyntaxError('Cannot read metadata: they are not UTF-8', { cause })
+  }
+}
+
 /** Arrays and objects inside each other: 64 sequences, each an attribute, its values and an item, and some more. */
 const maximumDepth = 256
 

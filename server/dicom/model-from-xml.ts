@@ -23,8 +23,7 @@ const maximumNumber = 500_000
  * The `error` is a {@link MetadataError}: an unknown element or VR, a tag or number that is none, two ways to tell one
  * value → refusal 0xC000
  *
- * @throws {MetadataSyntaxError} not well-formed, with a document type, not UTF-8 by its own word, or of another root
- *   element → 400 for the whole request
+ * @throws {MetadataSyntaxError} not well-formed, with a document type, or of another root element → 400 for the whole request
  * @see PS3.19 A.1; JS-22, JS-28, ST-M4
  */
 export function readInstanceXml(text: string): ModelReading {
@@ -39,9 +38,6 @@ export function readInstanceXml(text: string): ModelReading {
   parser.on('error', () => fail('no well-formed XML'))
   // PS3.19 has none, and entities of one could grow without end.
   parser.on('doctype', () => fail('a document type'))
-  parser.on('xmldecl', ({ encoding }) => {
-    if (!/^(utf-8|us-ascii)$/i.test(encoding ?? 'utf-8')) fail('an encoding other than UTF-8')
-  })
   parser.on('opentag', ({ name, attributes }) => {
     if (!builder.open(localName(name), attributes))
       fail('elements nested too deep, or another root')

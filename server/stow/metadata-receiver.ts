@@ -145,18 +145,14 @@ export class MetadataReceiver {
   }
 }
 
-/** The text of metadata, which is UTF-8. @throws {HttpProblem} 400 it is not */
-export async function readText(
+/** The metadata of one instance as they came. */
+export async function readMetadata(
   spool: Spool,
   { offset, length }: InstanceMetadata,
-): Promise<string> {
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   for await (const chunk of spool.read(offset, length)) chunks.push(chunk)
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch (cause) {
-    throw new HttpProblem(400, 'Cannot store the request: its metadata are not UTF-8', { cause })
-  }
+  return Buffer.concat(chunks)
 }
 
 function bad(reason: string): HttpProblem {

@@ -1,14 +1,16 @@
 import { type ModelDataSet, textOf } from '../dicom/data-set-model.ts'
 import { DicomError, InvalidValueError } from '../dicom/errors.ts'
 import type { Identity } from '../dicom/instance.ts'
+import { decodeJson } from '../dicom/json-text.ts'
 import { readInstanceJson } from '../dicom/model-from-json.ts'
 import { readInstanceXml } from '../dicom/model-from-xml.ts'
 import { type Piece, writePart10 } from '../dicom/part10-writer.ts'
+import { decodeXml } from '../dicom/xml-encoding.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Spool } from '../intake/spool.ts'
 import type { Transfer } from '../intake/transfer.ts'
 import type { BulkParts } from './bulk-parts.ts'
-import { type MetadataReceiver, readText } from './metadata-receiver.ts'
+import { type MetadataReceiver, readMetadata } from './metadata-receiver.ts'
 import { heavyBytes, type Turn } from './turn.ts'
 
 /**
@@ -29,7 +31,7 @@ export async function storeMetadata(
   let refusedCount = 0
   for (const metadata of instances) {
     using _turn = metadata.length > heavyBytes ? await turn.take() : undefined
-    const { identity, pieces } = fileOf(await readText(spool, metadata), model, bulk)
+    const { identity, pieces } = fileOf(await readMetadata(spool, metadata), model, bulk)
     transfer.beginPart()
     try {
       if (pieces instanceof DicomError) throw pieces
@@ -53,12 +55,12 @@ export async function storeMetadata(
 
 /** The file of one instance in pieces, or why there can be none. */
 function fileOf(
-  text: string,
+  bytes: Uint8Array,
   model: MetadataReceiver['model'],
   bulk: BulkParts,
 ): { identity: Identity; pieces: Piece[] | DicomError } {
-  const read = model === 'json' ? readInstanceJson : readInstanceXml
-  const { dataSet, error } = read(text)
+  const { dataSet, error } =
+    model === 'json' ? readInstanceJson(decodeJson(bytes)) : readInstanceXml(decodeXml(bytes))
   const identity = identityOf(dataSet)
   bulk.use(dataSet)
   if (error !== undefined) return { identity, pieces: error }

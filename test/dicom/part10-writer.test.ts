@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { describe, expect, test } from 'vitest'
+import { decodeXml } from '../../server/dicom/xml-encoding.ts'
 import { dcm2json, whyNoReaders } from '../support/dicom-corpus.ts'
 import { type DicomJson, metadataOf, readInstance } from '../support/dicom-reading.ts'
 import {
@@ -411,13 +412,23 @@ describe('Metadata that no file can be made of', () => {
   test.each([
     ['<NativeDicomModel><DicomAttribute></NativeDicomModel>', 'well-formed'],
     ['<!DOCTYPE x [<!ENTITY a "b">]><NativeDicomModel/>', 'document type'],
-    ['<?xml version="1.0" encoding="ISO-8859-1"?><NativeDicomModel/>', 'encoding'],
     ['<Other/>', 'root'],
     ['', 'well-formed'],
     ['<NativeDicomModel>&secret;</NativeDicomModel>', 'well-formed'],
   ])('%s is no Native DICOM Model document', (xml, reason) => {
     expect(() => dataSetOfXml(xml)).toThrow(expect.objectContaining({ status: 400 }))
     expect(() => dataSetOfXml(xml)).toThrow(reason)
+  })
+
+  test('JS-28: XML is read in the encoding that it names, and not in another', () => {
+    const xml = (name: string) =>
+      `<?xml version="1.0" encoding="${name}"?><NativeDicomModel><DicomAttribute tag="00102000" vr="LO"><Value number="1">grün</Value></DicomAttribute></NativeDicomModel>`
+    const read = (text: Uint8Array) => dataSetOfXml(decodeXml(text))[0]?.values
+    expect(read(Buffer.from(xml('UTF-8')))).toEqual(['grün'])
+    expect(read(Buffer.from(xml('ISO-8859-1'), 'latin1'))).toEqual(['grün'])
+    for (const bytes of [Buffer.from(xml('UTF-8'), 'latin1'), Buffer.from(xml('unheard-of'))]) {
+      expect(() => read(bytes)).toThrow(expect.objectContaining({ status: 400 }))
+    }
   })
 
   test.each([
