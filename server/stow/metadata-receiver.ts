@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { JpegProcess } from '../dicom/jpeg-process.ts'
 import { JsonArraySplitter } from '../dicom/json-array-splitter.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Spool } from '../intake/spool.ts'
@@ -44,6 +45,7 @@ export class MetadataReceiver {
     kind: 'metadata',
   }
   #splitter: JsonArraySplitter | undefined
+  #jpeg: JpegProcess | undefined
 
   /** @param baseURL Of the request: relative locations begin there. */
   constructor(payload: MetadataPayload, baseURL: string, spool: Spool, limits: { parts: number }) {
@@ -82,6 +84,7 @@ export class MetadataReceiver {
   /** @throws {HttpProblem} 413 metadata of one instance are too large; {MetadataSyntaxError} 400 */
   push(bytes: Uint8Array): void {
     this.#spool.append(bytes)
+    this.#jpeg?.push(bytes)
     if (this.#part.kind === 'bulk') return
     this.#splitter?.push(bytes)
     const length = this.#splitter?.openLength ?? this.#spool.byteLength - this.#start
@@ -92,7 +95,8 @@ export class MetadataReceiver {
   endPart(): void {
     const length = this.#spool.byteLength - this.#start
     if (this.#part.kind === 'bulk') {
-      const { location, mediaType } = this.#part
+      const { location } = this.#part
+      const mediaType = this.#exactType(this.#part.mediaType)
       const part = { partNumber: this.#partNumber, mediaType, offset: this.#start, length }
       this.bulk.add(location, part)
     } else if (this.#splitter !== undefined) this.#splitter.end()
@@ -133,6 +137,16 @@ export class MetadataReceiver {
     }
     this.#start = this.#spool.byteLength
     this.#part = { kind: 'bulk', location, mediaType }
+    const isVague = type === 'image/jpeg' && !mediaType.parameters.has('transfer-syntax')
+    this.#jpeg = isVague ? new JpegProcess() : undefined
+  }
+
+  #exactType(mediaType: MediaType): MediaType {
+    const uid = this.#jpeg?.transferSyntaxUID
+    this.#jpeg = undefined
+    return uid === undefined
+      ? mediaType
+      : { type: mediaType.type, parameters: new Map([['transfer-syntax', uid]]) }
   }
 
   #mediaTypeOf(headers: PartHeaders): MediaType {

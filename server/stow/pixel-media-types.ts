@@ -10,7 +10,7 @@ export interface PixelEncoding {
 }
 
 const base = '1.2.840.10008.1.2'
-const jpegXL = ['4.110', '4.111', '4.112']
+const htj2k = ['4.201', '4.202', '4.203']
 const mpeg2 = ['4.100', '4.100.1', '4.101', '4.101.1']
 const h264 = [
   '4.102',
@@ -25,31 +25,28 @@ const h264 = [
   '4.106.1',
 ]
 const h265 = ['4.107', '4.108']
-const jpeg = ['50', '51', '52', '53', '54', '55', '56', '57', '58', '59', '60', '61', '62', '63']
+const jpeg = Array.from({ length: 17 }, (_, index) => 50 + index)
 
 /**
  * The transfer syntaxes of each media type, the default one first: it holds where a part has no `transfer-syntax`.
  *
- * PS3.18 Tables 8.7.3-2, 8.7.3-4 and 8.7.3-5. The default of image/jpeg is lossless, so a baseline image needs the
- * parameter. image/gif and image/png have no transfer syntax; they would have to be decoded, and are not taken (MB-8).
+ * PS3.18 Tables 8.7.3-2, 8.7.3-4 and 8.7.3-5. The default of image/jpeg is lossless; see `JpegProcess`. image/gif and
+ * image/png have no transfer syntax; they would have to be decoded, and are not taken (MB-8).
  */
-const syntaxesOf: ReadonlyMap<string, { isVideo: boolean; suffixes: string[] }> = new Map([
-  ...frames('image/jpeg', ['4.70', ...[...jpeg, '64', '65', '66'].map((number) => `4.${number}`)]),
-  ...frames('image/jls', ['4.80', '4.81']),
-  ...frames('image/jp2', ['4.90', '4.91']),
-  ...frames('image/jpx', ['4.92', '4.93']),
-  ...frames('image/jph', ['4.201', '4.202', '4.203']),
-  ...frames('image/jphc', ['4.201', '4.202', '4.203']),
-  ...frames('image/jxl', jpegXL),
-  ...frames('image/dicom-rle', ['5']),
-  // Names from before 2016 (PS3.18 2014, 6.1.1), which some clients still send.
-  ...frames('image/x-jls', ['4.80', '4.81']),
-  ...frames('image/x-dicom-rle', ['5']),
-  ...videos('video/mpeg', mpeg2),
-  ...videos('video/mpeg2', mpeg2),
-  ...videos('video/mp4', h264),
-  ...videos('video/h265', h265),
-])
+const media: [type: string, isVideo: boolean, suffixes: string[]][] = [
+  ['image/jpeg', false, ['4.70', ...jpeg.map((number) => `4.${number}`)]],
+  ['image/jls', false, ['4.80', '4.81']],
+  ['image/jp2', false, ['4.90', '4.91']],
+  ['image/jpx', false, ['4.92', '4.93']],
+  ['image/jph', false, htj2k],
+  ['image/jphc', false, htj2k],
+  ['image/jxl', false, ['4.110', '4.111', '4.112']],
+  ['image/dicom-rle', false, ['5']],
+  ['video/mpeg', true, mpeg2],
+  ['video/mpeg2', true, mpeg2],
+  ['video/mp4', true, h264],
+  ['video/h265', true, h265],
+]
 
 const native = [base, `${base}.1`]
 
@@ -68,29 +65,13 @@ export function pixelEncodingOf({
       ? { transferSyntaxUID: named, isVideo: isVideoSyntax(named) }
       : undefined
   }
-  const known = syntaxesOf.get(mediaType.type)
-  if (known === undefined) return undefined
-  const uids = known.suffixes.map((suffix) => `${base}.${suffix}`)
-  const transferSyntaxUID = named ?? (uids[0] as string)
-  return uids.includes(transferSyntaxUID)
-    ? { transferSyntaxUID, isVideo: known.isVideo }
-    : undefined
+  const [, isVideo = false, suffixes = []] = media.find(([type]) => type === mediaType.type) ?? []
+  const uids = suffixes.map((suffix) => `${base}.${suffix}`)
+  const transferSyntaxUID = named ?? uids[0]
+  if (transferSyntaxUID === undefined || !uids.includes(transferSyntaxUID)) return undefined
+  return { transferSyntaxUID, isVideo }
 }
 
 function isVideoSyntax(uid: string): boolean {
   return [...mpeg2, ...h264, ...h265].includes(uid.slice(base.length + 1))
-}
-
-function frames(
-  type: string,
-  suffixes: string[],
-): [string, { isVideo: boolean; suffixes: string[] }][] {
-  return [[type, { isVideo: false, suffixes }]]
-}
-
-function videos(
-  type: string,
-  suffixes: string[],
-): [string, { isVideo: boolean; suffixes: string[] }][] {
-  return [[type, { isVideo: true, suffixes }]]
 }

@@ -10,7 +10,7 @@ import {
   whyNoCorpus,
   whyNoReaders,
 } from '../support/dicom-corpus.ts'
-import type { DicomJson } from '../support/dicom-reading.ts'
+import { type DicomJson, readInstance } from '../support/dicom-reading.ts'
 import { dataSetOfJson, dataSetOfXml, fileOf } from '../support/metadata-file.ts'
 
 const isSkipped = whyNoCorpus() !== undefined || whyNoReaders() !== undefined
@@ -29,9 +29,9 @@ function plainFiles(): [path: string, file: Buffer, json: DicomJson][] {
     if (file.length > 1_000_000) return []
     try {
       const model = modelOf(file)
-      const isEncapsulated =
-        file.includes(Buffer.from([0xfe, 0xff, 0xdd, 0xe0])) && model.json['7FE00010']?.vr === 'OB'
-      if (model.bigEndian || isEncapsulated || model.file !== file) return []
+      const { transferSyntaxUID } = readInstance(file)
+      const isPlain = ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1'].includes(transferSyntaxUID)
+      if (!isPlain) return []
       return [[path, file, normalised(model.json, { file })]]
     } catch {
       return []
@@ -66,20 +66,13 @@ function differing(
   return { compared, found }
 }
 
-/** A value of odd length, which is made even (DV-21, JS-25). */
-const padded = { 'pydicom/nested_priv_SQ.dcm': ['00010001.1.00010002'] }
-
 describe.skipIf(isSkipped)('Metadata that others write, of files of the corpus', () => {
   test('dcm2json', { timeout: 120_000 }, () => {
     const { compared, found } = differing((_, file) => {
       const json = dcm2json(file)
       return json && dataSetOfJson(json)
     })
-    expect(found).toEqual({
-      ...padded,
-      // It ends the text of an item in another character set than the root at its first escape sequence.
-      'pydicom/charset/chrSQEncoding.dcm': ['00321064.1.00100010'],
-    })
+    expect(found).toEqual({})
     expect(compared).toBeGreaterThan(60)
   })
 
@@ -89,18 +82,25 @@ describe.skipIf(isSkipped)('Metadata that others write, of files of the corpus',
       const json = jsons.get(path)
       return json && dataSetOfJson(json)
     })
-    // badVR has a NumberOfFrames of "1A", of which it makes nothing.
-    expect(found).toEqual({ ...padded, 'pydicom/badVR.dcm': ['00280008'] })
+    expect(found).toEqual({})
     expect(compared).toBeGreaterThan(60)
   })
 
   test('dcm2xml, in the Native DICOM Model', { timeout: 120_000 }, () => {
     const { compared, found } = differing((_, file) => {
       const xml = dcm2xml(file)
-      return xml === undefined ? undefined : dataSetOfXml(xml)
+      // It leaves escape sequences of ISO 2022 as they are, which no XML can hold.
+      return xml === undefined || xml.includes('&#27;') ? undefined : dataSetOfXml(xml)
       // Against PS3.19 A.1 (JS-09), dcmtk 3.6 writes the words of OW with the high byte first.
     }, true)
-    expect(found).toEqual(padded)
+    // A private attribute without a creator in its file loses its block: nobody can tell what it was.
+    const isPrivate = (path: string) => /[0-9A-F]{3}[13579BDF][0-9A-F]{4}$/.test(path)
+    const others = Object.entries(found).filter(([, paths]) => !paths.every(isPrivate))
+    // It repeats the ideographic group where the phonetic one is empty.
+    const names = ['pydicom/charset/chrX1.dcm', 'pydicom/charset/chrX2.dcm']
+    expect(Object.fromEntries(others)).toEqual(
+      Object.fromEntries(names.map((path) => [path, ['00100010']])),
+    )
     expect(compared).toBeGreaterThan(60)
   })
 })

@@ -287,7 +287,6 @@ describe('Compressed pixel data (MB-8)', () => {
 
   test.each([
     ['image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.50'],
-    ['image/jpeg', '1.2.840.10008.1.2.4.70'],
     ['image/jls', '1.2.840.10008.1.2.4.80'],
     ['image/jp2; transfer-syntax="1.2.840.10008.1.2.4.91"', '1.2.840.10008.1.2.4.91'],
     ['image/dicom-rle', '1.2.840.10008.1.2.5'],
@@ -302,6 +301,23 @@ describe('Compressed pixel data (MB-8)', () => {
     expect(fragmentsOf(file)).toEqual([Buffer.alloc(0), Buffer.concat([jpeg, Buffer.alloc(1)])])
     expect((await metadataBack(one.url))['7FE00010']?.vr).toBe('OB')
   })
+
+  test.each([
+    ['baseline', 'ffd8 ffe00004abcd ffc0000b080010001001011100 ffda0008010100003f00', '50'],
+    ['extended', 'ffd8 ffc1000b0c0010001001011100', '51'],
+    ['lossless, predictor 1', 'ffd8 ffc3000b100010001001011100 ffda0008010100010000', '70'],
+    ['lossless, predictor 6', 'ffd8 ffc3000b100010001001011100 ffda0008010100060000', '57'],
+    ['none that can be seen', 'ffd8', '70'],
+  ])(
+    'image/jpeg without a transfer syntax, %s, is labelled by its process',
+    async (_, hex, uid) => {
+      const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex')
+      const one = instance()
+      expectStored(await post([jsonPart(one.json), bulkPart('pixels', bytes, 'image/jpeg')]), one)
+      const { transferSyntaxUID } = readInstance(await fileOf(one.url))
+      expect(transferSyntaxUID).toBe(`1.2.840.10008.1.2.4.${uid}`)
+    },
+  )
 
   test('MB-8: frames come a part each, in any order, and get a Basic Offset Table', async () => {
     const one = instance({ '00280008': { vr: 'IS', Value: [3] } })
