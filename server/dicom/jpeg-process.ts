@@ -23,7 +23,8 @@ export class JpegProcess {
     const taken = bytes.subarray(0, headBytes - this.#length)
     this.#bytes.set(taken, this.#length)
     this.#length += taken.length
-    this.#isDecided = this.#read(this.#bytes.subarray(0, this.#length)) || this.#length === headBytes
+    this.#isDecided =
+      this.#read(this.#bytes.subarray(0, this.#length)) || this.#length === headBytes
   }
 
   /** Walks over the marker segments. @returns whether nothing more is needed. */
