@@ -55,7 +55,7 @@ describe('a spool (decision 12)', () => {
         const before = await t.storedBytes()
         const kept = dicomFile()
         transfer.beginPart()
-        transfer.push(bytes.subarray(0, 100_000))
+        transfer.push(dicomFile({ pixelBytes: 200_000 }).subarray(0, 100_000))
         transfer.refusePart({ sopInstanceUID: '1.2.3' }, new MetadataError('no metadata'))
         transfer.beginPart()
         transfer.push(kept)
