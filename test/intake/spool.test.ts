@@ -56,6 +56,7 @@ describe('a spool (decision 12)', () => {
         const kept = dicomFile()
         transfer.beginPart()
         transfer.push(dicomFile({ pixelBytes: 200_000 }).subarray(0, 100_000))
+        await transfer.drain()
         transfer.refusePart({ sopInstanceUID: '1.2.3' }, new MetadataError('no metadata'))
         transfer.beginPart()
         transfer.push(kept)
