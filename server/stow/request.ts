@@ -85,6 +85,8 @@ const taken = [
   'application/dicom',
   'multipart/related; type="application/dicom+json"',
   'multipart/related; type="application/dicom+xml"',
+  'application/dicom+json',
+  'application/dicom+xml',
 ]
 
 function unsupported(reason: string): HttpProblem {
