@@ -63,7 +63,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {
-    const allowed = methodsAt(app, c.req.path)
+    const { path } = c.req
+    const allowed = path === '/*' ? methodsOf(app) : methodsAt(app, path)
     if (allowed.length === 0) {
       return new HttpProblem(404, 'There is nothing at this path').toResponse()
     }
@@ -108,6 +109,12 @@ function methodsAt(app: Hono<AppEnv>, path: string): string[] {
       app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
     )
     .flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+}
+
+/** What can be done at any path: the answer to `OPTIONS *`. */
+function methodsOf(app: Hono<AppEnv>): string[] {
+  const methods = new Set(app.routes.map(({ method }) => method).filter((name) => name !== 'ALL'))
+  return [...methods, 'HEAD'].sort()
 }
 
 function notAllowed(allow: string): Response {

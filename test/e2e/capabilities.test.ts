@@ -1,8 +1,8 @@
 import { SaxesParser } from 'saxes'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
-import { type StowageServer, startServer } from '../support/server.ts'
-import { readAnswer, stow } from '../support/stow.ts'
+import { runtime, type StowageServer, startServer } from '../support/server.ts'
+import { readAnswer, sendRaw, stow } from '../support/stow.ts'
 import { expectProblem } from './dicomweb.ts'
 
 let server: StowageServer
@@ -113,6 +113,17 @@ describe('Retrieve Capabilities (PS3.18 8.9; ST-R6)', () => {
     expect(answer.headers.get('allow')).toBe('GET, HEAD, POST')
     expectProblem(await readAnswer(await options('*/*', '/dicom-web/nothing')), 404)
   })
+
+  // Bun answers it with 400 before we hear of it.
+  test.skipIf(runtime === 'bun')(
+    'OPTIONS * tells the methods of the server as a whole (RFC 9110 9.3.7)',
+    async () => {
+      const head = 'OPTIONS * HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n'
+      const answer = await sendRaw(server.port, Buffer.from(head), 'wait')
+      expect(answer).toMatch(/^HTTP\/1\.1 204 /)
+      expect(answer).toMatch(/^allow: .*GET, HEAD, OPTIONS, POST/im)
+    },
+  )
 
   async function urlOf(path: string): Promise<string> {
     if (path.includes('bulkdata')) {
