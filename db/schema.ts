@@ -8,6 +8,7 @@
  * - staged: received and safe, but not committed; nothing but its own transfer reads it
  * - segment: one append-only object in the store, holding the parts of one transfer one after another
  * - shared segment: one that holds the parts of many small transfers; its server appends to it for a while
+ * - spool: a segment of a transfer that is never committed: what waits until it is known what it belongs to
  * - group: small transfers that are committed together, to one shared segment
  * - refusal: an instance that was not accepted, with its Failure Reason
  * - quiet time: how long nothing may arrive before something is stable

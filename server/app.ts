@@ -3,6 +3,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
 import { adminRoutes } from './admin/routes.tsx'
+import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
 import { toProblem } from './errors.ts'
@@ -28,7 +29,7 @@ export interface AppDeps {
   /** Makes the scheduler look at once. */
   wake(): void
   log: Log
-  limits: BodyLimits & { parts: number }
+  limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
   baseURLPolicy: BaseURLPolicy
 }
@@ -62,6 +63,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', qidoRoutes(deps))
     .route('/', wadoRoutes(deps))
   app.route('/dicom-web', dicomWeb)
+  app.route('/', capabilitiesRoutes(dicomWeb))
   app.route('/', uploadRoutes(deps))
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))
@@ -69,10 +71,16 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {
-    const allowed = methodsAt(app, c.req.path)
-    return allowed.length === 0
-      ? new HttpProblem(404, 'There is nothing at this path').toResponse()
-      : notAllowed(allowed.join(', '))
+    const { path } = c.req
+    const allowed = path === '/*' ? methodsOf(app) : methodsAt(app, path)
+    if (allowed.length === 0) {
+      return new HttpProblem(404, 'There is nothing at this path').toResponse()
+    }
+    // RFC 9110 9.3.7: what can be done here, also where there is no more to tell.
+    if (c.req.method === 'OPTIONS') {
+      return new Response(null, { status: 204, headers: { allow: allowed.join(', ') } })
+    }
+    return notAllowed(allowed.join(', '))
   })
   app.onError((error, c) => {
     const problem = toProblem(error)
@@ -104,11 +112,17 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
  * in Allow; a path without any is 404. (ST-R3)
  */
 function methodsAt(app: Hono<AppEnv>, path: string): string[] {
-  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
     .filter((method) =>
       app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
     )
     .flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+}
+
+/** What can be done at any path: the answer to `OPTIONS *`. */
+function methodsOf(app: Hono<AppEnv>): string[] {
+  const methods = new Set(app.routes.map(({ method }) => method).filter((name) => name !== 'ALL'))
+  return [...methods, 'HEAD'].sort()
 }
 
 function notAllowed(allow: string): Response {

@@ -1,3 +1,4 @@
+import { MetadataSyntaxError } from './dicom/json-text.ts'
 import { BodyCutError } from './http/body.ts'
 import { HttpProblem } from './http/problem.ts'
 import {
@@ -19,7 +20,7 @@ const retryAfterSeconds = '5'
  * | error | status |
  * | --- | --- |
  * | `MultipartError` | its own: 400, 413 or 415 |
- * | `MediaTypeError`, `BodyCutError` | 400 |
+ * | `MediaTypeError`, `BodyCutError`, `MetadataSyntaxError` | 400 |
  * | `InstanceTooLargeError` | 413 |
  * | `TooManyTransfersError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
  * | `StoreError` | 507 when no space is left, else 503 |
@@ -30,7 +31,11 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   const cause = error
   if (error instanceof MultipartError)
     return new HttpProblem(error.status, error.message, { cause })
-  if (error instanceof MediaTypeError || error instanceof BodyCutError) {
+  if (
+    error instanceof MediaTypeError ||
+    error instanceof BodyCutError ||
+    error instanceof MetadataSyntaxError
+  ) {
     return new HttpProblem(400, error.message, { cause })
   }
   if (error instanceof InstanceTooLargeError) {

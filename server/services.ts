@@ -89,6 +89,7 @@ export async function startServices({
       requestBytes: config.maxRequestBytes,
       inflateRatio: config.maxInflateRatio,
       parts: config.maxParts,
+      partBytes: config.maxPartBytes,
       idleMs: config.idleMs,
     },
     baseURLPolicy: config,

@@ -86,6 +86,21 @@ export class DeflateError extends DicomError {
   readonly failureReason = failureReasons.cannotUnderstand
 }
 
+/** Metadata that no data set can be made of: an unknown VR, a value where none can be (JS-03, JS-10, JS-11, JS-27). */
+export class MetadataError extends DicomError {
+  readonly failureReason = failureReasons.cannotUnderstand
+}
+
+/** A value of metadata that its VR cannot hold: 70000 as US, a backslash in a LO (JS-13, JS-19). */
+export class InvalidValueError extends DicomError {
+  readonly failureReason = failureReasons.invalidAttributeValue
+}
+
+/** Bulk data that are not there, are there twice, or are not what their attribute can hold (MB-4 to MB-8). */
+export class BulkDataError extends DicomError {
+  readonly failureReason = failureReasons.cannotUnderstand
+}
+
 /** The File Meta Information names another instance or class than the data set (DV-08). */
 export class FileMetaMismatchError extends DicomError {
   readonly failureReason = failureReasons.dataSetDoesNotMatchSOPClass
@@ -144,6 +159,9 @@ export class MetadataTooLargeError extends DicomLimitError {}
 
 /** The File Meta Information is longer than `fileMetaBytes`. */
 export class FileMetaTooLargeError extends DicomLimitError {}
+
+/** Bulk data are longer than a value field of 32 bits can say. */
+export class BulkDataTooLongError extends DicomLimitError {}
 
 /** A deflated data set inflates to more than `inflatedBytes`, or more than `inflateRatio` times its size. */
 export class InflatedTooLargeError extends DicomLimitError {}

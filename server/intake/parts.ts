@@ -114,7 +114,11 @@ export class PartLedger {
     this.#studyInstanceUID = studyInstanceUID
   }
 
-  refuse(part: PartReceiver, failureReason: number, detail: string): undefined {
+  refuse(
+    part: Pick<PartReceiver, 'position' | 'identity'>,
+    failureReason: number,
+    detail: string,
+  ): undefined {
     const { studyInstanceUID, sopClassUID, sopInstanceUID } = part.identity
     this.refused.push({
       position: part.position,

@@ -14,7 +14,8 @@ import {
   stageInstances,
   type Warning,
 } from '../../db/transfers.ts'
-import type { InstanceLimits } from '../dicom/instance-reader.ts'
+import type { DicomError } from '../dicom/errors.ts'
+import type { Identity, InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { BroughtStudies } from './brought-studies.ts'
@@ -27,6 +28,7 @@ import { type HeldMemory, HeldSegment } from './held-segment.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
 import { rewriteSegments } from './rewrite-segments.ts'
 import { SegmentChain } from './segments.ts'
+import { Spool } from './spool.ts'
 import { deleteDoomedSegments } from './sweep.ts'
 
 export interface TransferLimits {
@@ -131,6 +133,7 @@ export class Transfer {
   /** The part that is being read has named its study. */
   #isStudyNamed = false
   #part: PartReceiver | undefined
+  #spool: Spool | undefined
   #batch: StagedInstance[] = []
   #staging: Promise<void>[] = []
   #opening: Promise<void> | undefined
@@ -256,6 +259,26 @@ export class Transfer {
     if ('instance' in end) this.#segments.current.append(end.instance.metadata)
     this.#batch.push(row)
     if (this.#batch.length >= this.#deps.limits.batchRows) this.#stage()
+  }
+
+  /** Ends a part that no file can be made of, whatever was pushed of it. */
+  refusePart(identity: Identity, { failureReason, message }: DicomError): void {
+    const { position, segmentOffset } = this.#part as PartReceiver
+    this.#part = undefined
+    this.#ledger.refuse({ position, identity }, failureReason, message)
+    this.#segments.current.rewind(this.#isDoomed ? 0 : segmentOffset)
+  }
+
+  /** A place for bytes that have to wait before they can be pushed. There is one. */
+  openSpool(): Spool {
+    const { store, memory } = this.#deps
+    this.#spool = new Spool(store, memory, async () => {
+      await this.open()
+      const segmentID = randomUUID()
+      await this.#announce(segmentID)
+      return store.create(segmentID)
+    })
+    return this.#spool
   }
 
   /**
@@ -432,6 +455,7 @@ export class Transfer {
   async #endCommitted(disagreements: Disagreement[], refused: Refusal[]): Promise<TransferOutcome> {
     this.#state = 'ended'
     this.#segments.held?.clear()
+    await this.#spool?.abandon()
     this.#deps.committed(this)
     const details = new Map(disagreements.map((d) => [d.position, d.detail]))
     const refusedPositions = new Set(refused.map((one) => one.position))
@@ -489,6 +513,7 @@ export class Transfer {
     this.#state = 'ended'
     await this.#opening?.catch(() => {})
     await this.#segments.abandon()
+    await this.#spool?.abandon()
     await Promise.allSettled(this.#staging)
     const { transferID } = this
     const segmentIDs = this.#segmentIDs

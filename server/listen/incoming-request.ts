@@ -84,7 +84,8 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
 // Only the path and the query come from the request line, so that nobody sends a host in it.
 function urlOf(incoming: IncomingMessage): string {
   const host = new URL(`http://${incoming.headers.host ?? 'localhost'}`).host
-  const target = incoming.url ?? '/'
+  // `OPTIONS *` is about the server as a whole (RFC 9112 3.2.4); no resource of ours has this path.
+  const target = incoming.url === '*' ? '/*' : (incoming.url ?? '/')
   const path = target.startsWith('/')
     ? target
     : new URL(target).href.replace(/^[^:]+:\/\/[^/]*/, '')

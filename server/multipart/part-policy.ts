@@ -1,4 +1,4 @@
-import { MediaTypeError, parseMediaType } from './media-type.ts'
+import { type MediaType, MediaTypeError, parseMediaType } from './media-type.ts'
 import { PartHeaderError, UnsupportedPartError } from './multipart-errors.ts'
 import type { PartHeaders } from './part-headers.ts'
 
@@ -30,19 +30,13 @@ export function checkPart(
   isTypeDeclared = true,
 ): void {
   const partNumber = index + 1
-  const encoding = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary'
-  if (!identityEncodings.has(encoding)) {
-    throw new UnsupportedPartError(
-      partNumber,
-      'its Content-Transfer-Encoding changes the octets; send them as "binary"',
-    )
-  }
+  checkEncoding(headers, partNumber)
   const contentType = headers.get('content-type')
   if (contentType === undefined) {
     if (index === 0 && isTypeDeclared) return
     throw new UnsupportedPartError(partNumber, `it has no Content-Type; declare "${rootType}"`)
   }
-  const type = parsePartType(contentType, partNumber)
+  const type = parsePartType(contentType, partNumber).type
   if (type.startsWith('multipart/')) {
     throw new UnsupportedPartError(partNumber, 'it is a multipart body of its own')
   }
@@ -51,15 +45,26 @@ export function checkPart(
   }
 }
 
-/** What the last part said: the next one nearly always says the same. */
-let last = { contentType: 'application/dicom', type: 'application/dicom' }
+/** @throws {UnsupportedPartError} base64, quoted-printable or unknown encoding (MP-22). Answered 415. */
+export function checkEncoding(headers: PartHeaders, partNumber: number): void {
+  const encoding = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary'
+  if (identityEncodings.has(encoding)) return
+  throw new UnsupportedPartError(
+    partNumber,
+    'its Content-Transfer-Encoding changes the octets; send them as "binary"',
+  )
+}
 
-function parsePartType(contentType: string, partNumber: number): string {
-  if (contentType === last.contentType) return last.type
+/** What the last part said: the next one nearly always says the same. */
+let last = { contentType: '', mediaType: { type: '', parameters: new Map() } as MediaType }
+
+/** @throws {PartHeaderError} Content-Type cannot be parsed. Answered 400. */
+export function parsePartType(contentType: string, partNumber: number): MediaType {
+  if (contentType === last.contentType) return last.mediaType
   try {
-    const { type } = parseMediaType(contentType)
-    last = { contentType, type }
-    return type
+    const mediaType = parseMediaType(contentType)
+    last = { contentType, mediaType }
+    return mediaType
   } catch (cause) {
     if (!(cause instanceof MediaTypeError)) throw cause
     throw new PartHeaderError(partNumber, '"content-type" is not a media type', { cause })

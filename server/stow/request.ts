@@ -2,20 +2,38 @@ import type { Handling } from '../../db/transfers.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
 import {
+  type MediaType,
   multipartBoundary,
   parseMediaType,
   rootMediaType,
   splitOutsideQuotes,
 } from '../multipart/media-type.ts'
 
-/** How the instances come: one a part, or the body is the one instance. */
+/** How the instances come: one a part, or the body is the one instance, or as metadata with bulk data. */
 export type Payload =
   | { form: 'multipart'; boundary: string; isTypeDeclared: boolean }
   | { form: 'single' }
+  | MetadataPayload
+
+/** Metadata and bulk data, from which the instances have to be made. */
+export interface MetadataPayload {
+  form: 'metadata'
+  model: 'json' | 'xml'
+  /** The media type of metadata. */
+  type: string
+  /** Undefined: the body is metadata and nothing else (ST-M5). */
+  boundary?: string
+  /** The Content-ID of the root part (RFC 2387 3.2; MP-10). */
+  start?: string
+}
 
 export type AnswerType = 'json' | 'xml' | 'multipart-xml'
 
 const dicom = 'application/dicom'
+const models = new Map([
+  ['application/dicom+json', 'json' as const],
+  ['application/dicom+xml', 'xml' as const],
+])
 
 const answers = [
   { type: 'application/dicom+json', aliases: ['application/json'], answer: 'json' as const },
@@ -24,7 +42,7 @@ const answers = [
 ]
 
 /**
- * What the body is, by its Content-Type. (PS3.18 10.5.1.4; ST-M1, ST-M2, MP-01 to MP-09)
+ * What the body is, by its Content-Type. (PS3.18 10.5.1.4; ST-M1 to ST-M5, MP-01 to MP-10)
  *
  * @throws {HttpProblem} 415 missing or not supported; {MediaTypeError}, {BoundaryError} → 400
  */
@@ -32,12 +50,20 @@ export function parsePayload(contentType: string | null): Payload {
   if (contentType === null || contentType.trim() === '') throw unsupported('it has no Content-Type')
   const mediaType = parseMediaType(contentType)
   if (mediaType.type === dicom) return { form: 'single' }
+  const model = models.get(mediaType.type)
+  if (model !== undefined) return { form: 'metadata', model, type: checkedType(mediaType) }
   if (mediaType.type !== 'multipart/related') {
     throw unsupported(`its Content-Type is "${mediaType.type}"`)
   }
   const root = rootMediaType(mediaType)
+  const partModel = root && models.get(root.type)
+  if (partModel !== undefined) {
+    const type = checkedType(root as MediaType)
+    const start = mediaType.parameters.get('start')
+    const boundary = multipartBoundary(mediaType)
+    return { form: 'metadata', model: partModel, type, boundary, ...(start ? { start } : {}) }
+  }
   if (root !== undefined && root.type !== dicom) {
-    // ST-M3 and ST-M4 are declared as not supported in docs/conformance.md.
     throw unsupported(`the type of its parts is "${root.type}"`)
   }
   return {
@@ -47,12 +73,26 @@ export function parsePayload(contentType: string | null): Payload {
   }
 }
 
+/** Metadata are UTF-8 (PS3.18 F.2; RFC 8259 8.1); ASCII is that, too. */
+function checkedType({ type, parameters }: MediaType): string {
+  const charset = parameters.get('charset')?.toLowerCase() ?? 'utf-8'
+  if (charset === 'utf-8' || charset === 'us-ascii') return type
+  throw unsupported('the charset of its metadata is not UTF-8')
+}
+
+const taken = [
+  'multipart/related; type="application/dicom"',
+  'application/dicom',
+  'multipart/related; type="application/dicom+json"',
+  'multipart/related; type="application/dicom+xml"',
+  'application/dicom+json',
+  'application/dicom+xml',
+]
+
 function unsupported(reason: string): HttpProblem {
-  return new HttpProblem(
-    415,
-    `Cannot store the request: ${reason}; send multipart/related; type="application/dicom", or application/dicom`,
-    { headers: { accept: 'multipart/related; type="application/dicom", application/dicom' } },
-  )
+  return new HttpProblem(415, `Cannot store the request: ${reason}; send ${taken.join(', or ')}`, {
+    headers: { accept: taken.join(', ') },
+  })
 }
 
 /** In which form the answer is wanted (ST-H4 to ST-H6). @throws {HttpProblem} 406 */

@@ -12,14 +12,24 @@ import type { Intake } from '../intake/intake.ts'
 import type { Transfer, TransferOutcome } from '../intake/transfer.ts'
 import { MultipartReader } from '../multipart/multipart-reader.ts'
 import { checkPart } from '../multipart/part-policy.ts'
-import { type Payload, parseAnswerType, parseHandling, parsePayload } from './request.ts'
+import { receiveMetadata } from './receive-metadata.ts'
+import {
+  type MetadataPayload,
+  type Payload,
+  parseAnswerType,
+  parseHandling,
+  parsePayload,
+} from './request.ts'
 import { encode, onlyStudyOf, responseModule, statusOf } from './response.ts'
+import { Turn } from './turn.ts'
 
 export interface StowDeps {
   intake: Intake
   limits: BodyLimits & {
     /** Number of parts of one request. */
     parts: number
+    /** Bytes of one part. */
+    partBytes: number
   }
   /** What holds for a request without `Prefer: handling=...`. */
   handling: Handling
@@ -35,15 +45,17 @@ const wholeAnswerInstances = 1000
  * `100 Continue`. Then the body is one transfer: it is committed as a whole, or nothing of it is kept.
  */
 export function stowRoutes(deps: StowDeps): Hono<AppEnv> {
+  const turn = new Turn()
   return new Hono<AppEnv>()
-    .post('/studies', (c) => store(c, undefined, deps))
-    .post('/studies/:study', (c) => store(c, c.req.param('study'), deps))
+    .post('/studies', (c) => store(c, undefined, deps, turn))
+    .post('/studies/:study', (c) => store(c, c.req.param('study'), deps, turn))
 }
 
 async function store(
   c: Context<AppEnv>,
   studyInstanceUID: string | undefined,
   { intake, limits, handling: byDefault }: StowDeps,
+  turn: Turn,
 ): Promise<Response> {
   const { headers } = c.req.raw
   if (studyInstanceUID !== undefined && !isUID(studyInstanceUID)) {
@@ -67,7 +79,10 @@ async function store(
   })
   let outcome: TransferOutcome
   try {
-    await receive(c.req.raw, payload, transfer, limits)
+    if (payload.form === 'metadata') {
+      const url = `${c.get('baseURL')}${c.req.path}`
+      await receiveMetadata(c.req.raw, url, payload, transfer, limits, turn)
+    } else await receive(c.req.raw, payload, transfer, limits)
     outcome = await transfer.commit()
   } catch (error) {
     await endEarly(transfer, error)
@@ -96,7 +111,7 @@ async function store(
 /** Reads the body of a request into a transfer. */
 export async function receive(
   request: Request,
-  payload: Payload,
+  payload: Exclude<Payload, MetadataPayload>,
   transfer: Transfer,
   limits: StowDeps['limits'],
 ): Promise<void> {

@@ -59,7 +59,7 @@ describe.skipIf(reason !== undefined)('a store without space (OTA-13)', () => {
     },
   )
 
-  test('goes on reading while there is no space, and storing when there is again', async () => {
+  test('DV-25: goes on reading while there is no space, and storing when there is again', async () => {
     await using disk = await mountSmallDisk(16 * MiB)
     await using server = await serverOn(disk)
     await using sql = await server.connect()

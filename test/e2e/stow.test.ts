@@ -106,7 +106,7 @@ describe('Store resources (PS3.18 10.5.1.1)', () => {
 
   test('ST-R3: answers 405 with Allow to methods that Store does not have', async () => {
     for (const url of [sender.studies, `${sender.studies}/1.2.3`]) {
-      for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+      for (const method of ['PUT', 'DELETE', 'PATCH']) {
         const answer = await call(url, { method })
         expectProblem(answer, 405)
         expect(answer.headers.get('allow')).toBe('GET, HEAD, POST')
@@ -185,10 +185,6 @@ describe('Request media types (PS3.18 10.5.1.4)', () => {
   )
 
   test.each([
-    ['ST-M3', `multipart/related; type="application/dicom+json"; boundary=${boundary}`],
-    ['ST-M4', `multipart/related; type="application/dicom+xml"; boundary=${boundary}`],
-    ['ST-M5', 'application/dicom+json'],
-    ['ST-M5', 'application/dicom+xml'],
     ['ST-M6', 'application/zip'],
     ['ST-M6', `multipart/form-data; boundary=${boundary}`],
     ['ST-M6', `multipart/mixed; boundary=${boundary}`],
@@ -200,7 +196,12 @@ describe('Request media types (PS3.18 10.5.1.4)', () => {
     const answer = await post(type, multipartBody([study.instance().file]))
     expectProblem(answer, 415)
     expect(answer.headers.get('accept')).toBe(
-      'multipart/related; type="application/dicom", application/dicom',
+      [
+        'multipart/related; type="application/dicom", application/dicom',
+        'multipart/related; type="application/dicom+json"',
+        'multipart/related; type="application/dicom+xml"',
+        'application/dicom+json, application/dicom+xml',
+      ].join(', '),
     )
     expect(await storedIn(server, study.uid)).toEqual([])
   })

@@ -37,6 +37,7 @@ const allowed: Record<string, string[]> = {
   'server/live': ['db', 'server/log.ts'],
   'server/stability': ['db', 'server/http', 'server/log.ts'],
   'server/changes': face,
+  'server/capabilities': ['server/http', 'server/multipart'],
   'server/stow': face,
   'server/qido': face,
   'server/wado': face,

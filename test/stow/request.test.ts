@@ -13,6 +13,21 @@ describe('Content-Type of a Store request (PS3.18 10.5.1.4)', () => {
       { form: 'multipart', boundary: 'a b', isTypeDeclared: true },
     ],
     ['multipart/related; boundary=b', { form: 'multipart', boundary: 'b', isTypeDeclared: false }],
+    [
+      'multipart/related; type="application/dicom+json"; boundary=b',
+      { form: 'metadata', model: 'json', type: 'application/dicom+json', boundary: 'b' },
+    ],
+    [
+      'multipart/related; start="<1>"; type="application/dicom+xml; charset=UTF-8"; boundary=b',
+      {
+        form: 'metadata',
+        model: 'xml',
+        type: 'application/dicom+xml',
+        boundary: 'b',
+        start: '<1>',
+      },
+    ],
+    ['application/dicom+json', { form: 'metadata', model: 'json', type: 'application/dicom+json' }],
   ])('%s is understood', (contentType, payload) => {
     expect(parsePayload(contentType)).toEqual(payload)
   })
@@ -23,8 +38,10 @@ describe('Content-Type of a Store request (PS3.18 10.5.1.4)', () => {
     ['application/zip', 415],
     ['multipart/form-data; boundary=b', 415],
     // Before the boundary is looked at: another boundary would not help.
-    ['multipart/related; type="application/dicom+json"', 415],
+    ['multipart/related; type="application/json"', 415],
     ['multipart/related; type="application/dicom"', 400],
+    ['multipart/related; type="application/dicom+json"', 400],
+    ['application/dicom+json; charset=iso-8859-1', 415],
     ['multipart/related; type="application/dicom"; boundary=""', 400],
     ['dicom', 400],
   ])('%s is refused with %i', (contentType, status) => {

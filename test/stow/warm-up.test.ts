@@ -4,7 +4,7 @@ import { warmUp } from '../../server/stow/warm-up.ts'
 import { dicomFile } from '../support/dicom-file.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
 
-const limits = { requestBytes: 1e9, inflateRatio: 100, parts: 1000, idleMs: 60_000 }
+const limits = { requestBytes: 1e9, inflateRatio: 100, parts: 1000, partBytes: 1e9, idleMs: 60_000 }
 
 /** What the warm-up is given to receive with. */
 function rehearsalsOf({ intake }: TestIntake): Transfer[] {

@@ -37,6 +37,7 @@ export async function testApp(
       inflateRatio: 100,
       idleMs: options.idleMs ?? 5000,
       parts: options.parts ?? 1000,
+      partBytes: 1e9,
     },
     baseURLPolicy: { baseURL: undefined, isTrustedProxy: () => false },
   })

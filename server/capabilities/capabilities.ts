@@ -1,0 +1,63 @@
+/** One method of one resource, and what it takes and answers. */
+export interface Capability {
+  method: string
+  /** `/studies/{study}/series` */
+  path: string
+  /** Media types of the request body; empty where there is none. */
+  takes: readonly string[]
+  /** Media types of an answer that succeeds. */
+  answers: readonly string[]
+}
+
+const dicom = 'multipart/related; type="application/dicom"'
+const json = 'application/dicom+json'
+const xml = 'application/dicom+xml'
+const multipartXML = 'multipart/related; type="application/dicom+xml"'
+
+/** What is said of each kind of resource; the first line that fits counts. What a face can do beyond it is not told. */
+const representations: [method: string, path: RegExp, takes: string[], answers: string[]][] = [
+  [
+    'POST',
+    /^\/studies(\/\{study\})?$/,
+    [
+      dicom,
+      'application/dicom',
+      'multipart/related; type="application/dicom+json"',
+      multipartXML,
+      json,
+      xml,
+    ],
+    [json, xml, multipartXML],
+  ],
+  ['GET', /\/metadata$/, [], [json]],
+  [
+    'GET',
+    /\/bulkdata\//,
+    [],
+    ['multipart/related; type="application/octet-stream"', 'application/octet-stream'],
+  ],
+  ['GET', /\/instances\/\{instance\}$/, [], [dicom, 'application/dicom']],
+  ['GET', /\/series\/\{series\}$|^\/studies\/\{study\}$/, [], [dicom]],
+  ['GET', /^\/(.*\/)?(studies|series|instances)$/, [], [json]],
+]
+
+/**
+ * What the service offers, by its own routes: so it names no resource that is not there, and leaves out none.
+ *
+ * @param routes Of the service, with paths like `/studies/:study`.
+ */
+export function capabilitiesOf(routes: readonly { method: string; path: string }[]): Capability[] {
+  const found = new Map<string, Capability>()
+  for (const { method, path: route } of routes) {
+    if (method === 'ALL') continue
+    const path = route.replace(/:(\w+)(\{[^}]*\})?/g, '{$1}')
+    const known = representations.find(([name, pattern]) => name === method && pattern.test(path))
+    found.set(`${method} ${path}`, {
+      method,
+      path,
+      takes: known?.[2] ?? [],
+      answers: known?.[3] ?? [],
+    })
+  }
+  return [...found.values()]
+}
