@@ -6,7 +6,7 @@ import { nothingHeld, testIntake } from '../support/intake.ts'
 
 const bytes = randomBytes(3_000_000)
 
-describe('a spool (decision 12)', () => {
+describe('a spool (decision 14)', () => {
   test.each([
     { where: 'in memory', size: 1000, segments: 0 },
     { where: 'in a segment of its transfer', size: bytes.length, segments: 2 },
