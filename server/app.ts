@@ -12,6 +12,7 @@ import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import { qidoRoutes } from './qido/routes.ts'
+import type { WorkerPool } from './pixels/worker-pool.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
@@ -20,6 +21,7 @@ import { wadoRoutes } from './wado/routes.ts'
 export interface AppDeps {
   db: Database
   store: Store
+  codecs: WorkerPool
   intake: Intake
   live: LiveHub
   log: Log

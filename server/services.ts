@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
+import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { fileStore } from './store/file-store.ts'
 
@@ -63,9 +64,11 @@ export async function startServices({
     await intake.stop(0)
     throw error
   }
+  const codecs = new WorkerPool()
   return {
     db,
     store,
+    codecs,
     live,
     intake,
     log,
@@ -80,6 +83,7 @@ export async function startServices({
     async [Symbol.asyncDispose]() {
       await intake.stop(graceMs)
       await live.stop()
+      await codecs[Symbol.asyncDispose]()
     },
   }
 }

@@ -1,0 +1,124 @@
+import { Context, log, NativeCodecs } from 'dcmjs-codecs'
+import { checkCodeStream } from './code-stream.ts'
+import { frameBytes, type ImagePixel } from './image-pixel.ts'
+
+type Coder = (context: Context, parameters: object) => Context
+
+const base = '1.2.840.10008.1.2'
+const rle = `${base}.5`
+
+const decoders = new Map<string, Coder>([
+  [rle, (context) => NativeCodecs.decodeRle(context)],
+  ...['50', '51', '57', '70'].map((number): [string, Coder] => [
+    `${base}.4.${number}`,
+    (context, parameters) => NativeCodecs.decodeJpeg(context, parameters),
+  ]),
+  ...['80', '81'].map((number): [string, Coder] => [
+    `${base}.4.${number}`,
+    (context) => NativeCodecs.decodeJpegLs(context),
+  ]),
+  ...['90', '91'].map((number): [string, Coder] => [
+    `${base}.4.${number}`,
+    (context) => NativeCodecs.decodeJpeg2000(context),
+  ]),
+  ...['201', '202', '203'].map((number): [string, Coder] => [
+    `${base}.4.${number}`,
+    (context) => NativeCodecs.decodeHtJpeg2000(context),
+  ]),
+])
+
+/** To be awaited once in a thread, before anything else here. */
+export async function startCodecs(): Promise<void> {
+  // What a codec has to complain about comes as an error; nothing is to be printed.
+  log.setLevel('silent')
+  await NativeCodecs.initializeAsync()
+}
+
+/** What the codecs of this thread have taken. */
+export function memoryBytes(): number {
+  const { wasmApi } = NativeCodecs as unknown as { wasmApi?: { wasmMemory: WebAssembly.Memory } }
+  return wasmApi?.wasmMemory.buffer.byteLength ?? 0
+}
+
+/**
+ * Decodes the code stream of a frame: little endian, colour by pixel.
+ *
+ * What was compressed as luminance and chrominance by JPEG or JPEG 2000 becomes RGB, so that one rule holds for whoever
+ * reads it. RLE and JPEG-LS keep the colour space that the data set names.
+ *
+ * @returns The pixels, and what they are.
+ * @throws {Error} the code stream is broken, or of another image than the data set says
+ */
+export function decode(
+  image: ImagePixel,
+  transferSyntaxUID: string,
+  bytes: Uint8Array,
+): { bytes: Uint8Array; image: ImagePixel } {
+  const decoder = decoders.get(transferSyntaxUID)
+  if (decoder === undefined) throw new Error('there is no decoder for this transfer syntax')
+  if (transferSyntaxUID !== rle) checkCodeStream(bytes, image)
+  const isChrominance = becomesRGB(image, transferSyntaxUID)
+  const decoded = decoder(contextOf(image, { encodedBuffer: bytes }), {
+    convertColorspaceToRgb: isChrominance,
+  })
+  const outcome: ImagePixel = {
+    ...image,
+    planarConfiguration: 0,
+    photometricInterpretation: isChrominance ? 'RGB' : image.photometricInterpretation,
+  }
+  const pixels = decoded.getDecodedBuffer() ?? new Uint8Array()
+  if (pixels.length !== frameBytes(outcome)) {
+    throw new Error('the code stream holds another image than the data set says')
+  }
+  return { bytes: pixels, image: outcome }
+}
+
+/** Whether the codec transforms the colours back (PS3.5 8.2.1, 8.2.4): lossy JPEG, and RCT and ICT of JPEG 2000. */
+export function becomesRGB(image: ImagePixel, transferSyntaxUID: string): boolean {
+  const { photometricInterpretation: space, samplesPerPixel } = image
+  if (samplesPerPixel !== 3) return false
+  if (/\.4\.(50|51)$/.test(transferSyntaxUID)) return space.startsWith('YBR')
+  return space === 'YBR_RCT' || space === 'YBR_ICT'
+}
+
+export function hasDecoder(transferSyntaxUID: string): boolean {
+  return decoders.has(transferSyntaxUID)
+}
+
+const encoders = new Map<string, Coder>([
+  [rle, (context) => NativeCodecs.encodeRle(context)],
+  [`${base}.4.70`, (context) => NativeCodecs.encodeJpeg(context, { lossy: false })],
+  [`${base}.4.80`, (context) => NativeCodecs.encodeJpegLs(context, { lossy: false })],
+  [`${base}.4.90`, (context) => NativeCodecs.encodeJpeg2000(context, { lossy: false })],
+  [`${base}.4.201`, (context) => NativeCodecs.encodeHtJpeg2000(context, { lossy: false })],
+])
+
+/** Compresses a frame without loss. @throws {Error} the codec does not take such pixels */
+export function encodeLossless(
+  image: ImagePixel,
+  transferSyntaxUID: string,
+  bytes: Uint8Array,
+): Uint8Array {
+  const encoder = encoders.get(transferSyntaxUID)
+  if (encoder === undefined) throw new Error('there is no encoder for this transfer syntax')
+  const encoded = encoder(contextOf(image, { decodedBuffer: bytes }), {}).getEncodedBuffer()
+  if (!encoded?.length) throw new Error('the encoder made nothing of it')
+  return encoded
+}
+
+export function contextOf(
+  image: ImagePixel,
+  buffers: { encodedBuffer?: Uint8Array; decodedBuffer?: Uint8Array },
+): Context {
+  return new Context({
+    width: image.columns,
+    height: image.rows,
+    bitsAllocated: image.bitsAllocated,
+    bitsStored: image.bitsStored,
+    samplesPerPixel: image.samplesPerPixel,
+    pixelRepresentation: image.pixelRepresentation,
+    planarConfiguration: image.planarConfiguration,
+    photometricInterpretation: image.photometricInterpretation,
+    ...buffers,
+  })
+}
