@@ -1,8 +1,9 @@
-import { Context, log, NativeCodecs } from 'dcmjs-codecs'
+import type { Context as CodecContext } from 'dcmjs-codecs'
 import { checkCodeStream } from './code-stream.ts'
 import { frameBytes, type ImagePixel } from './image-pixel.ts'
+import { Context, log, NativeCodecs } from './library.ts'
 
-type Coder = (context: Context, parameters: object) => Context
+type Coder = (context: CodecContext, parameters: object) => CodecContext
 
 const base = '1.2.840.10008.1.2'
 const rle = `${base}.5`
@@ -70,7 +71,15 @@ export function decode(
   if (pixels.length !== frameBytes(outcome)) {
     throw new Error('the code stream holds another image than the data set says')
   }
+  if (image.pixelRepresentation === 1 && image.bitsAllocated === 16) extendSigns(pixels, image)
   return { bytes: pixels, image: outcome }
+}
+
+/** Decoders of unsigned code streams leave the bits above a negative value at 0. */
+function extendSigns(pixels: Uint8Array, { bitsStored }: ImagePixel): void {
+  const unused = 32 - bitsStored
+  const values = new Int16Array(pixels.buffer, pixels.byteOffset, pixels.byteLength / 2)
+  for (let i = 0; i < values.length; i++) values[i] = ((values[i] as number) << unused) >> unused
 }
 
 /** Whether the codec transforms the colours back (PS3.5 8.2.1, 8.2.4): lossy JPEG, and RCT and ICT of JPEG 2000. */
@@ -109,7 +118,7 @@ export function encodeLossless(
 export function contextOf(
   image: ImagePixel,
   buffers: { encodedBuffer?: Uint8Array; decodedBuffer?: Uint8Array },
-): Context {
+): CodecContext {
   return new Context({
     width: image.columns,
     height: image.rows,

@@ -1,8 +1,8 @@
-import { type Context, NativeCodecs } from 'dcmjs-codecs'
 import { contextOf, decode, encodeLossless, hasDecoder } from './codecs.ts'
 import { gifFrame, gifHead, gifTail } from './gif.ts'
 import type { ImagePixel } from './image-pixel.ts'
 import type { Job, JobOutcome, RenderJob } from './job.ts'
+import { NativeCodecs } from './library.ts'
 import { encodePNG } from './png.ts'
 import { render } from './render.ts'
 import type { Picture } from './rendering.ts'
@@ -43,7 +43,7 @@ function encodeJPEG({ width, height, channels, pixels }: Picture, quality: numbe
     bitsStored: 8,
     pixelRepresentation: 0,
   } as ImagePixel
-  const context: Context = contextOf(image, { decodedBuffer: pixels })
+  const context = contextOf(image, { decodedBuffer: pixels })
   const encoded = NativeCodecs.encodeJpeg(context, { lossy: true, quality })
   return encoded.getEncodedBuffer() ?? new Uint8Array()
 }
