@@ -25,6 +25,25 @@ export function checkCodeStream(bytes: Uint8Array, image: ImagePixel): void {
   if (!isSame) throw new Error('the code stream holds another image than the data set says')
 }
 
+/**
+ * Holds the header of an RLE frame (PS3.5 G.5) against the data set: a segment for each byte of a pixel, one after
+ * another.
+ *
+ * @throws {Error} another number of segments, or offsets that are none
+ */
+export function checkRLE(bytes: Uint8Array, { samplesPerPixel, bitsAllocated }: ImagePixel): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const segments = Math.ceil(bitsAllocated / 8) * samplesPerPixel
+  const isHeader = bytes.length > 64 && view.getUint32(0, true) === segments && segments <= 15
+  let last = 63
+  for (let i = 0; isHeader && i < segments; i++) {
+    const offset = view.getUint32(4 + i * 4, true)
+    if (offset <= last || offset >= bytes.length) throw new Error('the RLE segments overlap')
+    last = offset
+  }
+  if (!isHeader) throw new Error('the RLE header is that of another image than the data set says')
+}
+
 /** Reads the first frame header: SOFn of JPEG (ITU-T T.81 B.2.2) and JPEG-LS (T.87 C.2.2), SIZ of JPEG 2000 (T.800 A.5.1). */
 export function sizeOf(bytes: Uint8Array): CodeStreamSize | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

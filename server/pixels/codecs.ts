@@ -1,7 +1,9 @@
 import type { Context as CodecContext } from 'dcmjs-codecs'
-import { checkCodeStream } from './code-stream.ts'
+import { checkCodeStream, checkRLE } from './code-stream.ts'
 import { frameBytes, type ImagePixel } from './image-pixel.ts'
+import type { JobOutcome } from './job.ts'
 import { Context, log, NativeCodecs } from './library.ts'
+import { byPixel } from './planes.ts'
 
 type Coder = (context: CodecContext, parameters: object) => CodecContext
 
@@ -54,10 +56,11 @@ export function decode(
   image: ImagePixel,
   transferSyntaxUID: string,
   bytes: Uint8Array,
-): { bytes: Uint8Array; image: ImagePixel } {
+): JobOutcome {
   const decoder = decoders.get(transferSyntaxUID)
   if (decoder === undefined) throw new Error('there is no decoder for this transfer syntax')
-  if (transferSyntaxUID !== rle) checkCodeStream(bytes, image)
+  if (transferSyntaxUID === rle) checkRLE(bytes, image)
+  else checkCodeStream(bytes, image)
   const isChrominance = becomesRGB(image, transferSyntaxUID)
   const decoded = decoder(contextOf(image, { encodedBuffer: bytes }), {
     convertColorspaceToRgb: isChrominance,
@@ -67,7 +70,10 @@ export function decode(
     planarConfiguration: 0,
     photometricInterpretation: isChrominance ? 'RGB' : image.photometricInterpretation,
   }
-  const pixels = decoded.getDecodedBuffer() ?? new Uint8Array()
+  let pixels = decoded.getDecodedBuffer() ?? new Uint8Array()
+  if (decoded.getPlanarConfiguration() === 1 && image.samplesPerPixel > 1) {
+    pixels = byPixel(pixels, image.samplesPerPixel, image.bitsAllocated / 8)
+  }
   if (pixels.length !== frameBytes(outcome)) {
     throw new Error('the code stream holds another image than the data set says')
   }
@@ -102,17 +108,26 @@ const encoders = new Map<string, Coder>([
   [`${base}.4.201`, (context) => NativeCodecs.encodeHtJpeg2000(context, { lossy: false })],
 ])
 
-/** Compresses a frame without loss. @throws {Error} the codec does not take such pixels */
+/** Compresses a frame without loss, colour by pixel. @throws {Error} the codec does not take such pixels */
 export function encodeLossless(
-  image: ImagePixel,
+  given: ImagePixel,
   transferSyntaxUID: string,
   bytes: Uint8Array,
-): Uint8Array {
+): JobOutcome {
   const encoder = encoders.get(transferSyntaxUID)
   if (encoder === undefined) throw new Error('there is no encoder for this transfer syntax')
-  const encoded = encoder(contextOf(image, { decodedBuffer: bytes }), {}).getEncodedBuffer()
-  if (!encoded?.length) throw new Error('the encoder made nothing of it')
-  return encoded
+  if (given.photometricInterpretation === 'YBR_FULL_422') throw new Error('it is subsampled')
+  const isByPlane = given.planarConfiguration === 1 && given.samplesPerPixel > 1
+  const image = { ...given, planarConfiguration: 0 }
+  const decodedBuffer = isByPlane
+    ? byPixel(bytes, image.samplesPerPixel, image.bitsAllocated / 8)
+    : bytes
+  const encoded = encoder(contextOf(image, { decodedBuffer }), {})
+  const stream = encoded.getEncodedBuffer()
+  if (!stream?.length) throw new Error('the encoder made nothing of it')
+  const photometricInterpretation =
+    encoded.getPhotometricInterpretation() ?? image.photometricInterpretation
+  return { bytes: stream, image: { ...image, photometricInterpretation } }
 }
 
 export function contextOf(

@@ -12,7 +12,8 @@ export function doJob(job: Job): JobOutcome {
   const { image, transferSyntaxUID, bytes } = job
   if (job.kind === 'decode') return decode(image, transferSyntaxUID, bytes)
   if (job.kind === 'encode') {
-    return { image, bytes: ownBytes(encodeLossless(image, transferSyntaxUID, bytes)) }
+    const encoded = encodeLossless(image, transferSyntaxUID, bytes)
+    return { ...encoded, bytes: ownBytes(encoded.bytes) }
   }
   const frame = hasDecoder(transferSyntaxUID)
     ? decode(image, transferSyntaxUID, bytes)

@@ -1,4 +1,5 @@
 import { frameBytes, type ImagePixel } from './image-pixel.ts'
+import { byPixel } from './planes.ts'
 import type { LookupTable, Picture, Rendering, Window } from './rendering.ts'
 import { intoViewport } from './viewport.ts'
 
@@ -125,7 +126,7 @@ function renderColour(image: ImagePixel, bytes: Uint8Array, rendering: Rendering
     return { ...picture, pixels: toRGB(unpacked422(bytes, rows * columns)) }
   }
   const samples = eightBits(image, samplesOf({ ...image, pixelRepresentation: 0 }, bytes))
-  const pixels = image.planarConfiguration === 1 ? byPixel(samples) : samples
+  const pixels = image.planarConfiguration === 1 ? byPixel(samples, 3) : samples
   if (space === 'RGB') return { ...picture, pixels }
   if (space === 'YBR_FULL') return { ...picture, pixels: toRGB(pixels) }
   throw new Error(`${space} cannot be rendered`)
@@ -135,17 +136,6 @@ function eightBits({ bitsStored }: ImagePixel, samples: Samples): Uint8Array {
   if (samples instanceof Uint8Array) return samples
   const most = 2 ** bitsStored - 1
   return Uint8Array.from(samples as Uint16Array, (value) => Math.round((value / most) * 255))
-}
-
-function byPixel(planes: Uint8Array): Uint8Array {
-  const count = planes.length / 3
-  const pixels = new Uint8Array(planes.length)
-  for (let i = 0; i < count; i++) {
-    pixels[i * 3] = planes[i] as number
-    pixels[i * 3 + 1] = planes[count + i] as number
-    pixels[i * 3 + 2] = planes[2 * count + i] as number
-  }
-  return pixels
 }
 
 function throughPalette(samples: Samples, { palette }: Rendering): Uint8Array {
