@@ -46,18 +46,17 @@ async function retrieveOne(
 ): Promise<Response> {
   const { first } = await open(deps, path)
   const offers = syntaxOffers(first.transferSyntaxUID, singleForm)
-  const target = choose(entries, offers).offer.transferSyntaxUID
+  const { offer } = choose(entries, offers)
   const { signal } = c.req.raw
-  const encoded = await encodeAs(first, target, deps, signal).catch((error) => {
+  const encoded = await encodedOrStored(first, offer, deps, entries, signal).catch((error) => {
     if (!(error instanceof UndecodableError)) throw error
-    const others = offers.filter(({ transferSyntaxUID }) => transferSyntaxUID !== target)
+    const others = offers.filter((other) => other !== offer)
     return notAcceptable(others, ': the pixel data cannot be converted')
   })
-  const { digest } = first
   return answerWhole(c, deps.log, {
-    contentType: `application/dicom; transfer-syntax=${target}`,
+    contentType: `application/dicom; transfer-syntax=${encoded.transferSyntaxUID}`,
     length: encoded.length,
-    version: Buffer.from(digest).toString('hex'),
+    version: Buffer.from(first.digest).toString('hex'),
     read: (range) =>
       range === undefined ? encoded.read() : fileRange(first, deps, range.offset, range.length),
   })
@@ -102,7 +101,7 @@ function chosenSyntax(stored: string, entries: AcceptEntry[]): SyntaxOffer | und
  */
 async function encodedOrStored(
   instance: Instance,
-  { transferSyntaxUID }: SyntaxOffer,
+  { transferSyntaxUID, ...form }: SyntaxOffer,
   deps: WadoDeps,
   entries: AcceptEntry[],
   signal: AbortSignal,
@@ -111,7 +110,7 @@ async function encodedOrStored(
     return await encodeAs(instance, transferSyntaxUID, deps, signal)
   } catch (error) {
     const stored = instance.transferSyntaxUID
-    const asStored = { ...multipartForm, transferSyntaxUID: stored, isDefaultSyntax: true }
+    const asStored = { ...form, transferSyntaxUID: stored, isDefaultSyntax: true }
     if (!(error instanceof UndecodableError) || !negotiate(entries, [asStored])) throw error
     return encodeAs(instance, stored, deps, signal)
   }
