@@ -4,10 +4,7 @@ import type { ResourcePath } from './instances.ts'
 import { instances, series, studies } from './schema.ts'
 
 /** The transfer syntaxes that the instances of a resource have, each once. Empty: there is no such resource. */
-export async function transferSyntaxesOf(
-  { orm }: Database,
-  path: ResourcePath,
-): Promise<string[]> {
+export async function transferSyntaxesOf({ orm }: Database, path: ResourcePath): Promise<string[]> {
   const rows = await orm
     .selectDistinct({ transferSyntaxUID: instances.transferSyntaxUID })
     .from(studies)

@@ -28,7 +28,12 @@ export function gifFrame(picture: Picture, delayMs: number): Buffer {
   descriptor[0] = 0x2c
   descriptor.writeUInt16LE(picture.width, 5)
   descriptor.writeUInt16LE(picture.height, 7)
-  return Buffer.concat([control, descriptor, Buffer.from([8]), ...blocksOf(lzw(indicesOf(picture)))])
+  return Buffer.concat([
+    control,
+    descriptor,
+    Buffer.from([8]),
+    ...blocksOf(lzw(indicesOf(picture))),
+  ])
 }
 
 /** What stands behind the last picture. */
@@ -38,7 +43,11 @@ function colourOf(index: number, channels: 1 | 3): [number, number, number] {
   if (channels === 1) return [index, index, index]
   const level = (value: number, levels: number) => Math.round((value * 255) / (levels - 1))
   if (index >= 252) return [0, 0, 0]
-  return [level(Math.floor(index / 42), 6), level(Math.floor(index / 6) % 7, 7), level(index % 6, 6)]
+  return [
+    level(Math.floor(index / 42), 6),
+    level(Math.floor(index / 6) % 7, 7),
+    level(index % 6, 6),
+  ]
 }
 
 function indicesOf({ channels, pixels }: Picture): Uint8Array {

@@ -17,7 +17,14 @@ export function render(image: ImagePixel, bytes: Uint8Array, rendering: Renderin
   return rendering.viewport === undefined ? picture : intoViewport(picture, rendering.viewport)
 }
 
-type Samples = Uint8Array | Uint16Array | Int16Array | Int32Array | Uint32Array | Float32Array | Float64Array
+type Samples =
+  | Uint8Array
+  | Uint16Array
+  | Int16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
 
 /** The stored values: bits that are not part of them, such as overlays of old, are masked, signs extended. */
 function samplesOf(image: ImagePixel, bytes: Uint8Array): Samples {

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { memoryBytes, startCodecs } from './codecs.ts'
-import type { Job, JobAnswer } from './job.ts'
 import { doJob } from './do-job.ts'
+import type { Job, JobAnswer } from './job.ts'
 
 /**
  * A thread that does one job after another. It says `ready` once, and answers each job.

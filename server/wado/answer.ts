@@ -104,7 +104,10 @@ function checkConditions(c: Context<AppEnv>, etag: string | undefined): void {
   const ifMatch = c.req.header('if-match')
   if (ifMatch === undefined || ifMatch.trim() === '*') return
   if (etag !== undefined && tagsOf(ifMatch).includes(etag)) return
-  throw new HttpProblem(412, 'Cannot retrieve this as it was: it has another ETag than If-Match says')
+  throw new HttpProblem(
+    412,
+    'Cannot retrieve this as it was: it has another ETag than If-Match says',
+  )
 }
 
 function isNotModified(c: Context<AppEnv>, etag: string | undefined): boolean {
@@ -131,7 +134,8 @@ function rangeOf(
   const [, first, last] = /^bytes=\s*(\d{1,15})?-(\d{1,15})?\s*$/i.exec(field) ?? []
   if (first === undefined && last === undefined) return undefined
   const offset = first === undefined ? Math.max(0, length - Number(last)) : Number(first)
-  const end = first === undefined || last === undefined ? length - 1 : Math.min(Number(last), length - 1)
+  const end =
+    first === undefined || last === undefined ? length - 1 : Math.min(Number(last), length - 1)
   if (first !== undefined && last !== undefined && Number(last) < offset) return undefined
   if (offset >= length) {
     throw new HttpProblem(416, `Cannot send this range: there are ${length} bytes`, {

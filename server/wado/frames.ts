@@ -1,6 +1,6 @@
-import { frameLength, locateFrames, readFrame } from '../dicom/fragments.ts'
 import type { Instance } from '../../db/instances.ts'
 import { StructureError } from '../dicom/errors.ts'
+import { frameLength, locateFrames, readFrame } from '../dicom/fragments.ts'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
 import { transferSyntaxes } from '../dicom/transfer-syntaxes.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -125,8 +125,8 @@ function nativeFrames(instance: Instance, store: Store, image: ImagePixel): Fram
       const start = Math.floor(firstBit / 8)
       const end = Math.ceil((firstBit + bits) / 8)
       const range = readWords(instance, store, image, start, end)
-      if (firstBit % 8 === 0) yield* range
-      else yield shifted(await gathered(range), firstBit % 8, bytes)
+      if (bits % 8 === 0) yield* range
+      else yield shifted(await gathered(range), firstBit % 8, bits)
     },
   }
 }
@@ -151,11 +151,15 @@ async function* readWords(
   }
 }
 
-/** Frames of one bit a pixel may begin inside a byte; the first pixel is the lowest bit (PS3.5 8.1.1). */
-function shifted(bytes: Uint8Array, by: number, length: number): Uint8Array {
-  const moved = new Uint8Array(length)
-  for (let i = 0; i < length; i++) {
-    moved[i] = ((bytes[i] as number) >> by) | ((bytes[i + 1] ?? 0) << (8 - by))
+/**
+ * Frames of one bit a pixel may begin and end inside a byte; the first pixel is the lowest bit (PS3.5 8.1.1). What
+ * follows the last pixel is 0.
+ */
+function shifted(given: Uint8Array, by: number, bits: number): Uint8Array {
+  const moved = new Uint8Array(Math.ceil(bits / 8))
+  for (let i = 0; i < moved.length; i++) {
+    moved[i] = ((given[i] as number) >> by) | ((given[i + 1] ?? 0) << (8 - by))
   }
+  moved[moved.length - 1] = (moved.at(-1) as number) & (0xff >> (moved.length * 8 - bits))
   return moved
 }

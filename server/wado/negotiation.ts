@@ -31,6 +31,15 @@ export function acceptedBy(c: Context<AppEnv>): AcceptEntry[] {
   return entries.filter(({ parameters }) => takesUTF8(parameters.get('charset')))
 }
 
+/** The same, of a rendered resource. @throws {HttpProblem} 400 a transfer syntax, which pictures have none of (WA-N14) */
+export function acceptedRendered(c: Context<AppEnv>): AcceptEntry[] {
+  const entries = acceptedBy(c)
+  if (entries.some(({ transferSyntax }) => transferSyntax !== undefined)) {
+    throw new HttpProblem(400, 'Cannot render: a rendered type in Accept has a transfer-syntax')
+  }
+  return entries
+}
+
 /** @throws {HttpProblem} 406 with what there is (WA-N5) */
 export function choose<T extends Offer>(
   entries: readonly AcceptEntry[],

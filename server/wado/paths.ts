@@ -41,7 +41,9 @@ export function resourceOf(parameters: Record<string, string>): ResourcePath {
 export function frameListOf(text: string): number[] {
   const numbers = text.split(',')
   const list = numbers.map((number) => (/^\d{1,9}$/.test(number) ? Number(number) : 0))
-  const isAscending = list.every((number, index) => number > (index === 0 ? 0 : (list[index - 1] as number)))
+  const isAscending = list.every(
+    (number, index) => number > (index === 0 ? 0 : (list[index - 1] as number)),
+  )
   if (isAscending) return list
   throw new HttpProblem(
     400,

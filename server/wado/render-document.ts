@@ -5,7 +5,7 @@ import type { AppEnv } from '../http/env.ts'
 import { textOf } from '../pixels/image-pixel.ts'
 import { answerWhole } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
-import { acceptedBy, choose } from './negotiation.ts'
+import { acceptedRendered, choose } from './negotiation.ts'
 import { itemOf } from './rendering-of.ts'
 import { bytesOfAttribute } from './stored-file.ts'
 
@@ -33,14 +33,14 @@ export async function renderDocument(
   const attribute = model[encapsulatedDocument]
   if (attribute !== undefined) {
     const type = textOf(model, '00420012') || 'application/octet-stream'
-    const { offer } = choose(acceptedBy(c), [{ type: type.toLowerCase() }])
+    const { offer } = choose(acceptedRendered(c), [{ type: type.toLowerCase() }])
     const padded = (await bytesOfAttribute(instance, store, attribute)) ?? new Uint8Array()
     // (0042,0015) says how many bytes it has without padding.
     const length = Number(model['00420015']?.Value?.[0] ?? padded.length)
     const bytes = padded.subarray(0, length)
     return answerWhole(c, log, whole(offer.type, bytes, digest))
   }
-  const { offer } = choose(acceptedBy(c), [html, plain])
+  const { offer } = choose(acceptedRendered(c), [html, plain])
   const text = offer === html ? htmlOf(model) : textLines(model, 0).join('\n')
   return answerWhole(c, log, whole(`${offer.type}; charset=utf-8`, Buffer.from(text), digest))
 }

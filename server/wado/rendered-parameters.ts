@@ -61,8 +61,7 @@ function qualityOf(text: string): number {
 function windowOf(text: string): Window {
   const [center = '', width = '', name = '', ...more] = text.split(',')
   const shape = windowFunctions[name.toLowerCase()]
-  const isRight =
-    isDecimal(center) && isDecimal(width) && shape !== undefined && more.length === 0
+  const isRight = isDecimal(center) && isDecimal(width) && shape !== undefined && more.length === 0
   if (!isRight || Number(width) < (shape === 'LINEAR' ? 1 : Number.MIN_VALUE)) {
     throw wrong('window', 'center,width,function, with linear, linear-exact or sigmoid')
   }

@@ -25,9 +25,7 @@ export async function renderingOf(
     lookupTable(instance, store, owner, descriptor, data, signed)
   const isPalette = image.photometricInterpretation === 'PALETTE COLOR'
   const colours = isPalette
-    ? await Promise.all(
-        ['1', '2', '3'].map((n) => tableOf(model, `0028110${n}`, `0028120${n}`)),
-      )
+    ? await Promise.all(['1', '2', '3'].map((n) => tableOf(model, `0028110${n}`, `0028120${n}`)))
     : []
   const window = windowOf(voi)
   const inverse = textOf(model, '20500020') === 'INVERSE'
@@ -41,9 +39,10 @@ export async function renderingOf(
     voiLUT: window ? undefined : await tableOf(itemOf(voi, '00283010'), '00283002', '00283006'),
     isInverse: (image.photometricInterpretation === 'MONOCHROME1') !== inverse,
     paddingValue: model['00280120'] ? numberOf(model, '00280120', 0) : undefined,
-    palette: colours.every((table) => table !== undefined) && isPalette
-      ? (colours as [LookupTable, LookupTable, LookupTable])
-      : undefined,
+    palette:
+      colours.every((table) => table !== undefined) && isPalette
+        ? (colours as [LookupTable, LookupTable, LookupTable])
+        : undefined,
   }
 }
 
@@ -56,10 +55,12 @@ export function frameDelayMs(model: DicomJson): number {
 }
 
 function windowOf(voi: DicomJson): Window | undefined {
-  const [center, width] = [numberOf(voi, '00281050', Number.NaN), numberOf(voi, '00281051', Number.NaN)]
+  const [center, width] = [
+    numberOf(voi, '00281050', Number.NaN),
+    numberOf(voi, '00281051', Number.NaN),
+  ]
   const named = textOf(voi, '00281056')
-  const shape: WindowFunction =
-    named === 'SIGMOID' || named === 'LINEAR_EXACT' ? named : 'LINEAR'
+  const shape: WindowFunction = named === 'SIGMOID' || named === 'LINEAR_EXACT' ? named : 'LINEAR'
   // PS3.3 C.11.2.1.2: LINEAR begins at 1, the others above 0. Files have 0 where they mean nothing.
   const isWide = shape === 'LINEAR' ? width >= 1 : width > 0
   return Number.isFinite(center) && isWide ? { center, width, function: shape } : undefined

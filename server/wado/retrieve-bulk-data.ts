@@ -61,10 +61,7 @@ export async function retrieveBulkData(c: Context<AppEnv>, deps: WadoDeps): Prom
 }
 
 /** All values of a study, series or instance that are bulk data, pixel data decoded (WA-R4). */
-export async function retrieveAllBulkData(
-  c: Context<AppEnv>,
-  deps: WadoDeps,
-): Promise<Response> {
+export async function retrieveAllBulkData(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
   return retrieveMany(c, deps, () => true)
 }
 
@@ -113,12 +110,7 @@ async function retrieveMany(
   return answerParts(c, deps.log, octets.type, fromFirst())
 }
 
-function partOf(
-  c: Context<AppEnv>,
-  instance: Instance,
-  deps: WadoDeps,
-  value: BulkData,
-): Part {
+function partOf(c: Context<AppEnv>, instance: Instance, deps: WadoDeps, value: BulkData): Part {
   return {
     headers: [...headersOf(c, instance, value), ['Content-Length', String(value.length)]],
     read: () => readValue(instance, deps.store, value),

@@ -10,9 +10,9 @@ import type { WadoDeps } from './deps.ts'
 import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
 import { open } from './open.ts'
 import { instanceURLOf, resourceOf } from './paths.ts'
+import { bulkDataForm, retrieveAllBulkData } from './retrieve-bulk-data.ts'
 import { readFile } from './stored-file.ts'
 import { type Encoded, encodeAs, type SyntaxOffer, syntaxOffers } from './transcode.ts'
-import { retrieveAllBulkData, bulkDataForm } from './retrieve-bulk-data.ts'
 
 const multipartForm = { type: 'multipart/related', root: 'application/dicom' }
 const singleForm = { type: 'application/dicom' }
@@ -35,7 +35,13 @@ export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Pro
   if (offer.type === singleForm.type) return retrieveOne(c, deps, path, entries)
   // Some can be had as the client wants, some not: it gets those, and hears that they are not all. (WA-N13, WA-S2)
   const isAll = stored.every((syntax) => chosenSyntax(syntax, entries) !== undefined)
-  return answerParts(c, deps.log, 'application/dicom', parts(c, deps, path, entries), isAll ? 200 : 206)
+  return answerParts(
+    c,
+    deps.log,
+    'application/dicom',
+    parts(c, deps, path, entries),
+    isAll ? 200 : 206,
+  )
 }
 
 async function retrieveOne(

@@ -9,8 +9,8 @@ import type { PictureType } from '../pixels/rendering.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import { answerParts, answerWhole, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
-import { frameInMemory, type Frames, framesOf } from './frames.ts'
-import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
+import { type Frames, frameInMemory, framesOf } from './frames.ts'
+import { acceptedRendered, choose, notAcceptable } from './negotiation.ts'
 import { open, openInstance } from './open.ts'
 import { frameListOf, instanceURLOf, resourceOf } from './paths.ts'
 import { isDocument, renderDocument } from './render-document.ts'
@@ -49,7 +49,7 @@ export async function retrieveRendered(c: Context<AppEnv>, deps: WadoDeps): Prom
   const isAnimated = numbers === undefined && shown.frames.count > 1
   if (isAnimated) return renderAnimation(c, deps, shown, parameters)
   const wanted = numbers ?? [1]
-  const { offer } = choose(acceptedBy(c), [jpeg, png, gif])
+  const { offer } = choose(acceptedRendered(c), [jpeg, png, gif])
   if (wanted.length === 1) {
     return renderOne(c, deps, shown, wanted[0] as number, offer.type, parameters)
   }
@@ -64,7 +64,7 @@ export async function retrieveThumbnail(c: Context<AppEnv>, deps: WadoDeps): Pro
   const numbers = list === undefined ? undefined : frameListOf(list)
   const path = resourceOf(c.req.param())
   const { all } = await open(deps, path)
-  choose(acceptedBy(c), [jpeg])
+  choose(acceptedRendered(c), [jpeg])
   for await (const shown of imagesOf(all(), deps)) {
     if (numbers !== undefined) checkList(numbers, shown.frames)
     const frame = numbers?.[0] ?? Math.ceil(shown.frames.count / 2)
@@ -99,7 +99,7 @@ async function renderAnimation(
   shown: Shown,
   parameters: RenderedParameters,
 ): Promise<Response> {
-  const entries = acceptedBy(c)
+  const entries = acceptedRendered(c)
   const { type } = choose(entries, [gif]).offer
   const first = await renderFrame(c, deps, shown, 1, 'gif-frame', parameters)
   async function* read(): AsyncGenerator<Uint8Array, void, void> {
@@ -122,7 +122,7 @@ async function renderMany(
   parameters: RenderedParameters,
 ): Promise<Response> {
   const { all } = await open(deps, resourceOf(c.req.param()))
-  const { offer } = choose(acceptedBy(c), [
+  const { offer } = choose(acceptedRendered(c), [
     jpeg,
     png,
     gif,

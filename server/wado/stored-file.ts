@@ -34,8 +34,7 @@ export function rangesOf(instance: Instance, store: Store): ReadRange {
   if (instance.transferSyntaxUID === deflated) {
     return (offset, length) => cutOut(inflate(readFile(instance, store)), offset, length)
   }
-  return (offset, length) =>
-    store.read(instance.segmentID, instance.segmentOffset + offset, length)
+  return (offset, length) => store.read(instance.segmentID, instance.segmentOffset + offset, length)
 }
 
 /** A value that lies in the file, in little endian, whatever the file has. */

@@ -1,6 +1,12 @@
 import { Buffer } from 'node:buffer'
 import type { Instance } from '../../db/instances.ts'
-import { elementHeader, itemHeader, shortElement, textElement, undefinedLength } from '../dicom/element-writer.ts'
+import {
+  elementHeader,
+  itemHeader,
+  shortElement,
+  textElement,
+  undefinedLength,
+} from '../dicom/element-writer.ts'
 import { reEncode } from '../dicom/re-encode.ts'
 import { transferSyntaxes } from '../dicom/transfer-syntaxes.ts'
 import { vrCode } from '../dicom/vr.ts'
@@ -10,7 +16,7 @@ import type { JobOutcome } from '../pixels/job.ts'
 import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import type { WadoDeps } from './deps.ts'
-import { frameInMemory, type Frames, framesOf, pixelsOf } from './frames.ts'
+import { type Frames, frameInMemory, framesOf, pixelsOf } from './frames.ts'
 import { explicitBigEndian, implicitLittleEndian, readFile, readModel } from './stored-file.ts'
 
 const pixelData = 0x7fe00010

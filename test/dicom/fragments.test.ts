@@ -42,7 +42,11 @@ async function framesIn(
 }
 
 const none = Buffer.alloc(0)
-const [a, b, c] = ['aaaa', 'bb', 'cccccc'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer]
+const [a, b, c] = ['aaaa', 'bb', 'cccccc'].map((text) => Buffer.from(text)) as [
+  Buffer,
+  Buffer,
+  Buffer,
+]
 const start = Buffer.from([0xff, 0xd8, 0xff, 0xe0])
 
 describe('Fragments of encapsulated pixel data (PS3.5 A.4)', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { elementHeader, textElement } from '../../server/dicom/element-writer.ts'
 import { reEncode } from '../../server/dicom/re-encode.ts'
 import { vrCode } from '../../server/dicom/vr.ts'
-import { elementHeader, textElement } from '../../server/dicom/element-writer.ts'
 import {
   type DicomElement,
   type DicomFileOptions,
@@ -74,25 +74,31 @@ describe('A file encoded anew (PS3.18 8.7.3; WA-N12)', () => {
     ['implicit VR', { transferSyntaxUID: implicitLittleEndian }],
     ['big endian', { transferSyntaxUID: explicitBigEndian }],
     ['deflated', { transferSyntaxUID: deflatedLittleEndian }],
-  ])('%s becomes Explicit VR Little Endian with the same elements, in any chunking', async (_, options) => {
-    const swap = options.transferSyntaxUID === explicitBigEndian
-    const pixelBytes = swap ? Buffer.from(pixels).swap16() : pixels
-    const uid = '1.2.826.5'
-    const file = dicomFile({ ...options, sopInstanceUID: uid, elements, pixelBytes })
-    const expected = dicomFile({ sopInstanceUID: uid, elements, pixelBytes: pixels })
-    for (const size of [1, 7, 100_000]) {
-      const outcome = await reEncoded(file, size)
-      expect(readInstance(outcome).transferSyntaxUID).toBe(explicitLittleEndian)
-      expect(modelOf(outcome)).toEqual(modelOf(expected))
-      expect(outcome.subarray(-pixels.length)).toEqual(pixels)
-    }
-  })
+  ])(
+    '%s becomes Explicit VR Little Endian with the same elements, in any chunking',
+    async (_, options) => {
+      const swap = options.transferSyntaxUID === explicitBigEndian
+      const pixelBytes = swap ? Buffer.from(pixels).swap16() : pixels
+      const uid = '1.2.826.5'
+      const file = dicomFile({ ...options, sopInstanceUID: uid, elements, pixelBytes })
+      const expected = dicomFile({ sopInstanceUID: uid, elements, pixelBytes: pixels })
+      for (const size of [1, 7, 100_000]) {
+        const outcome = await reEncoded(file, size)
+        expect(readInstance(outcome).transferSyntaxUID).toBe(explicitLittleEndian)
+        expect(modelOf(outcome)).toEqual(modelOf(expected))
+        expect(outcome.subarray(-pixels.length)).toEqual(pixels)
+      }
+    },
+  )
 
   test('a value too long for its explicit VR becomes UN, whole', async () => {
     const long = '1\\'.repeat(40_000)
     const file = dicomFile({
       transferSyntaxUID: implicitLittleEndian,
-      elements: [{ tag: '00186030', vr: 'UL', value: Buffer.alloc(0) }, { tag: '30060050', vr: 'DS', value: long }],
+      elements: [
+        { tag: '00186030', vr: 'UL', value: Buffer.alloc(0) },
+        { tag: '30060050', vr: 'DS', value: long },
+      ],
     })
     const outcome = await reEncoded(file)
     const at = outcome.indexOf(Buffer.from('06305000554e0000', 'hex'))
@@ -130,8 +136,12 @@ describe('A file encoded anew (PS3.18 8.7.3; WA-N12)', () => {
           { tag: '00280120', vr: 'US', value: 0xfff0 },
         ],
       })
-    expect(modelOf(await reEncoded(file(1)))).toMatchObject({ '00280120': { vr: 'SS', Value: [-16] } })
-    expect(modelOf(await reEncoded(file(0)))).toMatchObject({ '00280120': { vr: 'US', Value: [65520] } })
+    expect(modelOf(await reEncoded(file(1)))).toMatchObject({
+      '00280120': { vr: 'SS', Value: [-16] },
+    })
+    expect(modelOf(await reEncoded(file(0)))).toMatchObject({
+      '00280120': { vr: 'US', Value: [65520] },
+    })
   })
 
   test('fragments give way to pixels, and elements to others, new ones in their place', async () => {
@@ -165,7 +175,9 @@ describe('A file encoded anew (PS3.18 8.7.3; WA-N12)', () => {
     })
     file.fill(7, 0, 128)
     const outcome = await reEncoded(file)
-    expect(outcome.subarray(0, 132)).toEqual(Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]))
+    expect(outcome.subarray(0, 132)).toEqual(
+      Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]),
+    )
     expect(outcome.toString('latin1')).toContain('SENDER')
     const end = 144 + outcome.readUInt32LE(140)
     expect(outcome.readUInt16LE(end)).toBe(8)
@@ -175,12 +187,16 @@ describe('A file encoded anew (PS3.18 8.7.3; WA-N12)', () => {
     let isClosed = false
     async function* chunks() {
       try {
-        yield* inChunks(dicomFile({ transferSyntaxUID: implicitLittleEndian, pixelBytes: 500_000 }), 5000)
+        yield* inChunks(
+          dicomFile({ transferSyntaxUID: implicitLittleEndian, pixelBytes: 500_000 }),
+          5000,
+        )
       } finally {
         isClosed = true
       }
     }
-    for await (const piece of reEncode(chunks(), explicitLittleEndian)) if (piece.length > 1000) break
+    for await (const piece of reEncode(chunks(), explicitLittleEndian))
+      if (piece.length > 1000) break
     expect(isClosed).toBe(true)
   })
 })

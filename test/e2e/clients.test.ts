@@ -242,7 +242,8 @@ print(json.dumps({
       })
       expect(run.stderr.toString()).toBe('')
       // Implicit VR and big endian do not go over the web (WA-N12).
-      const syntax = options.transferSyntaxUID === jpegBaseline ? jpegBaseline : '1.2.840.10008.1.2.1'
+      const syntax =
+        options.transferSyntaxUID === jpegBaseline ? jpegBaseline : '1.2.840.10008.1.2.1'
       expect(JSON.parse(run.stdout.toString())).toMatchObject({
         uid: instance.uid,
         syntax,

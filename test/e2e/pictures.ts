@@ -1,6 +1,12 @@
-import { type DicomFileOptions, dicomFile, explicitLittleEndian, uniqueUID } from '../support/dicom-file.ts'
-import { imagePixel } from '../pixels/image.ts'
 import { WorkerPool } from '../../server/pixels/worker-pool.ts'
+import { imagePixel } from '../pixels/image.ts'
+import {
+  type DicomElement,
+  type DicomFileOptions,
+  dicomFile,
+  explicitLittleEndian,
+  uniqueUID,
+} from '../support/dicom-file.ts'
 import type { StowageServer } from '../support/server.ts'
 import { stow } from '../support/stow.ts'
 
@@ -18,11 +24,17 @@ export const frame = (number: number): Buffer =>
   pixels.subarray((number - 1) * frameBytes, number * frameBytes)
 
 /** What every image here has, beside what `dicomFile` writes. */
-export const image = [
+export const image: DicomElement[] = [
   { tag: '00280004', vr: 'CS', value: 'MONOCHROME2' },
   { tag: '00280101', vr: 'US', value: 16 },
   { tag: '00280102', vr: 'US', value: 15 },
 ]
+
+/** The same with others, which take the place of those with their tag. */
+export function imageWith(...others: DicomElement[]): DicomElement[] {
+  const elements = new Map([...image, ...others].map((element) => [element.tag, element]))
+  return [...elements.values()]
+}
 
 /** The frames as code streams, padded to even length. */
 export async function codeStreams(transferSyntaxUID: string): Promise<Buffer[]> {
@@ -59,7 +71,7 @@ export async function store(server: StowageServer, options: DicomFileOptions): P
     sopInstanceUID,
   })
   const answer = await stow(`${server.dicomWeb}/studies`, [file])
-  if (answer.status !== 200) throw new Error(`Not stored: ${JSON.stringify(answer.body)}`)
+  if (answer.status > 202) throw new Error(`Not stored: ${JSON.stringify(answer.body)}`)
   const study = `${server.dicomWeb}/studies/${studyInstanceUID}`
   return { study, url: `${study}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`, file }
 }
@@ -69,7 +81,9 @@ export async function retrieve(
   accept?: string,
   headers: Record<string, string> = {},
 ): Promise<{ status: number; headers: Headers; type: string; body: Buffer }> {
-  const answer = await fetch(url, { headers: accept === undefined ? headers : { accept, ...headers } })
+  const answer = await fetch(url, {
+    headers: accept === undefined ? headers : { accept, ...headers },
+  })
   const body = Buffer.from(await answer.arrayBuffer())
   return {
     status: answer.status,

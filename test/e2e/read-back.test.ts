@@ -457,7 +457,10 @@ describe('Retrieve instances (PS3.18 10.4)', () => {
       const file = dicomFile({ ...options, transferSyntaxUID })
       expect((await stow(studies, [file])).status).toBe(200)
       const path = `/studies/${study}/series/${series}/instances/${uid}`
-      const { response, body } = await retrieve(path, `application/dicom; transfer-syntax=${wanted}`)
+      const { response, body } = await retrieve(
+        path,
+        `application/dicom; transfer-syntax=${wanted}`,
+      )
       expect(response.headers.get('content-type')).toBe(
         `application/dicom; transfer-syntax=${expected}`,
       )

@@ -135,7 +135,13 @@ describe('Retrieve frames (PS3.18 10.4.1.1.6)', () => {
 
   test('WA-S7: of an object without pixel data frames, pictures and pixel data are 404', async () => {
     const { url, study } = await store(server, { pixelBytes: null })
-    for (const path of ['/frames/1', '/rendered', '/thumbnail', '/pixeldata', '/frames/1/rendered']) {
+    for (const path of [
+      '/frames/1',
+      '/rendered',
+      '/thumbnail',
+      '/pixeldata',
+      '/frames/1/rendered',
+    ]) {
       expect((await retrieve(`${url}${path}`)).status, path).toBe(404)
     }
     expect((await retrieve(`${study}/rendered`)).status).toBe(404)
@@ -173,14 +179,27 @@ describe('Compressed frames (PS3.18 8.7.3)', () => {
 
   test.each([
     ['WA-N11 octets', multipartOctets],
-    ['WA-N9 octets in Explicit VR Little Endian', `${multipartOctets}; transfer-syntax=${explicitLittleEndian}`],
+    [
+      'WA-N9 octets in Explicit VR Little Endian',
+      `${multipartOctets}; transfer-syntax=${explicitLittleEndian}`,
+    ],
   ])('%s: decoded', async (_, accept) => {
     expect(await framesAt(path('1,3'), accept)).toEqual([frame(1), frame(3)])
-    expect((await retrieve(path('2'), accept.includes('syntax') ? `${octets}; transfer-syntax=${explicitLittleEndian}` : octets)).body).toEqual(frame(2))
+    expect(
+      (
+        await retrieve(
+          path('2'),
+          accept.includes('syntax') ? `${octets}; transfer-syntax=${explicitLittleEndian}` : octets,
+        )
+      ).body,
+    ).toEqual(frame(2))
   })
 
   test('what is not compressed comes compressed without loss to who asks for it', async () => {
-    const { type, body } = await retrieve(`${native.url}/frames/1,2,3`, 'multipart/related; type="image/jls"')
+    const { type, body } = await retrieve(
+      `${native.url}/frames/1,2,3`,
+      'multipart/related; type="image/jls"',
+    )
     const made = partsOf(type, body).map((part) => part.bytes)
     const again = await store(server, {
       ...size,
@@ -188,11 +207,16 @@ describe('Compressed frames (PS3.18 8.7.3)', () => {
       pixelBytes: made.map((bytes) => Buffer.concat([bytes, Buffer.alloc(bytes.length % 2)])),
       elements: image,
     })
-    expect(await framesAt(`${again.url}/frames/1,2,3`, multipartOctets)).toEqual([1, 2, 3].map(frame))
+    expect(await framesAt(`${again.url}/frames/1,2,3`, multipartOctets)).toEqual(
+      [1, 2, 3].map(frame),
+    )
   })
 
   test('WA-N13: a syntax that cannot be made is 406, and it says what can be', async () => {
-    const { status, body } = await retrieve(path('1'), `image/jp2; transfer-syntax=1.2.840.10008.1.2.4.91`)
+    const { status, body } = await retrieve(
+      path('1'),
+      `image/jp2; transfer-syntax=1.2.840.10008.1.2.4.91`,
+    )
     expect(status).toBe(406)
     expect(JSON.parse(body.toString()).available).toEqual(
       expect.arrayContaining([
@@ -245,23 +269,26 @@ describe('Bulk data and pixel data (PS3.18 10.4.1.1.5)', () => {
     ['big endian', explicitBigEndian],
     ['deflated', deflatedLittleEndian],
     ['implicit VR', implicitLittleEndian],
-  ])('WA-R4, WA-S12, JS-09: values of what was stored %s are little endian', async (_, transferSyntaxUID) => {
-    const isBig = transferSyntaxUID === explicitBigEndian
-    const values = Buffer.from(Uint16Array.from({ length: 1000 }, (_, i) => i * 5).buffer)
-    const given = (bytes: Buffer) => (isBig ? Buffer.from(bytes).swap16() : bytes)
-    const stored = await store(server, {
-      ...size,
-      transferSyntaxUID,
-      pixelBytes: given(pixels),
-      elements: [...image, { tag: '00281201', vr: 'OW', value: given(values) }],
-    })
-    const uri = await uriOf(stored, '00281201')
-    expect((await retrieve(uri, octets)).body).toEqual(values)
-    const part = await retrieve(uri, octets, { range: 'bytes=3-12' })
-    expect(part.status).toBe(206)
-    expect(part.body).toEqual(values.subarray(3, 13))
-    expect((await retrieve(await uriOf(stored, '7FE00010'), octets)).body).toEqual(pixels)
-  })
+  ])(
+    'WA-R4, WA-S12, JS-09: values of what was stored %s are little endian',
+    async (_, transferSyntaxUID) => {
+      const isBig = transferSyntaxUID === explicitBigEndian
+      const values = Buffer.from(Uint16Array.from({ length: 1000 }, (_, i) => i * 5).buffer)
+      const given = (bytes: Buffer) => (isBig ? Buffer.from(bytes).swap16() : bytes)
+      const stored = await store(server, {
+        ...size,
+        transferSyntaxUID,
+        pixelBytes: given(pixels),
+        elements: [...image, { tag: '00281201', vr: 'OW', value: given(values) }],
+      })
+      const uri = await uriOf(stored, '00281201')
+      expect((await retrieve(uri, octets)).body).toEqual(values)
+      const part = await retrieve(uri, octets, { range: 'bytes=3-12' })
+      expect(part.status).toBe(206)
+      expect(part.body).toEqual(values.subarray(3, 13))
+      expect((await retrieve(await uriOf(stored, '7FE00010'), octets)).body).toEqual(pixels)
+    },
+  )
 
   test('WA-R4: the URI of compressed pixel data gives its frames, as stored or decoded', async () => {
     const uri = await uriOf(compressed, '7FE00010')
@@ -273,7 +300,12 @@ describe('Bulk data and pixel data (PS3.18 10.4.1.1.5)', () => {
     const studyInstanceUID = '1.2.826.77.1'
     const value = Buffer.alloc(2000, 5)
     const bulk = { tag: '00420011', vr: 'OB', value }
-    const one = await store(server, { studyInstanceUID, ...size, pixelBytes: pixels, elements: [...image, bulk] })
+    const one = await store(server, {
+      studyInstanceUID,
+      ...size,
+      pixelBytes: pixels,
+      elements: [...image, bulk],
+    })
     const other = await store(server, {
       studyInstanceUID,
       ...size,
@@ -296,7 +328,11 @@ describe('Bulk data and pixel data (PS3.18 10.4.1.1.5)', () => {
 
   test('WA-S3: bulk data that metadata do not name are 404', async () => {
     const uri = await uriOf(native, '7FE00010')
-    for (const other of [uri.replace('7FE00010', '7FE00008'), `${uri}0`, uri.replace(/\d+-/, '0-')]) {
+    for (const other of [
+      uri.replace('7FE00010', '7FE00008'),
+      `${uri}0`,
+      uri.replace(/\d+-/, '0-'),
+    ]) {
       expect((await retrieve(other)).status, other).toBe(404)
     }
   })
@@ -312,27 +348,38 @@ describe('Encoded anew (PS3.18 8.7.3)', () => {
     expect(body.subarray(-pixels.length)).toEqual(pixels)
   })
 
-  test.each([jpegLS, rle])('an instance comes compressed without loss in %s, and back', async (syntax) => {
-    const accept = `application/dicom; transfer-syntax=${syntax}`
-    const { type, body } = await retrieve(native.url, accept)
-    expect(type).toBe(accept)
-    // As another instance, for this one is there.
-    const uid = native.url.split('/').at(-1) as string
-    const renamed = Buffer.from(body.toString('latin1').replaceAll(uid, uid.replace(/^1/, '2')), 'latin1')
-    const answer = await fetch(`${server.dicomWeb}/studies`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/dicom', prefer: 'handling=lenient' },
-      body: new Uint8Array(renamed),
-    })
-    expect(answer.status).toBe(syntax === jpegLS ? 200 : 409)
-    if (answer.status !== 200) return
-    const url = native.url.replace(uid, uid.replace(/^1/, '2'))
-    expect(await framesAt(`${url}/frames/1,2,3`, multipartOctets)).toEqual([1, 2, 3].map(frame))
-  })
+  test.each([jpegLS, rle])(
+    'an instance comes compressed without loss in %s, and back',
+    async (syntax) => {
+      const accept = `application/dicom; transfer-syntax=${syntax}`
+      const { type, body } = await retrieve(native.url, accept)
+      expect(type).toBe(accept)
+      // As another instance, for this one is there.
+      const uid = native.url.split('/').at(-1) as string
+      const renamed = Buffer.from(
+        body.toString('latin1').replaceAll(uid, uid.replace(/^1/, '2')),
+        'latin1',
+      )
+      const answer = await fetch(`${server.dicomWeb}/studies`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/dicom', prefer: 'handling=lenient' },
+        body: new Uint8Array(renamed),
+      })
+      expect(answer.status).toBe(syntax === jpegLS ? 200 : 409)
+      if (answer.status !== 200) return
+      const url = native.url.replace(uid, uid.replace(/^1/, '2'))
+      expect(await framesAt(`${url}/frames/1,2,3`, multipartOctets)).toEqual([1, 2, 3].map(frame))
+    },
+  )
 
   test('WA-N13, WA-S2: a study of which some can be had as asked is 206 with those; none is 406', async () => {
     const studyInstanceUID = '1.2.826.78.1'
-    const { study } = await store(server, { studyInstanceUID, ...size, pixelBytes: pixels, elements: image })
+    const { study } = await store(server, {
+      studyInstanceUID,
+      ...size,
+      pixelBytes: pixels,
+      elements: image,
+    })
     await store(server, {
       studyInstanceUID,
       ...size,

@@ -17,7 +17,9 @@ describe('Grey (PS3.3 C.11)', () => {
   const ramp = words(0, 10, 20, 30, 40, 50, 60, 70)
 
   test('without a window all values are shown', () => {
-    expect(grey(render(imagePixel(), ramp, rendering()))).toEqual([0, 36, 73, 109, 146, 182, 219, 255])
+    expect(grey(render(imagePixel(), ramp, rendering()))).toEqual([
+      0, 36, 73, 109, 146, 182, 219, 255,
+    ])
   })
 
   test('a window is taken after slope and intercept', () => {
@@ -160,6 +162,8 @@ test('a PNG holds every pixel (ISO/IEC 15948)', () => {
   const at = png.indexOf('IDAT')
   const lines = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)))
   const shown = [...lines.subarray(1, 7), ...lines.subarray(8)]
-  for (const line of [0, 6]) for (let i = 3; i < 6; i++) shown[line + i] = ((shown[line + i] as number) + (shown[line + i - 3] as number)) & 0xff
+  for (const line of [0, 6])
+    for (let i = 3; i < 6; i++)
+      shown[line + i] = ((shown[line + i] as number) + (shown[line + i - 3] as number)) & 0xff
   expect(shown).toEqual([...pixels])
 })

@@ -12,8 +12,10 @@ const base = '1.2.840.10008.1.2'
 const image = imagePixel({ rows: 64, columns: 48, bitsStored: 12, length: 64 * 48 * 2 })
 /** Steps and noise, by a fixed rule. */
 const pixels = new Uint8Array(
-  Uint16Array.from({ length: 64 * 48 }, (_, i) => (i * 2654435761) % 4096 & (i % 7 ? 0xff0 : 0xfff))
-    .buffer,
+  Uint16Array.from(
+    { length: 64 * 48 },
+    (_, i) => ((i * 2654435761) % 4096) & (i % 7 ? 0xff0 : 0xfff),
+  ).buffer,
 )
 
 const pool = new WorkerPool({ ...defaultPoolLimits, workers: 1 })
@@ -58,9 +60,15 @@ describe('Codecs', () => {
       })
       const { image: inside, bytes } = encoded
       const decoded = await pool.run({ kind: 'decode', image: inside, transferSyntaxUID, bytes })
-      expect(decoded.image).toMatchObject({ photometricInterpretation: 'RGB', planarConfiguration: 0 })
+      expect(decoded.image).toMatchObject({
+        photometricInterpretation: 'RGB',
+        planarConfiguration: 0,
+      })
       const count = 64 * 48
-      const byPixel = Uint8Array.from(planes, (_, i) => planes[(i % 3) * count + Math.floor(i / 3)] as number)
+      const byPixel = Uint8Array.from(
+        planes,
+        (_, i) => planes[(i % 3) * count + Math.floor(i / 3)] as number,
+      )
       expect(Buffer.from(decoded.bytes).equals(byPixel), syntax).toBe(true)
     }
   })
@@ -71,7 +79,10 @@ describe('Hostile code streams', () => {
     ['nothing', Buffer.alloc(0)],
     ['zeros', Buffer.alloc(500)],
     ['a JPEG marker and no more', Buffer.from('ffd8ffc0', 'hex')],
-    ['a JPEG that claims 65535 x 65535', Buffer.from('ffd8ffc3000b10ffffffff01011100ffda0008', 'hex')],
+    [
+      'a JPEG that claims 65535 x 65535',
+      Buffer.from('ffd8ffc3000b10ffffffff01011100ffda0008', 'hex'),
+    ],
   ])('%s is undecodable, and the next job is done', async (_, bytes) => {
     for (const syntax of ['5', '4.50', '4.70', '4.80', '4.90', '4.201']) {
       await expect(pool.run(decode(`${base}.${syntax}`, bytes))).rejects.toThrow(UndecodableError)
@@ -94,7 +105,9 @@ describe('Hostile code streams', () => {
   })
 
   test('a transfer syntax without a codec is undecodable', async () => {
-    await expect(pool.run(decode(`${base}.4.100`, Buffer.alloc(9)))).rejects.toThrow(UndecodableError)
+    await expect(pool.run(decode(`${base}.4.100`, Buffer.alloc(9)))).rejects.toThrow(
+      UndecodableError,
+    )
   })
 })
 
