@@ -85,11 +85,11 @@ function childrenOf(item: DicomJson): DicomJson[] {
 /** `Finding: Nodule`: the concept name and the value of a content item (PS3.3 C.17.3). */
 function lineOf(item: DicomJson): string {
   const name = meaningOf(item, '0040A043')
-  const value = valueOf(item)
+  const value = contentOf(item)
   return [name, value].filter((text) => text !== undefined && text !== '').join(': ')
 }
 
-function valueOf(item: DicomJson): string | undefined {
+function contentOf(item: DicomJson): string | undefined {
   const first = (tag: string) => item[tag]?.Value?.[0]
   switch (textOf(item, '0040A040')) {
     case 'TEXT':

@@ -11,7 +11,6 @@ import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
 import { open } from './open.ts'
 import { instanceURLOf, resourceOf } from './paths.ts'
 import { bulkDataForm, retrieveAllBulkData } from './retrieve-bulk-data.ts'
-import { readFile } from './stored-file.ts'
 import { type Encoded, encodeAs, type SyntaxOffer, syntaxOffers } from './transcode.ts'
 
 const multipartForm = { type: 'multipart/related', root: 'application/dicom' }

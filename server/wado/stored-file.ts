@@ -12,7 +12,7 @@ export const explicitBigEndian = '1.2.840.10008.1.2.2'
 export const implicitLittleEndian = '1.2.840.10008.1.2'
 
 /** Bytes that are turned round at once. */
-const pieceBytes = 64 * 1024
+const pieceBytes = 1024 * 1024
 
 /** The PS3.10 file of an instance, byte for byte. */
 export async function* readFile(
