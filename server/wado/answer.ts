@@ -31,6 +31,23 @@ export interface Part {
 const common = { 'cache-control': 'private, no-cache', vary: 'Accept' }
 
 /**
+ * Parts of which the first is made at once, so that what cannot be made is said with a status. Undefined: there are
+ * none.
+ */
+export async function begun(
+  parts: AsyncGenerator<Part, void, void>,
+): Promise<AsyncGenerator<Part, void, void> | undefined> {
+  const { value: first } = await parts.next()
+  if (!first) return undefined
+  const begin = first
+  async function* fromFirst(): AsyncGenerator<Part, void, void> {
+    yield begin
+    yield* parts
+  }
+  return fromFirst()
+}
+
+/**
  * Answers with one representation: 200; 304 or 412 as the request's conditions say (RFC 9110 13); 206 or 416 for a
  * range of bytes (RFC 9110 14, WA-S16). Several ranges at once are answered with the whole.
  */

@@ -15,7 +15,7 @@ export interface Opened {
 export async function open({ db }: WadoDeps, path: ResourcePath): Promise<Opened> {
   const found = instancesOf(db, path)
   const { value: first } = await found.next()
-  if (!first) throw new HttpProblem(404, 'Cannot retrieve this: it is not in the archive')
+  if (!first) throw notFound()
   return {
     first,
     async *all() {
@@ -28,4 +28,9 @@ export async function open({ db }: WadoDeps, path: ResourcePath): Promise<Opened
 /** The one instance that the path names. @throws {HttpProblem} 400, 404 */
 export async function openInstance(c: Context<AppEnv>, deps: WadoDeps): Promise<Instance> {
   return (await open(deps, resourceOf(c.req.param()))).first
+}
+
+/** There is no such resource, or not under that study or series (WA-S3). */
+export function notFound(): HttpProblem {
+  return new HttpProblem(404, 'Cannot retrieve this: it is not in the archive')
 }

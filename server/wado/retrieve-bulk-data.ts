@@ -4,7 +4,7 @@ import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { explicitLittleEndian } from '../pixels/syntaxes.ts'
-import { answerParts, answerWhole, type Part } from './answer.ts'
+import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { framesOf, pixelsOf } from './frames.ts'
 import { acceptedBy, choose } from './negotiation.ts'
@@ -88,26 +88,23 @@ async function retrieveMany(
           yield partOf(c, instance, deps, value)
           continue
         }
+        const decode = (index: number) => pixelsOf(frames, index, deps.codecs, c.req.raw.signal)
+        const first = await decode(0)
         yield {
           headers: headersOf(c, instance, value),
           async *read() {
-            for (let index = 0; index < frames.count; index++) {
-              yield (await pixelsOf(frames, index, deps.codecs, c.req.raw.signal)).bytes
-            }
+            yield first.bytes
+            for (let index = 1; index < frames.count; index++) yield (await decode(index)).bytes
           },
         }
       }
     }
   }
-  // The first is looked for before the answer begins: there may be none.
-  const found = parts()
-  const { value: first } = await found.next()
-  if (!first) throw new HttpProblem(404, 'Cannot retrieve this: there is no such data in it')
-  async function* fromFirst(): AsyncGenerator<Part, void, void> {
-    yield first as Part
-    yield* found
+  const found = await begun(parts())
+  if (found === undefined) {
+    throw new HttpProblem(404, 'Cannot retrieve this: there is no such data in it')
   }
-  return answerParts(c, deps.log, octets.type, fromFirst())
+  return answerParts(c, deps.log, octets.type, found)
 }
 
 function partOf(c: Context<AppEnv>, instance: Instance, deps: WadoDeps, value: BulkData): Part {

@@ -2,13 +2,12 @@ import type { Context } from 'hono'
 import type { Instance, ResourcePath } from '../../db/instances.ts'
 import { transferSyntaxesOf } from '../../db/retrieve.ts'
 import type { AppEnv } from '../http/env.ts'
-import { HttpProblem } from '../http/problem.ts'
 import { type AcceptEntry, negotiate, type Offer } from '../multipart/accept.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
-import { answerParts, answerWhole, type Part } from './answer.ts'
+import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
-import { open } from './open.ts'
+import { notFound, open } from './open.ts'
 import { instanceURLOf, resourceOf } from './paths.ts'
 import { bulkDataForm, retrieveAllBulkData } from './retrieve-bulk-data.ts'
 import { type Encoded, encodeAs, type SyntaxOffer, syntaxOffers } from './transcode.ts'
@@ -19,43 +18,46 @@ const singleForm = { type: 'application/dicom' }
 /** Instances of a study or series, or one (PS3.18 10.4.1.1.1 to 10.4.1.1.3; WA-R1). */
 export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
   const path = resourceOf(c.req.param())
+  if (path.sopInstanceUID !== undefined) return retrieveOne(c, deps, path)
   const entries = acceptedBy(c)
-  // A single part can hold one instance only, so it is for the instance resource. (WA-N7)
-  const forms: Offer[] =
-    path.sopInstanceUID === undefined ? [multipartForm] : [multipartForm, singleForm]
   const stored = await transferSyntaxesOf(deps.db, path)
-  if (stored.length === 0) {
-    throw new HttpProblem(404, 'Cannot retrieve this: it is not in the archive')
-  }
-  const offers = (syntaxes: string[]) =>
-    syntaxes.flatMap((syntax) => forms.flatMap((form) => syntaxOffers(syntax, form)))
-  const { offer } = choose(entries, [...offers(stored), bulkDataForm])
-  if (offer.root === bulkDataForm.root) return retrieveAllBulkData(c, deps)
-  if (offer.type === singleForm.type) return retrieveOne(c, deps, path, entries)
+  if (stored.length === 0) throw notFound()
+  // A single part can hold one instance only, so it is for the instance resource. (WA-N7)
+  const offers = stored.flatMap((syntax) => syntaxOffers(syntax, multipartForm))
+  const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
+  if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
   // Some can be had as the client wants, some not: it gets those, and hears that they are not all. (WA-N13, WA-S2)
   const isAll = stored.every((syntax) => chosenSyntax(syntax, entries) !== undefined)
-  return answerParts(
-    c,
-    deps.log,
-    'application/dicom',
-    parts(c, deps, path, entries),
-    isAll ? 200 : 206,
-  )
+  const { all } = await open(deps, path)
+  const parts = await begun(partsOf(c, deps, all(), entries))
+  if (parts === undefined) throw notFound()
+  return answerParts(c, deps.log, 'application/dicom', parts, isAll ? 200 : 206)
 }
 
 async function retrieveOne(
   c: Context<AppEnv>,
   deps: WadoDeps,
   path: ResourcePath,
-  entries: AcceptEntry[],
 ): Promise<Response> {
-  const { first } = await open(deps, path)
-  const offers = syntaxOffers(first.transferSyntaxUID, singleForm)
-  const { offer } = choose(entries, offers)
+  const entries = acceptedBy(c)
+  const { first, all } = await open(deps, path)
+  const offers = [multipartForm, singleForm].flatMap((form) =>
+    syntaxOffers(first.transferSyntaxUID, form),
+  )
+  const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
+  if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
+  if (offer.type === multipartForm.type) {
+    const parts = await begun(partsOf(c, deps, all(), entries))
+    if (parts === undefined) throw notFound()
+    return answerParts(c, deps.log, 'application/dicom', parts)
+  }
   const { signal } = c.req.raw
-  const encoded = await encodedOrStored(first, offer, deps, entries, signal).catch((error) => {
+  const chosen = offer as SyntaxOffer
+  const encoded = await encodedOrStored(first, chosen, deps, entries, signal).catch((error) => {
     if (!(error instanceof UndecodableError)) throw error
-    const others = offers.filter((other) => other !== offer)
+    const others = offers.filter(
+      ({ transferSyntaxUID }) => transferSyntaxUID !== chosen.transferSyntaxUID,
+    )
     return notAcceptable(others, ': the pixel data cannot be converted')
   })
   return answerWhole(c, deps.log, {
@@ -76,14 +78,13 @@ async function* fileRange(
   yield* store.read(instance.segmentID, instance.segmentOffset + offset, length)
 }
 
-async function* parts(
+async function* partsOf(
   c: Context<AppEnv>,
   deps: WadoDeps,
-  path: ResourcePath,
+  instances: AsyncIterable<Instance>,
   entries: AcceptEntry[],
 ): AsyncGenerator<Part, void, void> {
-  const { all } = await open(deps, path)
-  for await (const instance of all()) {
+  for await (const instance of instances) {
     const choice = chosenSyntax(instance.transferSyntaxUID, entries)
     if (choice === undefined) continue
     const encoded = await encodedOrStored(instance, choice, deps, entries, c.req.raw.signal)

@@ -7,7 +7,7 @@ import { gifHead, gifTail } from '../pixels/gif.ts'
 import type { JobOutcome } from '../pixels/job.ts'
 import type { PictureType } from '../pixels/rendering.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
-import { answerParts, answerWhole, type Part } from './answer.ts'
+import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { type Frames, frameInMemory, framesOf } from './frames.ts'
 import { acceptedRendered, choose, notAcceptable } from './negotiation.ts'
@@ -159,15 +159,9 @@ async function answerPictures(
       }
     }
   }
-  // The first is made before the answer begins, so that what cannot be rendered is said with a status.
-  const made = parts()
-  const { value: first } = await made.next()
-  if (!first) throw new HttpProblem(404, 'Cannot render: there is no image')
-  async function* fromFirst(): AsyncGenerator<Part, void, void> {
-    yield first as Part
-    yield* made
-  }
-  return answerParts(c, deps.log, type, fromFirst())
+  const made = await begun(parts())
+  if (made === undefined) throw new HttpProblem(404, 'Cannot render: there is no image')
+  return answerParts(c, deps.log, type, made)
 }
 
 /** @throws {HttpProblem} 406 the frame cannot be decoded or shown */

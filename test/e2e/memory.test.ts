@@ -4,7 +4,12 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { foundOf, testStudy } from '../support/archive.ts'
-import { dicomFile, explicitBigEndian, explicitLittleEndian, uniqueUID } from '../support/dicom-file.ts'
+import {
+  dicomFile,
+  explicitBigEndian,
+  explicitLittleEndian,
+  uniqueUID,
+} from '../support/dicom-file.ts'
 import { readInstance } from '../support/dicom-reading.ts'
 import { runtime, type StowageServer, startServer } from '../support/server.ts'
 import { boundary, multipartBody, multipartType, postChunked, stow } from '../support/stow.ts'
@@ -210,7 +215,10 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
       rows: size,
       columns: size,
       numberOfFrames,
-      pixelBytes: Buffer.concat(Array(80).fill(noise)).subarray(0, size * size * 2 * numberOfFrames),
+      pixelBytes: Buffer.concat(Array(80).fill(noise)).subarray(
+        0,
+        size * size * 2 * numberOfFrames,
+      ),
     })
     expect((await stow(`${server.dicomWeb}/studies`, [file])).status).toBe(200)
     const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = readInstance(file)

@@ -240,6 +240,12 @@ describe('Compressed frames (PS3.18 8.7.3)', () => {
       expect(status).toBe(406)
       expect(JSON.parse(body.toString()).available[0]).toContain('image/jpeg')
     }
+    for (const form of ['application/dicom', 'multipart/related; type="application/dicom"']) {
+      expect((await retrieve(url, form)).status).toBe(200)
+      const named = `${form}; transfer-syntax=${explicitLittleEndian}`
+      expect((await retrieve(url, named)).status).toBe(406)
+    }
+    expect((await retrieve(`${url}/pixeldata`)).status).toBe(406)
     expect((await retrieve(`${url}/frames/1`, 'image/jpeg')).body).toEqual(broken)
     expect((await retrieve(`${url}/rendered`)).status).toBe(406)
   })
