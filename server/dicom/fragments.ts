@@ -23,6 +23,8 @@ export interface EncapsulatedPixelData {
 }
 
 const headerBytes = 8
+/** Frames, and fragments without a table, that are looked for. */
+const maximumFragments = 1_000_000
 const itemTag = 0xfffee000
 
 /**
@@ -39,6 +41,7 @@ export async function locateFrames(
   pixelData: EncapsulatedPixelData,
 ): Promise<FrameSpan[]> {
   const { offset, length, numberOfFrames } = pixelData
+  if (numberOfFrames > maximumFragments) throw tooMany()
   const end = offset + length
   const tableBytes = await itemLength(read, offset, end)
   const base = offset + headerBytes + tableBytes
@@ -46,7 +49,10 @@ export async function locateFrames(
   const offsets =
     extended !== undefined && extended.length > 0
       ? offsetsOf(extended, 8)
-      : offsetsOf(await whole(read, offset + headerBytes, Math.min(tableBytes, 2 ** 26)), 4)
+      : offsetsOf(
+          await whole(read, offset + headerBytes, Math.min(tableBytes, 4 * maximumFragments)),
+          4,
+        )
   if (offsets.length >= numberOfFrames && numberOfFrames > 1) {
     const spans = offsets.map((at, index) => ({
       start: base + at,
@@ -84,7 +90,9 @@ async function spansWithoutTable(
   numberOfFrames: number,
 ): Promise<FrameSpan[]> {
   const fragments: FrameSpan[] = []
-  for await (const fragment of fragmentsOf(read, base, end)) fragments.push(fragment)
+  for await (const fragment of fragmentsOf(read, base, end)) {
+    if (fragments.push(fragment) > maximumFragments) throw tooMany()
+  }
   if (fragments.length === numberOfFrames) return fragments
   const starts: number[] = []
   for (const { start, end } of fragments) {
@@ -162,4 +170,8 @@ async function whole(read: ReadRange, offset: number, length: number): Promise<U
   const chunks: Uint8Array[] = []
   for await (const chunk of read(offset, length)) chunks.push(chunk)
   return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+}
+
+function tooMany(): StructureError {
+  return new StructureError(`there are more than ${maximumFragments} fragments`)
 }

@@ -9,13 +9,7 @@ import type { JobOutcome } from '../pixels/job.ts'
 import { explicitLittleEndian } from '../pixels/syntaxes.ts'
 import type { WorkerPool } from '../pixels/worker-pool.ts'
 import type { Store } from '../store/store.ts'
-import {
-  bytesOfAttribute,
-  explicitBigEndian,
-  gathered,
-  rangesOf,
-  readValue,
-} from './stored-file.ts'
+import { explicitBigEndian, gathered, rangesOf, readValue, tableBytes } from './stored-file.ts'
 
 /** The largest frame that is held in memory: to be decoded, encoded or rendered. */
 const maximumFrameBytes = 256 * 2 ** 20
@@ -86,7 +80,7 @@ async function encapsulatedFrames(
   image: ImagePixel,
 ): Promise<Frames> {
   const read = rangesOf(instance, store)
-  const extendedOffsetTable = await bytesOfAttribute(instance, store, model['7FE00001'])
+  const extendedOffsetTable = await tableBytes(instance, store, model['7FE00001'])
   const { offset, length, numberOfFrames } = image
   try {
     const pixelData = { offset, length, numberOfFrames, extendedOffsetTable }

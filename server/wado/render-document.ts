@@ -1,13 +1,14 @@
 import type { Context } from 'hono'
 import type { Instance } from '../../db/instances.ts'
-import type { DicomJson } from '../dicom/json-to-xml.ts'
+import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
-import { textOf } from '../pixels/image-pixel.ts'
+import { numberOf, textOf } from '../pixels/image-pixel.ts'
+import type { Store } from '../store/store.ts'
 import { answerWhole } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { acceptedRendered, choose } from './negotiation.ts'
 import { itemOf } from './rendering-of.ts'
-import { bytesOfAttribute } from './stored-file.ts'
+import { readValue } from './stored-file.ts'
 
 const encapsulatedDocument = '00420011'
 const contentSequence = '0040A730'
@@ -34,15 +35,45 @@ export async function renderDocument(
   if (attribute !== undefined) {
     const type = textOf(model, '00420012') || 'application/octet-stream'
     const { offer } = choose(acceptedRendered(c), [{ type: type.toLowerCase() }])
-    const padded = (await bytesOfAttribute(instance, store, attribute)) ?? new Uint8Array()
+    const read = documentReader(instance, store, attribute)
     // (0042,0015) says how many bytes it has without padding.
-    const length = Number(model['00420015']?.Value?.[0] ?? padded.length)
-    const bytes = padded.subarray(0, length)
-    return answerWhole(c, log, whole(offer.type, bytes, digest))
+    const length = Math.min(numberOf(model, '00420015', read.length), read.length)
+    return answerWhole(c, log, {
+      contentType: offer.type,
+      length,
+      version: digest,
+      read: (range) => read.bytes(range?.offset ?? 0, range?.length ?? length),
+    })
   }
   const { offer } = choose(acceptedRendered(c), [html, plain])
   const text = offer === html ? htmlOf(model) : textLines(model, 0).join('\n')
   return answerWhole(c, log, whole(`${offer.type}; charset=utf-8`, Buffer.from(text), digest))
+}
+
+/** The bytes of a document: those few that are in the metadata, or a range of the file. */
+function documentReader(
+  instance: Instance,
+  store: Store,
+  { vr, InlineBinary, BulkDataURI }: DicomJsonAttribute,
+): {
+  length: number
+  bytes(offset: number, length: number): AsyncGenerator<Uint8Array, void, void>
+} {
+  const [, start, length] = /(\d+)-(\d+)$/.exec(BulkDataURI ?? '') ?? []
+  if (start !== undefined) {
+    return {
+      length: Number(length),
+      bytes: (at, count) =>
+        readValue(instance, store, { vr, offset: Number(start) + at, length: count }),
+    }
+  }
+  const inline = Buffer.from(InlineBinary ?? '', 'base64')
+  return {
+    length: inline.length,
+    async *bytes(at, count) {
+      yield inline.subarray(at, at + count)
+    },
+  }
 }
 
 function whole(contentType: string, bytes: Uint8Array, version: string) {

@@ -2,8 +2,9 @@ import type { Instance } from '../../db/instances.ts'
 import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
 import { type ImagePixel, numberOf, textOf } from '../pixels/image-pixel.ts'
 import type { LookupTable, Rendering, Window, WindowFunction } from '../pixels/rendering.ts'
+import { unpackPalette } from '../pixels/segmented-palette.ts'
 import type { Store } from '../store/store.ts'
-import { bytesOfAttribute } from './stored-file.ts'
+import { tableBytes } from './stored-file.ts'
 
 /**
  * What the data set says of how a frame is to be shown: Modality LUT, VOI LUT, palette; of its own group
@@ -23,10 +24,11 @@ export async function renderingOf(
   const signed = image.pixelRepresentation === 1
   const tableOf = (owner: DicomJson | undefined, descriptor: string, data: string) =>
     lookupTable(instance, store, owner, descriptor, data, signed)
+  const paletteOf = async (colour: string) =>
+    (await tableOf(model, `0028110${colour}`, `0028120${colour}`)) ??
+    (await segmentedTable(instance, store, model, `0028110${colour}`, `0028122${colour}`))
   const isPalette = image.photometricInterpretation === 'PALETTE COLOR'
-  const colours = isPalette
-    ? await Promise.all(['1', '2', '3'].map((n) => tableOf(model, `0028110${n}`, `0028120${n}`)))
-    : []
+  const colours = isPalette ? await Promise.all(['1', '2', '3'].map(paletteOf)) : []
   const window = windowOf(voi)
   const inverse = textOf(model, '20500020') === 'INVERSE'
   const slope = numberOf(transformation, '00281053', 1)
@@ -99,6 +101,24 @@ async function lookupTable(
   return { first: signed && first > 32_767 ? first - 65_536 : first, bits, values }
 }
 
+/** A palette in segments of 16 bits; those of 8 bits are not known to exist. */
+async function segmentedTable(
+  instance: Instance,
+  store: Store,
+  model: DicomJson,
+  descriptorTag: string,
+  dataTag: string,
+): Promise<LookupTable | undefined> {
+  const [entries, first, bits] = model[descriptorTag]?.Value?.map(Number) ?? []
+  const bytes = await tableBytes(instance, store, model[dataTag])
+  if (entries === undefined || first === undefined || bits !== 16 || !bytes) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const words = Uint16Array.from({ length: bytes.length >> 1 }, (_, i) =>
+    view.getUint16(i * 2, true),
+  )
+  return { first, bits, values: unpackPalette(words, entries === 0 ? 65_536 : entries) }
+}
+
 async function entriesOf(
   instance: Instance,
   store: Store,
@@ -106,7 +126,7 @@ async function entriesOf(
   count: number,
 ): Promise<Uint16Array | undefined> {
   if (data.Value !== undefined) return Uint16Array.from(data.Value as number[])
-  const bytes = await bytesOfAttribute(instance, store, data)
+  const bytes = await tableBytes(instance, store, data)
   if (bytes === undefined) return undefined
   // Entries of 8 bits may be packed, two in a word.
   if (bytes.length < count * 2) return Uint16Array.from(bytes.subarray(0, count))

@@ -174,16 +174,16 @@ async function renderFrame(
   { quality, window, viewport }: RenderedParameters,
 ): Promise<JobOutcome> {
   const { image, transferSyntaxUID } = frames
-  const found = await renderingOf(instance, deps.store, model, image, frame - 1)
-  const rendering = {
-    ...found,
-    ...(window === undefined ? {} : { window, voiLUT: undefined }),
-    viewport,
-  }
-  const bytes = await frameInMemory(frames, frame - 1)
-  const delayMs = frameDelayMs(model)
-  const job = { kind: 'render' as const, image, transferSyntaxUID, bytes, rendering }
   try {
+    const found = await renderingOf(instance, deps.store, model, image, frame - 1)
+    const rendering = {
+      ...found,
+      ...(window === undefined ? {} : { window, voiLUT: undefined }),
+      viewport,
+    }
+    const bytes = await frameInMemory(frames, frame - 1)
+    const delayMs = frameDelayMs(model)
+    const job = { kind: 'render' as const, image, transferSyntaxUID, bytes, rendering }
     return await deps.codecs.run({ ...job, type, quality, delayMs }, c.req.raw.signal)
   } catch (error) {
     if (!(error instanceof UndecodableError)) throw error

@@ -55,8 +55,11 @@ export async function* readValue(
   }
 }
 
-/** The bytes of a binary value, wherever it is; little endian. Undefined: there is none. */
-export async function bytesOfAttribute(
+/** Largest table that is held in memory: a palette, or where frames begin. */
+const maximumTableBytes = 16 * 2 ** 20
+
+/** The first bytes of a binary value, as many as a table may have, wherever it is; little endian. Undefined: there is none. */
+export async function tableBytes(
   instance: Instance,
   store: Store,
   attribute: DicomJsonAttribute | undefined,
@@ -64,7 +67,8 @@ export async function bytesOfAttribute(
   if (attribute?.InlineBinary !== undefined) return Buffer.from(attribute.InlineBinary, 'base64')
   const range = /(\d+)-(\d+)$/.exec(attribute?.BulkDataURI ?? '')
   if (attribute === undefined || range === null) return undefined
-  const [offset, length] = [Number(range[1]), Number(range[2])]
+  const offset = Number(range[1])
+  const length = Math.min(Number(range[2]), maximumTableBytes)
   return gathered(readValue(instance, store, { vr: attribute.vr, offset, length }))
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { encodePNG } from '../../server/pixels/png.ts'
 import { render, windowed } from '../../server/pixels/render.ts'
 import type { LookupTable, Picture } from '../../server/pixels/rendering.ts'
+import { unpackPalette } from '../../server/pixels/segmented-palette.ts'
 import { imagePixel, rendering } from './image.ts'
 
 const words = (...values: number[]) => new Uint8Array(Uint16Array.from(values).buffer)
@@ -132,6 +133,24 @@ describe('Colour (PS3.3 C.7.6.3.1.2)', () => {
   test('a colour space that is none is an error', () => {
     const image = imagePixel({ ...two, photometricInterpretation: 'HSV' })
     expect(() => render(image, new Uint8Array(6), rendering())).toThrow('HSV cannot be rendered')
+  })
+})
+
+describe('Palettes in segments (PS3.3 C.7.9.2)', () => {
+  const unpacked = (count: number, ...words: number[]) => [
+    ...unpackPalette(Uint16Array.from(words), count),
+  ]
+
+  test('values, a line, and both again', () => {
+    const words = [0, 2, 7, 10, 1, 4, 30, 2, 2, 0, 0]
+    expect(unpacked(12, ...words)).toEqual([7, 10, 15, 20, 25, 30, 7, 10, 15, 20, 25, 30])
+  })
+
+  test('never makes more than was promised, nor goes round in circles', () => {
+    expect(unpacked(3, 1, 65_535, 9)).toHaveLength(3)
+    expect(() => unpacked(9, 2, 5, 0, 0)).toThrow('broken')
+    expect(() => unpacked(9, 7, 1, 1)).toThrow('broken')
+    expect(unpacked(4, 0, 2, 1)).toEqual([1, 0, 0, 0])
   })
 })
 
