@@ -12,7 +12,7 @@ import {
   whyNoReaders,
 } from '../support/dicom-corpus.ts'
 import { explicitLittleEndian } from '../support/dicom-file.ts'
-import { readInstance } from '../support/dicom-reading.ts'
+import { metadataOf, readInstance } from '../support/dicom-reading.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { readAnswer } from '../support/stow.ts'
 import { retrieve } from './pictures.ts'
@@ -158,6 +158,9 @@ describe.skipIf(why !== undefined)(
     test('frames are those of the instance', async () => {
       for (const [path, url] of byPath) {
         if (undecodable.includes(path)) continue
+        // Frames of one bit a pixel lie across bytes in the instance.
+        const model = metadataOf(readInstance(corpusFile(path)))
+        if (model['00280100']?.Value?.[0] === 1) continue
         const last = await retrieve(`${url}/frames/1`, 'application/octet-stream')
         if (last.status === 404) continue
         const { body } = await retrieve(url, 'application/dicom')
