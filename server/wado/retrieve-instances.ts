@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { Instance, ResourcePath } from '../../db/instances.ts'
 import { transferSyntaxesOf } from '../../db/retrieve.ts'
 import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
 import { type AcceptEntry, negotiate, type Offer } from '../multipart/accept.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
@@ -117,7 +118,8 @@ async function encodedOrStored(
   } catch (error) {
     const stored = instance.transferSyntaxUID
     const asStored = { ...form, transferSyntaxUID: stored, isDefaultSyntax: true }
-    if (!(error instanceof UndecodableError) || !negotiate(entries, [asStored])) throw error
+    const isUnable = error instanceof UndecodableError || error instanceof HttpProblem
+    if (!isUnable || !negotiate(entries, [asStored])) throw error
     return encodeAs(instance, stored, deps, signal)
   }
 }

@@ -83,8 +83,17 @@ export async function encodeAs(
     }
   }
   const model = await readModel(instance, deps.store)
+  if ('7FE00008' in model || '7FE00009' in model) {
+    throw new UndecodableError('floats are never compressed')
+  }
+  // What has no pixel data is the same data set in every encapsulated syntax, and in Explicit VR Little Endian.
+  if (!('7FE00010' in model)) {
+    return {
+      transferSyntaxUID: target,
+      read: () => reEncode(readFile(instance, deps.store), target),
+    }
+  }
   const frames = await framesOf(instance, deps.store, model)
-  if (frames.image.tag !== '7FE00010') throw new UndecodableError('floats are never compressed')
   if (frames.count < frames.image.numberOfFrames) {
     throw new UndecodableError('there are fewer frames than Number of Frames says')
   }

@@ -250,6 +250,33 @@ describe('Compressed frames (PS3.18 8.7.3)', () => {
     expect((await retrieve(`${url}/rendered`)).status).toBe(406)
   })
 
+  test('WA-S8: a frame too large to be held is 413 where pixels are asked for, and comes as stored', async () => {
+    const { url, file } = await store(server, {
+      rows: 40_000,
+      columns: 40_000,
+      transferSyntaxUID: rle,
+      pixelBytes: [Buffer.alloc(100, 1)],
+      elements: image,
+    })
+    for (const path of ['/frames/1', '/pixeldata']) {
+      expect((await retrieve(`${url}${path}`, multipartOctets)).status).toBe(413)
+    }
+    expect((await retrieve(`${url}/rendered`)).status).toBe(413)
+    expect((await retrieve(`${url}/frames/1`, 'image/dicom-rle')).body).toEqual(
+      Buffer.alloc(100, 1),
+    )
+    const named = `application/dicom; transfer-syntax=${explicitLittleEndian}`
+    expect((await retrieve(url, named)).status).toBe(413)
+    expect((await retrieve(url, 'application/dicom')).body.equals(file)).toBe(true)
+  })
+
+  test('what has no pixels, in a syntax for compressed ones, comes in Explicit VR Little Endian', async () => {
+    const { url } = await store(server, { transferSyntaxUID: rle, pixelBytes: null })
+    const { status, type } = await retrieve(url, 'application/dicom')
+    expect(status).toBe(200)
+    expect(type).toBe(`application/dicom; transfer-syntax=${explicitLittleEndian}`)
+  })
+
   test('a video is one part, as stored', async () => {
     const { url } = await store(server, {
       ...size,
