@@ -14,6 +14,7 @@ import { HttpProblem } from './http/problem.ts'
 import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
+import type { WorkerPool } from './pixels/worker-pool.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import { stabilityRoutes } from './stability/routes.ts'
 import type { Store } from './store/store.ts'
@@ -24,6 +25,7 @@ import { wadoRoutes } from './wado/routes.ts'
 export interface AppDeps {
   db: Database
   store: Store
+  codecs: WorkerPool
   intake: Intake
   live: LiveHub
   /** Makes the scheduler look at once. */

@@ -9,6 +9,7 @@ import {
 } from './intake/errors.ts'
 import { MediaTypeError } from './multipart/media-type.ts'
 import { MultipartError } from './multipart/multipart-errors.ts'
+import { PoolBusyError, UndecodableError } from './pixels/worker-pool.ts'
 import { StoreError } from './store/store.ts'
 
 const retryAfterSeconds = '5'
@@ -24,7 +25,8 @@ const retryAfterSeconds = '5'
  * | `InstanceTooLargeError` | 413 |
  * | `TooManyTransfersError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
  * | `StoreError` | 507 when no space is left, else 503 |
- * | the database is away | 503 |
+ * | `PoolBusyError`, the database is away | 503 |
+ * | `UndecodableError` | 406 |
  */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof HttpProblem) return error
@@ -51,6 +53,11 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     error instanceof OutcomeUnknownError
   ) {
     return unavailable(error.message, cause)
+  }
+  if (error instanceof PoolBusyError) return unavailable(error.message, cause)
+  if (error instanceof UndecodableError) {
+    const detail = `Cannot convert the pixel data: ${error.message}; retrieve it with transfer-syntax=*`
+    return new HttpProblem(406, detail, { cause })
   }
   if (error instanceof StoreError) {
     const failureReason = 0xa700

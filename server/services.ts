@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
+import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
@@ -77,9 +78,11 @@ export async function startServices({
     await intake.stop(0)
     throw error
   }
+  const codecs = new WorkerPool()
   return {
     db,
     store,
+    codecs,
     live,
     wake: () => scheduler.wake(),
     intake,
@@ -97,6 +100,7 @@ export async function startServices({
       await intake.stop(graceMs)
       await scheduler.stop()
       await live.stop()
+      await codecs[Symbol.asyncDispose]()
     },
   }
 }

@@ -14,7 +14,7 @@ export interface DicomJsonAttribute {
  * Converts a data set from the DICOM JSON model to a Native DICOM Model document.
  *
  * A private attribute is named by its creator: block number 00 in its tag, and `privateCreator` (JS-22). Characters
- * that XML 1.0 has no form for, such as ESC, become U+FFFD (JS-28). Takes the tags in the order of the object.
+ * that XML 1.0 has no form for, such as ESC, become U+FFFD (JS-28).
  *
  * @see PS3.19 A.1; JS-28
  */
@@ -27,8 +27,9 @@ export function toNativeDicomModel(dataset: DicomJson): string {
 
 function attributesXml(dataset: DicomJson): string {
   let xml = ''
-  for (const [tag, attribute] of Object.entries(dataset)) {
-    xml += attributeXml(tag.toUpperCase(), attribute, dataset)
+  // Engines put keys without a letter and a leading zero, such as 20500020, before all others.
+  for (const tag of Object.keys(dataset).sort()) {
+    xml += attributeXml(tag.toUpperCase(), dataset[tag] as DicomJsonAttribute, dataset)
   }
   return xml
 }

@@ -241,9 +241,12 @@ print(json.dumps({
         input: JSON.stringify({ file: part?.bytes.toString('hex'), metadata: metadata.body[0] }),
       })
       expect(run.stderr.toString()).toBe('')
+      // Implicit VR and big endian do not go over the web (WA-N12).
+      const syntax =
+        options.transferSyntaxUID === jpegBaseline ? jpegBaseline : '1.2.840.10008.1.2.1'
       expect(JSON.parse(run.stdout.toString())).toMatchObject({
         uid: instance.uid,
-        syntax: options.transferSyntaxUID ?? '1.2.840.10008.1.2.1',
+        syntax,
         differences: [],
         missing: [],
       })

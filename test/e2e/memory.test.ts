@@ -4,7 +4,13 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { foundOf, testStudy } from '../support/archive.ts'
-import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import {
+  dicomFile,
+  explicitBigEndian,
+  explicitLittleEndian,
+  uniqueUID,
+} from '../support/dicom-file.ts'
+import { readInstance } from '../support/dicom-reading.ts'
 import { runtime, type StowageServer, startServer } from '../support/server.ts'
 import { boundary, multipartBody, multipartType, postChunked, stow } from '../support/stow.ts'
 
@@ -35,20 +41,30 @@ async function expectBounded(name: string, limit = limitBytes): Promise<void> {
 const noise = randomBytes(MB)
 
 /** An instance that is made while it is sent: a usual head, then so many bytes of pixel data. */
-function largeInstance(studyInstanceUID: string, pixelBytes: number) {
+function largeInstance(
+  studyInstanceUID: string,
+  pixelBytes: number,
+  transferSyntaxUID = explicitLittleEndian,
+) {
   const seriesInstanceUID = uniqueUID()
   const sopInstanceUID = uniqueUID()
   const head = dicomFile({
     studyInstanceUID,
     seriesInstanceUID,
     sopInstanceUID,
+    transferSyntaxUID,
     pixelBytes: null,
   })
   const pixelData = Buffer.alloc(12)
-  pixelData.writeUInt16LE(0x7fe0, 0)
-  pixelData.writeUInt16LE(0x0010, 2)
+  if (transferSyntaxUID === explicitBigEndian) {
+    pixelData.writeUInt32BE(0x7fe00010, 0)
+    pixelData.writeUInt32BE(pixelBytes, 8)
+  } else {
+    pixelData.writeUInt16LE(0x7fe0, 0)
+    pixelData.writeUInt16LE(0x0010, 2)
+    pixelData.writeUInt32LE(pixelBytes, 8)
+  }
   pixelData.write('OW', 4, 'latin1')
-  pixelData.writeUInt32LE(pixelBytes, 8)
   return {
     path: `${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`,
     byteLength: head.length + pixelData.length + pixelBytes,
@@ -120,6 +136,14 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
     await expectBounded('a part of 600 MB, read back')
   })
 
+  test('does not grow with the size of what is encoded anew', { timeout: 300_000 }, async () => {
+    const instance = largeInstance(uniqueUID(), 400 * MB, explicitBigEndian)
+    expect(await post([instance], true)).toBe(200)
+    // Explicit VR in both: only the order of the bytes differs.
+    expect(await readBack(instance)).toBe(instance.byteLength)
+    await expectBounded('400 MB of big endian, read back in little endian')
+  })
+
   test('does not grow with the size of a request', { timeout: 300_000 }, async () => {
     const studyInstanceUID = uniqueUID()
     const instances = Array.from({ length: 500 }, () => largeInstance(studyInstanceUID, 2 * MB))
@@ -181,6 +205,34 @@ describe.runIf(isLinux)('the memory of the server (P3, OTA-8)', () => {
     })
     await expectBounded('20 slow readers of 100 MB')
     for (const socket of readers) socket.destroy()
+  })
+
+  test('is given back by who leaves in the middle of pictures: no more are made', {
+    timeout: 300_000,
+  }, async () => {
+    const [size, numberOfFrames] = [256, 600]
+    const file = dicomFile({
+      rows: size,
+      columns: size,
+      numberOfFrames,
+      pixelBytes: Buffer.concat(Array(80).fill(noise)).subarray(
+        0,
+        size * size * 2 * numberOfFrames,
+      ),
+    })
+    expect((await stow(`${server.dicomWeb}/studies`, [file])).status).toBe(200)
+    const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = readInstance(file)
+    const path = `${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`
+    const readBytes = async () =>
+      Number(/rchar: (\d+)/.exec(await readFile(`/proc/${server.pid}/io`, 'utf8'))?.[1])
+    const before = await readBytes()
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write(`GET /dicom-web/studies/${path}/rendered HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`)
+    await readOf(socket, 65_536)
+    socket.destroy()
+    await untilStill(readBytes)
+    expect((await readBytes()) - before).toBeLessThan(file.length / 2)
+    await expectBounded('pictures of 79 MB that nobody took')
   })
 
   test('does not grow while the database is slow: the sender waits', {

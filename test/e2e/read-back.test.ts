@@ -5,6 +5,7 @@ import {
   deflatedLittleEndian,
   dicomFile,
   explicitBigEndian,
+  explicitLittleEndian,
   implicitLittleEndian,
   jpegBaseline,
   uniqueUID,
@@ -150,26 +151,35 @@ describe('Retrieve instances (PS3.18 10.4)', () => {
     expect(body.equals(a1)).toBe(true)
   })
 
-  test.each([implicitLittleEndian, explicitBigEndian, deflatedLittleEndian])(
-    'gives back what was sent in %s as it was sent, under its true name',
-    async (transferSyntaxUID) => {
+  test.each([
+    [implicitLittleEndian, '*', explicitLittleEndian],
+    [explicitBigEndian, '*', explicitLittleEndian],
+    [deflatedLittleEndian, '*', deflatedLittleEndian],
+    [deflatedLittleEndian, explicitLittleEndian, explicitLittleEndian],
+  ])(
+    'WA-N10, WA-N12: what was sent in %s comes by transfer-syntax=%s in %s, under its true name',
+    async (transferSyntaxUID, wanted, expected) => {
       const uid = uniqueUID()
       const [study, series] = [uniqueUID(), uniqueUID()]
-      const file = dicomFile({
-        transferSyntaxUID,
+      const options = {
         studyInstanceUID: study,
         seriesInstanceUID: series,
         sopInstanceUID: uid,
         patientID: 'P3',
         studyDate: '20260505',
-      })
+      }
+      const file = dicomFile({ ...options, transferSyntaxUID })
       expect((await stow(studies, [file])).status).toBe(200)
       const path = `/studies/${study}/series/${series}/instances/${uid}`
-      const { response, body } = await retrieve(path, 'application/dicom')
-      expect(response.headers.get('content-type')).toBe(
-        `application/dicom; transfer-syntax=${transferSyntaxUID}`,
+      const { response, body } = await retrieve(
+        path,
+        `application/dicom; transfer-syntax=${wanted}`,
       )
-      expect(body.equals(file)).toBe(true)
+      expect(response.headers.get('content-type')).toBe(
+        `application/dicom; transfer-syntax=${expected}`,
+      )
+      const isAsStored = transferSyntaxUID === expected
+      expect(body.equals(isAsStored ? file : dicomFile(options))).toBe(true)
       const metadata = await get(`${path}/metadata`)
       expect(metadata.body[0]['00100020']).toEqual({ vr: 'LO', Value: ['P3'] })
       expect(metadata.body[0]['00280010']).toEqual({ vr: 'US', Value: [16] })
@@ -251,10 +261,18 @@ describe('Retrieve instances (PS3.18 10.4)', () => {
     async (level, accept) => {
       const answer = await get(paths[level], { accept })
       expect(answer.status).toBe(406)
-      expect(answer.body.available).toEqual([
+      const forms = [
         'multipart/related; type="application/dicom"',
         ...(level === 'instance' ? ['application/dicom'] : []),
-      ])
+      ]
+      expect(answer.body.available).toEqual(
+        expect.arrayContaining([
+          ...forms.map((form) => `${form}; transfer-syntax=${explicitLittleEndian}`),
+          'multipart/related; type="application/octet-stream"',
+        ]),
+      )
+      const alone = answer.body.available.filter((name: string) => /^application\/dicom/.test(name))
+      expect(alone.length > 0).toBe(level === 'instance')
     },
   )
 
@@ -378,8 +396,9 @@ describe('Retrieve metadata (PS3.18 10.4.1.1.2, Annex F)', () => {
       )
       expect(more).toEqual([])
       expect(part?.headers).toEqual({
-        'content-type': 'application/octet-stream',
+        'content-type': `application/octet-stream; transfer-syntax=${explicitLittleEndian}`,
         'content-location': uri,
+        'content-length': '5000',
       })
       expect(part?.bytes.equals(Buffer.alloc(5000, 1))).toBe(true)
     }

@@ -23,6 +23,7 @@ const allowed: Record<string, string[]> = {
   'server/log.ts': pure,
   'server/operator-error.ts': pure,
   'server/http': pure,
+  'server/pixels': ['server/dicom'],
   'server/store': pure,
   'server/listen': ['server/http', 'server/operator-error.ts'],
   'server/config-shapes.ts': ['server/log.ts', 'server/operator-error.ts'],
@@ -40,7 +41,7 @@ const allowed: Record<string, string[]> = {
   'server/capabilities': ['server/http', 'server/multipart'],
   'server/stow': face,
   'server/qido': face,
-  'server/wado': face,
+  'server/wado': [...face, 'server/pixels'],
   // The two faces that people see know what is seen.
   'server/admin': [...face, 'server/live', 'web'],
   'server/upload': [...face, 'web'],

@@ -4,6 +4,7 @@ import type { AppEnv } from '../../server/http/env.ts'
 import type { IntakeLimits } from '../../server/intake/intake.ts'
 import { LiveHub } from '../../server/live/live-hub.ts'
 import { createLog } from '../../server/log.ts'
+import { WorkerPool } from '../../server/pixels/worker-pool.ts'
 import type { Store } from '../../server/store/store.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
 
@@ -24,8 +25,10 @@ export async function testApp(
   const log = createLog('debug', (line) => lines.push(line))
   const live = new LiveHub({ db: base.db, log })
   await live.start(base.db.sql)
+  const codecs = new WorkerPool()
   const app = createApp({
     db: base.db,
+    codecs,
     store: { ...base.store, ...options.store },
     intake: base.intake,
     live,
@@ -48,6 +51,7 @@ export async function testApp(
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
       await live.stop()
+      await codecs[Symbol.asyncDispose]()
       await base[Symbol.asyncDispose]()
     },
   }

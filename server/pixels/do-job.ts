@@ -1,0 +1,55 @@
+import { contextOf, decode, encodeLossless, hasDecoder } from './codecs.ts'
+import { gifFrame, gifHead, gifTail } from './gif.ts'
+import type { ImagePixel } from './image-pixel.ts'
+import type { Job, JobOutcome, RenderJob } from './job.ts'
+import { NativeCodecs } from './library.ts'
+import { encodePNG } from './png.ts'
+import { render } from './render.ts'
+import type { Picture } from './rendering.ts'
+
+/** Does what a codec worker is asked for. @throws {Error} it cannot be done with this frame */
+export function doJob(job: Job): JobOutcome {
+  const { image, transferSyntaxUID, bytes } = job
+  if (job.kind === 'decode') return decode(image, transferSyntaxUID, bytes)
+  if (job.kind === 'encode') {
+    const encoded = encodeLossless(image, transferSyntaxUID, bytes)
+    return { ...encoded, bytes: ownBytes(encoded.bytes) }
+  }
+  const frame = hasDecoder(transferSyntaxUID)
+    ? decode(image, transferSyntaxUID, bytes)
+    : { image, bytes }
+  const picture = render(frame.image, frame.bytes, job.rendering)
+  const shown = { ...frame.image, rows: picture.height, columns: picture.width }
+  return {
+    image: { ...shown, samplesPerPixel: picture.channels },
+    bytes: ownBytes(encodePicture(picture, job)),
+  }
+}
+
+function encodePicture(picture: Picture, { type, quality, delayMs }: RenderJob): Uint8Array {
+  if (type === 'image/png') return encodePNG(picture)
+  if (type === 'gif-frame') return gifFrame(picture, delayMs)
+  if (type === 'image/gif') return Buffer.concat([gifHead(picture), gifFrame(picture, 0), gifTail])
+  return encodeJPEG(picture, quality)
+}
+
+function encodeJPEG({ width, height, channels, pixels }: Picture, quality: number): Uint8Array {
+  const image = {
+    rows: height,
+    columns: width,
+    samplesPerPixel: channels,
+    photometricInterpretation: channels === 1 ? 'MONOCHROME2' : 'RGB',
+    planarConfiguration: 0,
+    bitsAllocated: 8,
+    bitsStored: 8,
+    pixelRepresentation: 0,
+  } as ImagePixel
+  const context = contextOf(image, { decodedBuffer: pixels })
+  const encoded = NativeCodecs.encodeJpeg(context, { lossy: true, quality })
+  return encoded.getEncodedBuffer() ?? new Uint8Array()
+}
+
+/** In a buffer of its own, which can be moved to another thread. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes)
+}

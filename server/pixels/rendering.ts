@@ -1,0 +1,50 @@
+/** How a frame becomes a picture: what PS3.3 C.11 and the request say, gathered. */
+export interface Rendering {
+  /** Modality LUT: `stored * slope + intercept`, or a table. (PS3.3 C.11.1) */
+  slope: number
+  intercept: number
+  modalityLUT?: LookupTable | undefined
+  /** VOI LUT: a window, or a table. Neither: all values that the frame has. (PS3.3 C.11.2) */
+  window?: Window | undefined
+  voiLUT?: LookupTable | undefined
+  /** The smallest value is white: MONOCHROME1, or Presentation LUT Shape INVERSE. */
+  isInverse: boolean
+  /** Stored values that are no picture, left out when there is no window. (0028,0120) */
+  paddingValue?: number | undefined
+  /** Red, green and blue of PALETTE COLOR. */
+  palette?: [LookupTable, LookupTable, LookupTable] | undefined
+  viewport?: Viewport | undefined
+}
+
+export type WindowFunction = 'LINEAR' | 'LINEAR_EXACT' | 'SIGMOID'
+
+export interface Window {
+  center: number
+  width: number
+  function: WindowFunction
+}
+
+/** PS3.3 C.7.6.3.1.5 and C.11.1.1: the first value that is mapped, the bits of an entry, the entries. */
+export interface LookupTable {
+  first: number
+  bits: number
+  values: Uint16Array
+}
+
+/** Pixels that the picture shall fit into, and of the source which part to show. (PS3.18 8.3.5.1.3) */
+export interface Viewport {
+  width: number
+  height: number
+  source?: { left: number; top: number; width: number; height: number } | undefined
+}
+
+/** `gif-frame` is one picture of several: without what stands before the first and behind the last. */
+export type PictureType = 'image/jpeg' | 'image/png' | 'image/gif' | 'gif-frame'
+
+/** Eight bits a channel, by pixel: 1 channel is grey, 3 are red, green and blue. */
+export interface Picture {
+  width: number
+  height: number
+  channels: 1 | 3
+  pixels: Uint8Array
+}

@@ -1,0 +1,145 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { Job, JobAnswer, JobOutcome } from './job.ts'
+
+export interface PoolLimits {
+  /** Threads at most. */
+  workers: number
+  /** Jobs that wait for a thread; the next is refused. */
+  waiting: number
+  /** Milliseconds that one job may take. */
+  jobMs: number
+}
+
+export const defaultPoolLimits: PoolLimits = {
+  workers: Math.max(1, Math.min(4, availableParallelism())),
+  waiting: 256,
+  jobMs: 20_000,
+}
+
+/** The pixels cannot be decoded or encoded: broken, hostile, or of a kind that no codec here knows. */
+export class UndecodableError extends Error {
+  override name = 'UndecodableError'
+}
+
+/** Too many jobs wait. To be answered 503. */
+export class PoolBusyError extends Error {
+  override name = 'PoolBusyError'
+}
+
+interface Task {
+  job: Job
+  signal: AbortSignal | undefined
+  resolve(outcome: JobOutcome): void
+  reject(error: Error): void
+}
+
+/**
+ * Threads that decode, encode and render, so that the server's own thread never stalls.
+ *
+ * They start when there is work, as many as there is work for, and do not keep the process alive. A job that takes too
+ * long ends its thread; so does one that fails, for what it left behind is unknown. A job whose
+ * client has left is not begun.
+ */
+export class WorkerPool implements AsyncDisposable {
+  readonly #limits: PoolLimits
+  readonly #waiting: Task[] = []
+  readonly #idle: Worker[] = []
+  readonly #all = new Set<Worker>()
+  #isClosed = false
+
+  constructor(limits: PoolLimits = defaultPoolLimits) {
+    this.#limits = limits
+  }
+
+  /**
+   * @throws {UndecodableError} → 406
+   * @throws {PoolBusyError} → 503
+   */
+  run(job: Job, signal?: AbortSignal): Promise<JobOutcome> {
+    signal?.throwIfAborted()
+    if (this.#isClosed) throw new PoolBusyError('Cannot decode: the server is about to end')
+    if (this.#waiting.length >= this.#limits.waiting) {
+      throw new PoolBusyError('Cannot decode now: too many pictures are asked for at once')
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ job, signal, resolve, reject })
+      this.#next()
+    })
+  }
+
+  /** Ends all threads; jobs that wait or run fail. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    for (const { reject } of this.#waiting.splice(0)) reject(new PoolBusyError('Cannot decode'))
+    await Promise.all([...this.#all].map((worker) => worker.terminate()))
+  }
+
+  #next(): void {
+    while (this.#waiting.length > 0) {
+      if (this.#waiting[0]?.signal?.aborted) {
+        const task = this.#waiting.shift() as Task
+        task.reject(task.signal?.reason)
+        continue
+      }
+      const worker = this.#idle.pop()
+      if (worker === undefined) {
+        if (this.#all.size < this.#limits.workers) this.#start()
+        return
+      }
+      this.#give(worker, this.#waiting.shift() as Task)
+    }
+  }
+
+  /** A worker asks for work when it is ready. */
+  #start(): void {
+    const worker = new Worker(new URL('./worker.mjs', import.meta.url))
+    worker.unref()
+    this.#all.add(worker)
+    worker.once('message', () => {
+      worker.removeListener('error', failed)
+      this.#idle.push(worker)
+      this.#next()
+    })
+    const failed = (error: Error) => {
+      this.#end(worker)
+      // Whoever waits would wait for ever, if no thread can be had.
+      if (this.#all.size === 0) for (const { reject } of this.#waiting.splice(0)) reject(error)
+    }
+    worker.once('error', failed)
+  }
+
+  #give(worker: Worker, { job, resolve, reject }: Task): void {
+    const settle = (isSpent: boolean) => {
+      clearTimeout(timer)
+      worker.removeListener('message', answered)
+      worker.removeListener('error', broken)
+      if (isSpent) this.#end(worker)
+      else this.#idle.push(worker)
+      this.#next()
+    }
+    const answered = (answer: JobAnswer) => {
+      settle(answer.isSpent)
+      if ('problem' in answer) reject(new UndecodableError(answer.problem))
+      else resolve({ bytes: answer.bytes, image: answer.image })
+    }
+    const broken = (error: Error) => {
+      settle(true)
+      reject(new UndecodableError(error.message))
+    }
+    const timer = setTimeout(() => {
+      settle(true)
+      reject(new UndecodableError(`it takes longer than ${this.#limits.jobMs / 1000} s`))
+    }, this.#limits.jobMs)
+    worker.on('message', answered)
+    worker.on('error', broken)
+    worker.postMessage(job, [job.bytes.buffer as ArrayBuffer])
+  }
+
+  #end(worker: Worker): void {
+    this.#all.delete(worker)
+    // An error while it ends is nobody's.
+    worker.on('error', () => {})
+    void worker.terminate()
+  }
+}

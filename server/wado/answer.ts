@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto'
+import type { Context } from 'hono'
+import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
+import { streamOf } from '../http/stream.ts'
+import { describeError, type Log } from '../log.ts'
+import { closing, newBoundary, partHeader } from '../multipart/multipart-writer.ts'
+
+/** One representation that is sent on its own. */
+export interface Whole {
+  contentType: string
+  /** Bytes; undefined where they are known at the end only. */
+  length?: number | undefined
+  /** What changes when the bytes do: it becomes the ETag. */
+  version?: string | undefined
+  /** The bytes; with a range only those, if `length` is known. */
+  read(range?: ByteRange): AsyncGenerator<Uint8Array, void, void>
+}
+
+export interface ByteRange {
+  offset: number
+  length: number
+}
+
+export interface Part {
+  headers: [name: string, value: string][]
+  read(): AsyncIterable<Uint8Array>
+}
+
+// Kept by the client, but asked about each time: what is there may be taken away.
+const common = { 'cache-control': 'private, no-cache', vary: 'Accept' }
+
+/**
+ * Parts of which the first is made at once, so that what cannot be made is said with a status. Undefined: there are
+ * none.
+ */
+export async function begun(
+  parts: AsyncGenerator<Part, void, void>,
+): Promise<AsyncGenerator<Part, void, void> | undefined> {
+  const { value: first } = await parts.next()
+  if (!first) return undefined
+  const begin = first
+  async function* fromFirst(): AsyncGenerator<Part, void, void> {
+    yield begin
+    yield* parts
+  }
+  return fromFirst()
+}
+
+/**
+ * Answers with one representation: 200; 304 or 412 as the request's conditions say (RFC 9110 13); 206 or 416 for a
+ * range of bytes (RFC 9110 14, WA-S16). Several ranges at once are answered with the whole.
+ */
+export function answerWhole(c: Context<AppEnv>, log: Log, whole: Whole): Response {
+  const { contentType, length, version } = whole
+  const headers: Record<string, string> = { ...common, 'content-type': contentType }
+  const etag = version === undefined ? undefined : etagOf(version, contentType)
+  if (etag !== undefined) headers.etag = etag
+  checkConditions(c, etag)
+  if (isNotModified(c, etag)) {
+    const { 'content-type': _, ...rest } = headers
+    return new Response(null, { status: 304, headers: rest })
+  }
+  if (length === undefined) return stream(c, log, whole.read(), 200, headers)
+  headers['accept-ranges'] = 'bytes'
+  const range = rangeOf(c, length, etag)
+  if (range === undefined) {
+    return stream(c, log, whole.read(), 200, { ...headers, 'content-length': String(length) })
+  }
+  return stream(c, log, whole.read(range), 206, {
+    ...headers,
+    'content-range': `bytes ${range.offset}-${range.offset + range.length - 1}/${length}`,
+    'content-length': String(range.length),
+  })
+}
+
+/** Answers with several, as they are read (PS3.18 8.6.1.2). */
+export function answerParts(
+  c: Context<AppEnv>,
+  log: Log,
+  root: string,
+  parts: AsyncIterable<Part>,
+  status: 200 | 206 = 200,
+): Response {
+  const boundary = newBoundary()
+  async function* body(): AsyncGenerator<Uint8Array, void, void> {
+    let isFirst = true
+    for await (const { headers, read } of parts) {
+      yield partHeader(boundary, headers, isFirst)
+      yield* read()
+      isFirst = false
+    }
+    yield closing(boundary)
+  }
+  return stream(c, log, body(), status, {
+    ...common,
+    'content-type': `multipart/related; type="${root}"; boundary=${boundary}`,
+  })
+}
+
+function stream(
+  c: Context<AppEnv>,
+  log: Log,
+  chunks: AsyncGenerator<Uint8Array, void, void>,
+  status: number,
+  headers: Record<string, string>,
+): Response {
+  const path = c.req.routePath
+  const failed = (error: unknown) =>
+    log.error('an answer was broken off', { path, error: describeError(error) })
+  return new Response(streamOf(chunks, failed), { status, headers })
+}
+
+function etagOf(version: string, contentType: string): string {
+  const hash = createHash('sha256').update(`${version}\n${contentType}`)
+  return `"${hash.digest('base64url').slice(0, 27)}"`
+}
+
+/** If-Match is for what is there, so `*` holds. */
+function checkConditions(c: Context<AppEnv>, etag: string | undefined): void {
+  const ifMatch = c.req.header('if-match')
+  if (ifMatch === undefined || ifMatch.trim() === '*') return
+  if (etag !== undefined && tagsOf(ifMatch).includes(etag)) return
+  throw new HttpProblem(
+    412,
+    'Cannot retrieve this as it was: it has another ETag than If-Match says',
+  )
+}
+
+function isNotModified(c: Context<AppEnv>, etag: string | undefined): boolean {
+  const ifNoneMatch = c.req.header('if-none-match')
+  if (ifNoneMatch === undefined || etag === undefined) return false
+  // Weak comparison (RFC 9110 13.1.2).
+  return ifNoneMatch.trim() === '*' || tagsOf(ifNoneMatch.replace(/W\//g, '')).includes(etag)
+}
+
+function tagsOf(field: string): string[] {
+  return field.match(/(?:W\/)?"[^"]*"/g) ?? []
+}
+
+/** @throws {HttpProblem} 416 beyond the end */
+function rangeOf(
+  c: Context<AppEnv>,
+  length: number,
+  etag: string | undefined,
+): ByteRange | undefined {
+  const field = c.req.header('range')
+  const ifRange = c.req.header('if-range')
+  if (field === undefined || c.req.method !== 'GET') return undefined
+  if (ifRange !== undefined && ifRange !== etag) return undefined
+  const [, first, last] = /^bytes=\s*(\d{1,15})?-(\d{1,15})?\s*$/i.exec(field) ?? []
+  if (first === undefined && last === undefined) return undefined
+  const offset = first === undefined ? Math.max(0, length - Number(last)) : Number(first)
+  const end =
+    first === undefined || last === undefined ? length - 1 : Math.min(Number(last), length - 1)
+  if (first !== undefined && last !== undefined && Number(last) < offset) return undefined
+  if (offset >= length) {
+    throw new HttpProblem(416, `Cannot send this range: there are ${length} bytes`, {
+      headers: { 'content-range': `bytes */${length}` },
+    })
+  }
+  return { offset, length: end - offset + 1 }
+}

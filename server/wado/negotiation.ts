@@ -1,0 +1,108 @@
+import type { Context } from 'hono'
+import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
+import {
+  type AcceptEntry,
+  type Choice,
+  negotiate,
+  type Offer,
+  parseAccept,
+} from '../multipart/accept.ts'
+
+/**
+ * What the client takes, best first: the header, or the query parameter `accept`, which goes before it (PS3.18 8.3.3.1).
+ *
+ * Entries whose charset is not UTF-8 are dropped: all our text is that (WA-N17).
+ *
+ * @throws {HttpProblem} 400 a wildcard in the parameter (WA-N8), or DICOM and rendered types in one request (WA-N6);
+ *   406 no charset of ours is accepted
+ */
+export function acceptedBy(c: Context<AppEnv>): AcceptEntry[] {
+  const header = parseAccept(c.req.header('accept'))
+  const parameter = c.req.query('accept')
+  const entries = parameter === undefined ? header : parameterEntries(parameter, header)
+  const wanted = entries.filter(({ quality }) => quality > 0)
+  if (wanted.some(isDicomType) && wanted.some(isRenderedType)) {
+    throw new HttpProblem(400, 'Cannot choose an answer: Accept mixes DICOM and rendered types')
+  }
+  if (!takesUTF8(c.req.header('accept-charset'))) {
+    throw new HttpProblem(406, 'Cannot answer in any charset of Accept-Charset; there is utf-8')
+  }
+  return entries.filter(({ parameters }) => takesUTF8(parameters.get('charset')))
+}
+
+/** The same, of a rendered resource. @throws {HttpProblem} 400 a transfer syntax, which pictures have none of (WA-N14) */
+export function acceptedRendered(c: Context<AppEnv>): AcceptEntry[] {
+  const entries = acceptedBy(c)
+  if (entries.some(({ transferSyntax }) => transferSyntax !== undefined)) {
+    throw new HttpProblem(400, 'Cannot render: a rendered type in Accept has a transfer-syntax')
+  }
+  return entries
+}
+
+/** @throws {HttpProblem} 406 with what there is (WA-N5) */
+export function choose<T extends Offer>(
+  entries: readonly AcceptEntry[],
+  offers: readonly T[],
+): Choice<T> {
+  return negotiate(entries, offers) ?? notAcceptable(offers)
+}
+
+export function notAcceptable(offers: readonly Offer[], why = ''): never {
+  const available = [...new Set(offers.map(nameOf))]
+  throw new HttpProblem(
+    406,
+    `Cannot answer in any type that Accept lists${why}; there is ${available.join(', ') || 'nothing'}`,
+    { members: { available }, headers: { vary: 'Accept' } },
+  )
+}
+
+/** As a Content-Type names it, without its boundary. */
+export function nameOf({ type, root, transferSyntaxUID }: Offer): string {
+  const syntax = transferSyntaxUID === undefined ? '' : `; transfer-syntax=${transferSyntaxUID}`
+  return root === undefined ? `${type}${syntax}` : `${type}; type="${root}"${syntax}`
+}
+
+function parameterEntries(parameter: string, header: AcceptEntry[]): AcceptEntry[] {
+  // Clients forget that + means a space in a query.
+  const entries = parseAccept(parameter.replace(/dicom (json|xml)/g, 'dicom+$1'))
+  if (entries.some(({ type, root }) => type.includes('*') || root?.includes('*'))) {
+    throw new HttpProblem(
+      400,
+      'Cannot choose an answer: the query parameter accept has a wildcard, which only the header may have',
+    )
+  }
+  // "The value shall be one of the values in the Accept header" (WA-N8).
+  return entries.filter(
+    ({ type, root, transferSyntax }) =>
+      negotiate(header, [
+        {
+          type,
+          ...(root === undefined ? {} : { root }),
+          ...(transferSyntax === undefined || transferSyntax === '*'
+            ? {}
+            : { transferSyntaxUID: transferSyntax }),
+        },
+      ]) !== undefined,
+  )
+}
+
+function isDicomType({ type, root }: AcceptEntry): boolean {
+  return /^application\/(dicom|octet-stream)/.test(root ?? type)
+}
+
+/** Types that only rendered resources have (PS3.18 Table 8.7.4-1); image/jpeg is of both kinds. */
+function isRenderedType({ type }: AcceptEntry): boolean {
+  return /^(image\/(gif|png)|text\/(html|plain|xml|rtf)|application\/pdf)$/.test(type)
+}
+
+function takesUTF8(charsets: string | undefined): boolean {
+  if (!charsets) return true
+  const named = charsets.split(',').map((entry) => {
+    const [name = '', ...parameters] = entry.split(';').map((text) => text.trim().toLowerCase())
+    return { name, isRefused: parameters.some((text) => /^q=0(\.0*)?$/.test(text)) }
+  })
+  const own = named.find(({ name }) => name === 'utf-8' || name === 'utf8')
+  const deciding = own ?? named.find(({ name }) => name === '*')
+  return deciding !== undefined && !deciding.isRefused
+}

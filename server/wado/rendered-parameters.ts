@@ -1,0 +1,105 @@
+import { HttpProblem } from '../http/problem.ts'
+import type { Viewport, Window, WindowFunction } from '../pixels/rendering.ts'
+
+export interface RenderedParameters {
+  /** 1 to 100. */
+  quality: number
+  window?: Window | undefined
+  viewport?: Viewport | undefined
+}
+
+const maximumViewport = 8192
+const defaultQuality = 90
+const thumbnailSize = 128
+
+const windowFunctions: Record<string, WindowFunction> = {
+  linear: 'LINEAR',
+  'linear-exact': 'LINEAR_EXACT',
+  sigmoid: 'SIGMOID',
+}
+
+/**
+ * The parameters of a rendered resource (PS3.18 8.3.5.1). `annotation` and `iccprofile` are checked; nothing is drawn
+ * on pictures, and they are sRGB without a profile.
+ *
+ * @throws {HttpProblem} 400 a value that is none
+ */
+export function renderedParameters(query: Record<string, string>): RenderedParameters {
+  const { annotation, iccprofile, quality, viewport, window } = query
+  for (const value of annotation?.split(',') ?? []) {
+    if (value !== 'patient' && value !== 'technique') {
+      throw wrong('annotation', 'patient, technique, or both')
+    }
+  }
+  if (iccprofile !== undefined && !/^(no|yes|srgb|adobergb|rommrgb|displayp3)$/.test(iccprofile)) {
+    throw wrong('iccprofile', 'no, yes, srgb, adobergb, rommrgb or displayp3')
+  }
+  return {
+    quality: quality === undefined ? defaultQuality : qualityOf(quality),
+    window: window === undefined ? undefined : windowOf(window),
+    viewport: viewport === undefined ? undefined : viewportOf(viewport, true),
+  }
+}
+
+/** A thumbnail takes a size only (PS3.18 8.3.5.1.3). @throws {HttpProblem} 400 */
+export function thumbnailParameters({ viewport }: Record<string, string>): RenderedParameters {
+  return {
+    quality: defaultQuality,
+    viewport:
+      viewport === undefined
+        ? { width: thumbnailSize, height: thumbnailSize }
+        : viewportOf(viewport, false),
+  }
+}
+
+function qualityOf(text: string): number {
+  const quality = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (quality < 1 || quality > 100) throw wrong('quality', 'a whole number from 1 to 100')
+  return quality
+}
+
+function windowOf(text: string): Window {
+  const [center = '', width = '', name = '', ...more] = text.split(',')
+  const shape = windowFunctions[name.toLowerCase()]
+  const isRight = isDecimal(center) && isDecimal(width) && shape !== undefined && more.length === 0
+  if (!isRight || Number(width) < (shape === 'LINEAR' ? 1 : Number.MIN_VALUE)) {
+    throw wrong('window', 'center,width,function, with linear, linear-exact or sigmoid')
+  }
+  return { center: Number(center), width: Number(width), function: shape }
+}
+
+function viewportOf(text: string, withSource: boolean): Viewport {
+  const values = text.split(',')
+  const isRight =
+    (values.length === 2 || (withSource && values.length === 6)) &&
+    values.every((value, index) => (index > 1 && value === '') || isDecimal(value))
+  const [width, height, left, top, sourceWidth, sourceHeight] = values.map((value) =>
+    value === '' ? undefined : Number(value),
+  )
+  const isSize = (size: number | undefined) =>
+    Number.isInteger(size) && (size as number) >= 1 && (size as number) <= maximumViewport
+  const isRegion =
+    (left ?? 0) >= 0 && (top ?? 0) >= 0 && (sourceWidth ?? 1) > 0 && (sourceHeight ?? 1) > 0
+  if (!isRight || !isSize(width) || !isSize(height) || !isRegion) {
+    const form = withSource ? 'vw,vh or vw,vh,sx,sy,sw,sh' : 'vw,vh'
+    throw wrong('viewport', `${form}, in pixels, of 1 to ${maximumViewport}`)
+  }
+  const size = { width: width as number, height: height as number }
+  if (values.length === 2) return size
+  // What is left out is the whole image (PS3.18 8.3.5.1.3).
+  const source = {
+    left: left ?? 0,
+    top: top ?? 0,
+    width: sourceWidth ?? Number.POSITIVE_INFINITY,
+    height: sourceHeight ?? Number.POSITIVE_INFINITY,
+  }
+  return { ...size, source }
+}
+
+function isDecimal(text: string): boolean {
+  return /^[+-]?(\d{1,9}(\.\d{0,9})?|\.\d{1,9})(e[+-]?\d{1,2})?$/i.test(text.trim())
+}
+
+function wrong(name: string, takes: string): HttpProblem {
+  return new HttpProblem(400, `Cannot render: the parameter ${name} takes ${takes}`)
+}

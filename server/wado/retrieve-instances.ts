@@ -1,0 +1,125 @@
+import type { Context } from 'hono'
+import type { Instance, ResourcePath } from '../../db/instances.ts'
+import { transferSyntaxesOf } from '../../db/retrieve.ts'
+import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
+import { type AcceptEntry, negotiate, type Offer } from '../multipart/accept.ts'
+import { UndecodableError } from '../pixels/worker-pool.ts'
+import { answerParts, answerWhole, begun, type Part } from './answer.ts'
+import type { WadoDeps } from './deps.ts'
+import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
+import { notFound, open } from './open.ts'
+import { instanceURLOf, resourceOf } from './paths.ts'
+import { bulkDataForm, retrieveAllBulkData } from './retrieve-bulk-data.ts'
+import { type Encoded, encodeAs, type SyntaxOffer, syntaxOffers } from './transcode.ts'
+
+const multipartForm = { type: 'multipart/related', root: 'application/dicom' }
+const singleForm = { type: 'application/dicom' }
+
+/** Instances of a study or series, or one (PS3.18 10.4.1.1.1 to 10.4.1.1.3; WA-R1). */
+export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
+  const path = resourceOf(c.req.param())
+  if (path.sopInstanceUID !== undefined) return retrieveOne(c, deps, path)
+  const entries = acceptedBy(c)
+  const stored = await transferSyntaxesOf(deps.db, path)
+  if (stored.length === 0) throw notFound()
+  // A single part can hold one instance only, so it is for the instance resource. (WA-N7)
+  const offers = stored.flatMap((syntax) => syntaxOffers(syntax, multipartForm))
+  const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
+  if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
+  // Some can be had as the client wants, some not: it gets those, and hears that they are not all. (WA-N13, WA-S2)
+  const isAll = stored.every((syntax) => chosenSyntax(syntax, entries) !== undefined)
+  const { all } = await open(deps, path)
+  const parts = await begun(partsOf(c, deps, all(), entries))
+  if (parts === undefined) throw notFound()
+  return answerParts(c, deps.log, 'application/dicom', parts, isAll ? 200 : 206)
+}
+
+async function retrieveOne(
+  c: Context<AppEnv>,
+  deps: WadoDeps,
+  path: ResourcePath,
+): Promise<Response> {
+  const entries = acceptedBy(c)
+  const { first, all } = await open(deps, path)
+  const offers = [multipartForm, singleForm].flatMap((form) =>
+    syntaxOffers(first.transferSyntaxUID, form),
+  )
+  const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
+  if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
+  if (offer.type === multipartForm.type) {
+    const parts = await begun(partsOf(c, deps, all(), entries))
+    if (parts === undefined) throw notFound()
+    return answerParts(c, deps.log, 'application/dicom', parts)
+  }
+  const { signal } = c.req.raw
+  const chosen = offer as SyntaxOffer
+  const encoded = await encodedOrStored(first, chosen, deps, entries, signal).catch((error) => {
+    if (!(error instanceof UndecodableError)) throw error
+    const others = offers.filter(
+      ({ transferSyntaxUID }) => transferSyntaxUID !== chosen.transferSyntaxUID,
+    )
+    return notAcceptable(others, ': the pixel data cannot be converted')
+  })
+  return answerWhole(c, deps.log, {
+    contentType: `application/dicom; transfer-syntax=${encoded.transferSyntaxUID}`,
+    length: encoded.length,
+    version: Buffer.from(first.digest).toString('hex'),
+    read: (range) =>
+      range === undefined ? encoded.read() : fileRange(first, deps, range.offset, range.length),
+  })
+}
+
+async function* fileRange(
+  instance: Instance,
+  { store }: WadoDeps,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  yield* store.read(instance.segmentID, instance.segmentOffset + offset, length)
+}
+
+async function* partsOf(
+  c: Context<AppEnv>,
+  deps: WadoDeps,
+  instances: AsyncIterable<Instance>,
+  entries: AcceptEntry[],
+): AsyncGenerator<Part, void, void> {
+  for await (const instance of instances) {
+    const choice = chosenSyntax(instance.transferSyntaxUID, entries)
+    if (choice === undefined) continue
+    const encoded = await encodedOrStored(instance, choice, deps, entries, c.req.raw.signal)
+    const headers: Part['headers'] = [
+      ['Content-Type', `application/dicom; transfer-syntax=${encoded.transferSyntaxUID}`],
+      ['Content-Location', instanceURLOf(c, instance)],
+    ]
+    if (encoded.length !== undefined) headers.push(['Content-Length', String(encoded.length)])
+    yield { headers, read: () => encoded.read() }
+  }
+}
+
+function chosenSyntax(stored: string, entries: AcceptEntry[]): SyntaxOffer | undefined {
+  return negotiate(entries, syntaxOffers(stored, multipartForm))?.offer
+}
+
+/**
+ * What cannot be decoded is sent as stored to a client that named no transfer syntax (PS3.18 8.7.3.5.2 allows it), so that
+ * one broken image does not hide its study; who asked for one by name gets no other.
+ */
+async function encodedOrStored(
+  instance: Instance,
+  { transferSyntaxUID, ...form }: SyntaxOffer,
+  deps: WadoDeps,
+  entries: AcceptEntry[],
+  signal: AbortSignal,
+): Promise<Encoded> {
+  try {
+    return await encodeAs(instance, transferSyntaxUID, deps, signal)
+  } catch (error) {
+    const stored = instance.transferSyntaxUID
+    const asStored = { ...form, transferSyntaxUID: stored, isDefaultSyntax: true }
+    const isUnable = error instanceof UndecodableError || error instanceof HttpProblem
+    if (!isUnable || !negotiate(entries, [asStored])) throw error
+    return encodeAs(instance, stored, deps, signal)
+  }
+}

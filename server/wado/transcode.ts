@@ -1,0 +1,185 @@
+import { Buffer } from 'node:buffer'
+import type { Instance } from '../../db/instances.ts'
+import {
+  elementHeader,
+  itemHeader,
+  shortElement,
+  textElement,
+  undefinedLength,
+} from '../dicom/element-writer.ts'
+import { reEncode } from '../dicom/re-encode.ts'
+import { transferSyntaxes } from '../dicom/transfer-syntaxes.ts'
+import { vrCode } from '../dicom/vr.ts'
+import type { Offer } from '../multipart/accept.ts'
+import { frameBytes, type ImagePixel } from '../pixels/image-pixel.ts'
+import type { JobOutcome } from '../pixels/job.ts'
+import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
+import { UndecodableError } from '../pixels/worker-pool.ts'
+import type { WadoDeps } from './deps.ts'
+import { type Frames, frameInMemory, framesOf, pixelsOf } from './frames.ts'
+import { explicitBigEndian, implicitLittleEndian, readFile, readModel } from './stored-file.ts'
+
+const pixelData = 0x7fe00010
+
+/** An instance in one transfer syntax, ready to be sent. */
+export interface Encoded {
+  transferSyntaxUID: string
+  /** Known where the file is sent as stored. */
+  length?: number
+  read(): AsyncGenerator<Uint8Array, void, void>
+}
+
+export type SyntaxOffer = Offer & { transferSyntaxUID: string }
+
+/**
+ * In which transfer syntaxes an instance that is stored in one can be had: as stored first, Explicit VR Little Endian,
+ * and what is not compressed also compressed without loss.
+ *
+ * Implicit VR and big endian are never sent (PS3.18 8.7.3; WA-N12).
+ */
+export function syntaxOffers(stored: string, form: Offer): SyntaxOffer[] {
+  const isSendable = stored !== implicitLittleEndian && stored !== explicitBigEndian
+  const isNative = !transferSyntaxes.get(stored)?.encapsulated
+  const canDecode = isNative || frameSyntaxes.get(stored)?.canDecode === true
+  const offers: SyntaxOffer[] = []
+  if (isSendable) offers.push({ ...form, transferSyntaxUID: stored, isDefaultSyntax: !canDecode })
+  if (stored === explicitLittleEndian) offers.pop()
+  if (canDecode) {
+    offers.push({ ...form, transferSyntaxUID: explicitLittleEndian, isDefaultSyntax: true })
+  }
+  if (isNative) {
+    for (const [transferSyntaxUID, { canEncode }] of frameSyntaxes) {
+      if (canEncode) offers.push({ ...form, transferSyntaxUID })
+    }
+  }
+  return offers
+}
+
+/**
+ * Makes an instance ready in a transfer syntax. What takes a codec has its first frame done when this resolves, so
+ * that what cannot be done is known before a byte is sent.
+ *
+ * @throws {UndecodableError} the codec does not take it, or there is no room for the decoded pixels in a data set
+ */
+export async function encodeAs(
+  instance: Instance,
+  target: string,
+  deps: WadoDeps,
+  signal: AbortSignal,
+): Promise<Encoded> {
+  const stored = instance.transferSyntaxUID
+  if (target === stored) {
+    return {
+      transferSyntaxUID: stored,
+      length: instance.byteLength,
+      read: () => readFile(instance, deps.store),
+    }
+  }
+  const isFromNative = !transferSyntaxes.get(stored)?.encapsulated
+  if (isFromNative && target === explicitLittleEndian) {
+    return {
+      transferSyntaxUID: target,
+      read: () => reEncode(readFile(instance, deps.store), target),
+    }
+  }
+  const model = await readModel(instance, deps.store)
+  if ('7FE00008' in model || '7FE00009' in model) {
+    throw new UndecodableError('floats are never compressed')
+  }
+  // What has no pixel data is the same data set in every encapsulated syntax, and in Explicit VR Little Endian.
+  if (!('7FE00010' in model)) {
+    return {
+      transferSyntaxUID: target,
+      read: () => reEncode(readFile(instance, deps.store), target),
+    }
+  }
+  const frames = await framesOf(instance, deps.store, model)
+  if (frames.count < frames.image.numberOfFrames) {
+    throw new UndecodableError('there are fewer frames than Number of Frames says')
+  }
+  const convert = converterOf(frames, target, deps, signal)
+  const first = await convert(0)
+  const element =
+    target === explicitLittleEndian
+      ? nativeElement(frames, first, convert)
+      : encapsulatedElement(frames, first, convert)
+  return {
+    transferSyntaxUID: target,
+    read: () =>
+      reEncode(readFile(instance, deps.store), target, {
+        elements: imageElements(first.image),
+        pixelData: element,
+      }),
+  }
+}
+
+type Convert = (index: number) => Promise<JobOutcome>
+
+function converterOf(
+  frames: Frames,
+  target: string,
+  { codecs }: WadoDeps,
+  signal: AbortSignal,
+): Convert {
+  if (frames.isEncapsulated) return (index) => pixelsOf(frames, index, codecs, signal)
+  const { image } = frames
+  return async (index) => {
+    const bytes = await frameInMemory(frames, index)
+    return codecs.run({ kind: 'encode', image, transferSyntaxUID: target, bytes }, signal)
+  }
+}
+
+/** What says how the pixels are written, where a codec changes it. Offsets of frames (7FE0,0001) are no longer true. */
+function imageElements(image: ImagePixel): Map<number, Uint8Array> {
+  const elements = new Map<number, Uint8Array>([
+    [0x00280004, textElement(0x00280004, 'CS', image.photometricInterpretation)],
+    [0x7fe00001, Buffer.alloc(0)],
+    [0x7fe00002, Buffer.alloc(0)],
+    [0x7fe00003, Buffer.alloc(0)],
+  ])
+  if (image.samplesPerPixel > 1) {
+    elements.set(0x00280006, shortElement(0x00280006, image.planarConfiguration))
+  }
+  return elements
+}
+
+/** Pixel Data of all frames, one after another (PS3.5 8.1.1, A.2). */
+function nativeElement(
+  { image, count }: Frames,
+  first: JobOutcome,
+  convert: Convert,
+): AsyncGenerator<Uint8Array, void, void> {
+  const length = count * frameBytes(first.image)
+  const padding = length % 2
+  if (length + padding >= undefinedLength) {
+    throw new UndecodableError('the decoded pixels are more than a data set can hold')
+  }
+  const vr = vrCode(image.bitsAllocated > 8 ? 'OW' : 'OB')
+  async function* element(): AsyncGenerator<Uint8Array, void, void> {
+    yield elementHeader(pixelData, vr, length + padding)
+    yield first.bytes
+    for (let index = 1; index < count; index++) yield (await convert(index)).bytes
+    if (padding === 1) yield Buffer.alloc(1)
+  }
+  return element()
+}
+
+/** Pixel Data as one fragment a frame, with an empty Basic Offset Table (PS3.5 A.4). */
+function encapsulatedElement(
+  { count }: Frames,
+  first: JobOutcome,
+  convert: Convert,
+): AsyncGenerator<Uint8Array, void, void> {
+  async function* element(): AsyncGenerator<Uint8Array, void, void> {
+    yield elementHeader(pixelData, vrCode('OB'), undefinedLength)
+    yield itemHeader(0xe000, 0)
+    for (let index = 0; index < count; index++) {
+      const { bytes } = index === 0 ? first : await convert(index)
+      yield itemHeader(0xe000, bytes.length + (bytes.length % 2))
+      yield bytes
+      if (bytes.length % 2 === 1) yield Buffer.alloc(1)
+    }
+    yield itemHeader(0xe0dd, 0)
+  }
+  return element()
+}
