@@ -175,6 +175,8 @@ export const series = pgTable(
     firstReceivedAt: instant('first_received_at').notNull(),
     lastReceivedAt: instant('last_received_at').notNull(),
     ...stability(),
+    /** Network address of whoever brought its last instance: quiet rules may ask for it. */
+    lastSender: text('last_sender'),
   },
   (t) => [
     uniqueIndex('series_series_instance_uid').on(t.seriesInstanceUID),
@@ -350,7 +352,7 @@ export const warnings = pgTable(
   (t) => [index('warnings_transfer_id').on(t.transferID, t.position)],
 )
 
-/** Studies that open transfers are bringing: they do not settle meanwhile. Unlogged, as what is staged. */
+/** Studies that open transfers are bringing: they and their patients do not settle meanwhile. */
 export const transferStudies = pgTable(
   'transfer_studies',
   {

@@ -6,14 +6,14 @@ const atOnce = 500
 /**
  * Settles what is due, once, whichever server asks.
  *
- * @param held Studies that this server is receiving and has not told the database of.
+ * @param held What this server is receiving and has not told the database of.
  * @returns `waitMs`: when to call again, 0 for at once, undefined while nothing waits.
  */
 export async function settleDue(
   { sql }: Database,
-  held: string[],
+  held: AnnouncedStudy[],
 ): Promise<{ settled: number; waitMs: number | undefined }> {
-  const [row] = await sql`select * from settle_due(${atOnce}, ${held}::text[])`
+  const [row] = await sql`select * from settle_due(${atOnce}, ${JSON.stringify(held)}::text::jsonb)`
   return { settled: row?.settled as number, waitMs: (row?.wait_ms as number | null) ?? undefined }
 }
 
@@ -56,16 +56,18 @@ export interface Stability {
   digest: string | null
 }
 
-/** @param held Studies that this server is receiving and has not told the database of. */
+/** @param held What this server is receiving and has not told the database of. */
 export async function stabilityOfStudy(
   { sql }: Database,
   studyInstanceUID: string,
-  held: string[],
+  held: AnnouncedStudy[],
 ): Promise<Stability | undefined> {
   const [row] = await sql<StabilityRow[]>`
     select
       case
-        when is_study_on_its_way(study_instance_uid, ${held}::text[]) then 'receiving'
+        when study_instance_uid = any (
+          (studies_on_their_way(${JSON.stringify(held)}::text::jsonb)).study_instance_uids
+        ) then 'receiving'
         when due_at is null then 'stable'
         else 'settling'
       end as state,

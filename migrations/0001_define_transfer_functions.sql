@@ -278,6 +278,7 @@ declare
   differs boolean := true;
   -- Quiet times in seconds, beside the arrays of the parents.
   quiet real[];
+  senders_of_series text[];
   r record;
   became record;
   committed_at timestamptz;
@@ -340,7 +341,11 @@ begin
     end if;
   end if;
 
-  quiet := quiet_seconds_of_staged(the_transfer, senders, parents.series_instance_uids);
+  -- Of two transfers of a group that bring the same series, the later one's sender counts.
+  senders_of_series := array(
+    select senders[coalesce(u.member, 0) + 1] from unnest(parents.members) with ordinality as u (member, n) order by u.n
+  );
+  quiet := quiet_seconds_of_series(parents.series_instance_uids, senders_of_series);
 
   -- Where nothing is new these updates are the first to lock anything, hence the order. The clock is
   -- read again by an update that had to wait, so no earlier commit to a row has a later time.
@@ -431,12 +436,12 @@ begin
   for r in
     select
       p.series_instance_uid, p.study_instance_uid, p.series_key, p.patient_id, p.issuer, p.instances, p.bytes,
-      p.quiet
+      p.quiet, p.sender
     from unnest(
       parents.series_instance_uids, parents.study_instance_uids, parents.series_keys, parents.patient_ids,
-      parents.issuers, parents.instances, parents.bytes, quiet
+      parents.issuers, parents.instances, parents.bytes, quiet, senders_of_series
     ) as p (
-      series_instance_uid, study_instance_uid, series_key, patient_id, issuer, instances, bytes, quiet
+      series_instance_uid, study_instance_uid, series_key, patient_id, issuer, instances, bytes, quiet, sender
     )
     order by p.series_instance_uid
   loop
@@ -447,6 +452,7 @@ begin
     set
       instance_count = t.instance_count + r.instances,
       byte_length = t.byte_length + r.bytes,
+      last_sender = r.sender,
       last_received_at = clock_timestamp(),
       generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
       quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
@@ -515,7 +521,8 @@ end $$;
 create function parents_of_staged(
   the_transfer uuid, out series_instance_uids text[], out study_instance_uids text[],
   out series_keys bigint[], out study_keys bigint[], out patient_keys bigint[], out patient_ids text[],
-  out issuers text[], out instances bigint[], out bytes bigint[], out are_new_series boolean[],
+  out issuers text[], out instances bigint[], out bytes bigint[], out members integer[],
+  out are_new_series boolean[],
   out are_new_studies boolean[], out are_complete boolean, out are_misplaced boolean
 ) language plpgsql as $$
 begin
@@ -523,17 +530,18 @@ begin
     array_agg(s.series_instance_uid), array_agg(s.study_instance_uid), array_agg(e.series_key),
     array_agg(t.study_key), array_agg(t.patient_key), array_agg(t.patient_id),
     array_agg(coalesce(t.issuer_of_patient_id, '')), array_agg(s.instances), array_agg(s.bytes),
+    array_agg(s.member),
     array_agg(e.instance_count = 0), array_agg(t.instance_count = 0),
     bool_and(e.series_key is not null),
     bool_or(e.study_key is distinct from t.study_key and e.series_key is not null)
       or count(*) > count(distinct s.series_instance_uid)
   into
     series_instance_uids, study_instance_uids, series_keys, study_keys, patient_keys, patient_ids, issuers,
-    instances, bytes, are_new_series, are_new_studies, are_complete, are_misplaced
+    instances, bytes, members, are_new_series, are_new_studies, are_complete, are_misplaced
   from (
     select
       g.series_instance_uid, g.study_instance_uid, count(*) as instances,
-      sum(g.byte_length)::bigint as bytes
+      sum(g.byte_length)::bigint as bytes, max(g.member) as member
     from staged_instances g
     where g.transfer_id = the_transfer
     group by g.series_instance_uid, g.study_instance_uid

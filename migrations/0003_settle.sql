@@ -72,6 +72,7 @@ ALTER TABLE "series" ADD COLUMN "settled_at" timestamp with time zone;--> statem
 ALTER TABLE "series" ADD COLUMN "settled_instance_count" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "series" ADD COLUMN "settled_byte_length" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "series" ADD COLUMN "content_digest" "bytea";--> statement-breakpoint
+ALTER TABLE "series" ADD COLUMN "last_sender" text;--> statement-breakpoint
 ALTER TABLE "staged_instances" ADD COLUMN "member" integer;--> statement-breakpoint
 ALTER TABLE "studies" ADD COLUMN "generation" integer DEFAULT 1 NOT NULL;--> statement-breakpoint
 ALTER TABLE "studies" ADD COLUMN "due_at" timestamp with time zone;--> statement-breakpoint

@@ -1,10 +1,10 @@
 -- Why: whether something is stable is decided by the database, by its clock, once for each generation,
 --   whichever server asks; and what changed gets a number only when everything before it is visible.
--- Locks: creates functions, partial indexes, rows; makes one empty table unlogged. What is stored already
---   settles after the quiet time.
+-- Locks: creates functions, partial indexes, rows. What is stored already settles after the quiet time.
 -- An old server beside it: cannot commit any more, for store_staged has another parameter.
 
-alter table transfer_studies set unlogged;
+-- A queue: what is done is to be gone soon, or every look walks over it.
+alter table changes_to_come set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 --> statement-breakpoint
 insert into feed (only_row, last_seq) values (1, 0);
 --> statement-breakpoint
@@ -38,34 +38,24 @@ language sql stable as $$
 $$;
 --> statement-breakpoint
 
--- The quiet times of the staged instances' series, in the order of `uids`.
-create function quiet_seconds_of_staged(the_transfer uuid, senders text[], uids text[]) returns real[]
-language plpgsql stable as $$
+-- The quiet times of some series, in the order of `uids`, beside which are their senders.
+create function quiet_seconds_of_series(uids text[], senders text[]) returns real[]
+language plpgsql stable set plan_cache_mode = force_generic_plan as $$
 declare
   shortest real;
   rule_count integer;
-  quiet real[];
 begin
   select count(*), min(quiet_seconds) into rule_count, shortest from quiet_rules;
   if rule_count = 1 then
     return array_fill(shortest, array[coalesce(cardinality(uids), 0)]);
   end if;
-  select array_agg(q.quiet order by u.n)
-  into quiet
-  from unnest(uids) with ordinality as u (uid, n)
-  cross join lateral (
-    select max(quiet_seconds_of(senders[coalesce(s.member, 0) + 1], e.modality, t)) as quiet
-    from (
-      select distinct member
-      from staged_instances
-      where transfer_id = the_transfer
-      and series_instance_uid = u.uid
-    ) s
-    cross join series e
+  return array(
+    select quiet_seconds_of(u.sender, e.modality, t)
+    from unnest(uids, senders) with ordinality as u (uid, sender, n)
+    join series e on e.series_instance_uid = u.uid
     join studies t on t.study_key = e.study_key
-    where e.series_instance_uid = u.uid
-  ) q;
-  return quiet;
+    order by u.n
+  );
 end $$;
 --> statement-breakpoint
 
@@ -91,7 +81,8 @@ end $$;
 create function announce_studies(the_transfer uuid, found_studies jsonb) returns boolean
 language plpgsql as $$
 begin
-  perform set_config('synchronous_commit', 'off', true);
+  -- A crash of Postgres must not forget it: the transfer may live on.
+  perform insist_on_durability();
   perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for key share;
   if not found then
     return false;
@@ -101,7 +92,10 @@ begin
   from jsonb_to_recordset(found_studies) as f (
     "studyInstanceUID" text, "patientID" text, "issuerOfPatientID" text
   )
-  on conflict do nothing;
+  on conflict (transfer_id, study_instance_uid) do update
+  set
+    patient_id = coalesce(transfer_studies.patient_id, excluded.patient_id),
+    issuer_of_patient_id = coalesce(transfer_studies.issuer_of_patient_id, excluded.issuer_of_patient_id);
   return true;
 end $$;
 --> statement-breakpoint
@@ -141,52 +135,60 @@ begin
 end $$;
 --> statement-breakpoint
 
--- Whether an open transfer is bringing something of a study, as far as the database knows or the server
--- that asks (`held`).
-create function is_study_on_its_way(the_study text, held text[]) returns boolean
-language sql stable as $$
-  select the_study = any(held) or exists (
-    select from transfer_studies s
+-- Studies that open transfers are bringing: those that the database knows of, and `held`, those that the
+-- calling server knows of, [{studyInstanceUID, patientID?, issuerOfPatientID?}].
+create function studies_on_their_way(
+  held jsonb, out study_instance_uids text[], out patient_keys bigint[]
+) language sql stable as $$
+  with under_way as materialized (
+    select s.study_instance_uid, s.patient_id, s.issuer_of_patient_id
+    from transfer_studies s
     join transfers t on t.transfer_id = s.transfer_id
-    where s.study_instance_uid = the_study
-    and t.state = 'receiving'
+    where t.state = 'receiving'
     and t.lease_until > clock_timestamp()
+    union all
+    select h."studyInstanceUID", h."patientID", h."issuerOfPatientID"
+    from jsonb_to_recordset(held) as h (
+      "studyInstanceUID" text, "patientID" text, "issuerOfPatientID" text
+    )
   )
-$$;
---> statement-breakpoint
-
-create function is_patient_on_its_way(p patients, held text[]) returns boolean
-language sql stable as $$
-  select exists (
-    select from transfer_studies s
-    join transfers t on t.transfer_id = s.transfer_id
-    where s.patient_id = p.patient_id
-    and coalesce(s.issuer_of_patient_id, '') = p.issuer_of_patient_id
-    and t.state = 'receiving'
-    and t.lease_until > clock_timestamp()
-  ) or exists (
-    select from studies y
-    where y.patient_key = p.patient_key
-    and y.due_at is not null
-    and is_study_on_its_way(y.study_instance_uid, held)
-  )
+  select
+    array(select study_instance_uid from under_way),
+    -- Whose they are, as the instances say and as the studies that are here say.
+    array(
+      select p.patient_key
+      from under_way u
+      join patients p
+        on p.patient_id = u.patient_id
+        and p.issuer_of_patient_id = coalesce(u.issuer_of_patient_id, '')
+      union
+      select t.patient_key
+      from under_way u
+      join studies t on t.study_instance_uid = u.study_instance_uid
+      where t.patient_key is not null
+    )
 $$;
 --> statement-breakpoint
 
 -- Settles what is due: series, then studies whose series are stable, then patients whose studies are. Any
 -- number of servers may call it at the same time, or pg_cron; what one of them works on the others pass over.
 --
--- `held` are the studies that the calling server is receiving and has not told the database of yet.
+-- `held`: see studies_on_their_way; what the calling server is receiving and has not told the database of yet.
+-- A call works for a fifth of a second at most, so that no commit waits long for the rows it holds.
 -- `settled`: events written. `wait_ms`: when to call it again, 0: there is more to do now, null: nothing waits.
 create function settle_due(
-  at_most integer, held text[], out settled integer, out wait_ms double precision
+  at_most integer, held jsonb, out settled integer, out wait_ms double precision
 ) language plpgsql
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off
+set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
+  under_way record;
   asked_at timestamptz := clock_timestamp();
+  enough_at timestamptz := asked_at + interval '200 ms';
+  children_due_at timestamptz;
   next_due timestamptz;
+  is_held_back boolean;
   has_more boolean := false;
   seen integer := 0;
   r record;
@@ -194,20 +196,27 @@ declare
 begin
   settled := 0;
   perform insist_on_durability();
+  under_way := studies_on_their_way(held);
 
   for r in
     select
       e.*, t.study_instance_uid, t.patient_id, t.issuer_of_patient_id,
       greatest(e.last_received_at, e.reopened_at) + make_interval(secs => e.quiet_seconds) as settles_at
     from series e
-    join studies t on t.study_key = e.study_key
+    cross join lateral (
+      select y.study_instance_uid, y.patient_id, y.issuer_of_patient_id
+      from studies y
+      where y.study_key = e.study_key
+      offset 0
+    ) t
     where e.due_at <= asked_at
-    and not is_study_on_its_way(t.study_instance_uid, held)
+    and t.study_instance_uid <> all (under_way.study_instance_uids)
     order by e.due_at
     limit at_most
     for no key update of e skip locked
   loop
     seen := seen + 1;
+    exit when clock_timestamp() > enough_at;
     if r.settles_at > asked_at then
       update series set due_at = r.settles_at where series_key = r.series_key;
       continue;
@@ -242,19 +251,23 @@ begin
   for r in
     select
       t.*, greatest(t.last_received_at, t.reopened_at) + make_interval(secs => t.quiet_seconds)
-        as settles_at,
-      (select max(e.due_at) from series e where e.study_key = t.study_key) as series_due_at
+        as settles_at
     from studies t
     where t.due_at <= asked_at
-    and not is_study_on_its_way(t.study_instance_uid, held)
+    and t.study_instance_uid <> all (under_way.study_instance_uids)
+    -- They come first; until then there is nothing to do here.
+    and not exists (select from series e where e.study_key = t.study_key and e.due_at <= asked_at)
     order by t.due_at
     limit at_most
     for no key update of t skip locked
   loop
     seen := seen + 1;
-    if r.settles_at > asked_at or r.series_due_at is not null then
+    exit when clock_timestamp() > enough_at;
+    -- A statement of its own: it sees what was committed before the lock was ours.
+    select max(e.due_at) into children_due_at from series e where e.study_key = r.study_key;
+    if r.settles_at > asked_at or children_due_at is not null then
       update studies
-      set due_at = greatest(r.settles_at, r.series_due_at)
+      set due_at = greatest(r.settles_at, children_due_at)
       where study_key = r.study_key;
       continue;
     end if;
@@ -289,19 +302,21 @@ begin
   for r in
     select
       p.*, greatest(p.last_received_at, p.reopened_at) + make_interval(secs => p.quiet_seconds)
-        as settles_at,
-      (select max(t.due_at) from studies t where t.patient_key = p.patient_key) as studies_due_at
+        as settles_at
     from patients p
     where p.due_at <= asked_at
-    and not is_patient_on_its_way(p, held)
+    and p.patient_key <> all (under_way.patient_keys)
+    and not exists (select from studies t where t.patient_key = p.patient_key and t.due_at <= asked_at)
     order by p.due_at
     limit at_most
     for no key update of p skip locked
   loop
     seen := seen + 1;
-    if r.settles_at > asked_at or r.studies_due_at is not null then
+    exit when clock_timestamp() > enough_at;
+    select max(t.due_at) into children_due_at from studies t where t.patient_key = r.patient_key;
+    if r.settles_at > asked_at or children_due_at is not null then
       update patients
-      set due_at = greatest(r.settles_at, r.studies_due_at)
+      set due_at = greatest(r.settles_at, children_due_at)
       where patient_key = r.patient_key;
       continue;
     end if;
@@ -330,22 +345,32 @@ begin
     );
     settled := settled + 1;
   end loop;
-  has_more := has_more or seen = at_most;
+  has_more := has_more or seen = at_most or (settled > 0 and clock_timestamp() > enough_at);
 
   if has_more then
     wait_ms := 0;
     return;
   end if;
-  -- What is due and still there is held back by a transfer, or somebody works on it.
-  select greatest(min(d.due_at), asked_at + interval '1 s' * bool_or(d.due_at <= asked_at)::integer)
-  into next_due
+  select
+    min(d.due_at) filter (where d.due_at > asked_at), bool_or(d.due_at <= asked_at)
+  into next_due, is_held_back
   from (
-    (select due_at from series where due_at is not null order by due_at limit 1)
+    (select due_at from series where due_at > asked_at order by due_at limit 1)
     union all
-    (select due_at from studies where due_at is not null order by due_at limit 1)
+    (select due_at from studies where due_at > asked_at order by due_at limit 1)
     union all
-    (select due_at from patients where due_at is not null order by due_at limit 1)
+    (select due_at from patients where due_at > asked_at order by due_at limit 1)
+    union all
+    (select due_at from series where due_at <= asked_at limit 1)
+    union all
+    (select due_at from studies where due_at <= asked_at limit 1)
+    union all
+    (select due_at from patients where due_at <= asked_at limit 1)
   ) d;
+  -- By a transfer, or because somebody works on it.
+  if is_held_back then
+    next_due := least(next_due, asked_at + interval '1 s');
+  end if;
   if next_due is not null then
     wait_ms := greatest(1, extract(epoch from next_due - clock_timestamp()) * 1000);
   end if;
@@ -365,20 +390,29 @@ begin
 end $$;
 --> statement-breakpoint
 
--- Gives what waits the quiet time that the rules say now. The sender of a series is that of the last
--- transfer, which is not known any more: rules with a sender hold for what comes.
+-- Gives what waits the quiet time that the rules say now.
 create function apply_quiet_rules() returns void language plpgsql as $$
+declare
+  the_patients bigint[];
+  the_studies bigint[];
+  the_series bigint[];
 begin
-  -- In the order in which every commit locks.
-  perform 1 from patients where due_at is not null order by patient_id, issuer_of_patient_id for update;
-  perform 1 from studies where due_at is not null order by study_instance_uid for update;
-  perform 1 from series where due_at is not null order by series_instance_uid for update;
+  -- In the order in which every commit locks; what becomes due meanwhile has got the new rules already.
+  the_patients := array(
+    select patient_key from patients where due_at is not null order by patient_id, issuer_of_patient_id for update
+  );
+  the_studies := array(
+    select study_key from studies where due_at is not null order by study_instance_uid for update
+  );
+  the_series := array(
+    select series_key from series where due_at is not null order by series_instance_uid for update
+  );
   update series e
   set
-    quiet_seconds = quiet_seconds_of(null, e.modality, t),
+    quiet_seconds = quiet_seconds_of(e.last_sender, e.modality, t),
     due_at = least(e.due_at, clock_timestamp())
   from studies t
-  where e.due_at is not null
+  where e.series_key = any(the_series)
   and t.study_key = e.study_key;
   update studies t
   set
@@ -386,14 +420,14 @@ begin
       select max(e.quiet_seconds) from series e where e.study_key = t.study_key and e.due_at is not null
     ), t.quiet_seconds),
     due_at = least(t.due_at, clock_timestamp())
-  where t.due_at is not null;
+  where t.study_key = any(the_studies);
   update patients p
   set
     quiet_seconds = coalesce((
       select max(t.quiet_seconds) from studies t where t.patient_key = p.patient_key and t.due_at is not null
     ), p.quiet_seconds),
     due_at = least(p.due_at, clock_timestamp())
-  where p.due_at is not null;
+  where p.patient_key = any(the_patients);
 end $$;
 --> statement-breakpoint
 
@@ -442,19 +476,24 @@ end $$;
 create function reopen_study(the_study text) returns boolean language plpgsql as $$
 declare
   s studies;
+  quiet real;
   became record;
 begin
   select * into s from studies where study_instance_uid = the_study;
   if not found then
     return false;
   end if;
+  select max(quiet_seconds_of(e.last_sender, e.modality, s))
+  into quiet
+  from series e
+  where e.study_key = s.study_key;
   with before as materialized (
     select due_at is null as is_stable from patients where patient_key = s.patient_key for no key update
   )
   update patients p
   set
     generation = p.generation + b.is_stable::integer, reopened_at = clock_timestamp(),
-    due_at = coalesce(p.due_at, clock_timestamp() + make_interval(secs => p.quiet_seconds))
+    quiet_seconds = quiet, due_at = coalesce(p.due_at, clock_timestamp() + make_interval(secs => quiet))
   from before b
   where p.patient_key = s.patient_key
   returning p.generation, p.patient_id, p.issuer_of_patient_id, b.is_stable into became;
@@ -471,7 +510,7 @@ begin
   update studies t
   set
     generation = t.generation + b.is_stable::integer, reopened_at = clock_timestamp(),
-    due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => t.quiet_seconds))
+    quiet_seconds = quiet, due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => quiet))
   from before b
   where t.study_key = s.study_key
   returning t.generation, b.is_stable into became;

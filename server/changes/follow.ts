@@ -1,4 +1,10 @@
-import { type Change, type ChangeQuery, listChanges, numberChanges } from '../../db/changes.ts'
+import {
+  type Change,
+  type ChangeQuery,
+  lastChange,
+  listChanges,
+  numberChanges,
+} from '../../db/changes.ts'
 import type { Database } from '../../db/database.ts'
 
 /** Wakes a reader when something may have changed. */
@@ -34,8 +40,11 @@ export async function* follow(
     while (!signal.aborted && !notices.isStopped) {
       isStale = false
       await numberChanges(db)
+      const last = await lastChange(db)
       const found = await listChanges(db, { ...query, since })
-      since = found.at(-1)?.seq ?? since
+      // Up to there is nothing else that the filter lets pass, so it need not be looked at again.
+      const reached = found.length < query.limit ? last : 0
+      since = Math.max(since, reached, found.at(-1)?.seq ?? 0)
       if (found.length > 0) {
         yield found
         continue

@@ -123,6 +123,7 @@ function streamChanges(request: Request, { db, live }: ChangesDeps, query: Chang
     },
     cancel() {
       left.abort()
+      void news.return()
     },
   })
   return new Response(request.method === 'HEAD' ? null : body, {

@@ -8,28 +8,31 @@ import type { Attributes, Identity } from '../dicom/instance-reader.ts'
  * transfer has a row, since other servers settle too.
  */
 export class BroughtStudies {
+  /** Those whose patient is known, or of which an instance came that has none. */
   readonly #seen = new Set<string>()
   #untold: AnnouncedStudy[] = []
   #telling: AnnouncedStudy[] = []
 
-  /** @param studyInstanceUID From the path of the request. */
+  /** @param studyInstanceUID From the path of the request; whose it is its first instance says. */
   constructor(studyInstanceUID: string | undefined) {
-    if (studyInstanceUID !== undefined) this.#add({ studyInstanceUID })
+    if (studyInstanceUID !== undefined) this.#untold.push({ studyInstanceUID })
   }
 
   /** To be called with what is known so far of an instance that is being read. @returns whether it names its study. */
   note({ studyInstanceUID }: Identity, attributes: Attributes | undefined): boolean {
     if (studyInstanceUID === undefined) return false
     if (this.#seen.has(studyInstanceUID)) return true
+    this.#seen.add(studyInstanceUID)
     // Patient ID and its issuer come before the Study Instance UID: elements are in the order of their tags.
     const { patientID, issuerOfPatientID } = attributes ?? {}
-    this.#add({ studyInstanceUID, patientID, issuerOfPatientID })
+    this.#untold = this.#untold.filter((study) => study.studyInstanceUID !== studyInstanceUID)
+    this.#untold.push({ studyInstanceUID, patientID, issuerOfPatientID })
     return true
   }
 
-  /** Studies that only this server knows to be on their way. */
-  get untold(): string[] {
-    return [...this.#telling, ...this.#untold].map((study) => study.studyInstanceUID)
+  /** What only this server knows to be on its way. */
+  get untold(): AnnouncedStudy[] {
+    return [...this.#telling, ...this.#untold]
   }
 
   get hasUntold(): boolean {
@@ -49,10 +52,5 @@ export class BroughtStudies {
     } finally {
       this.#telling = this.#telling.filter((study) => !studies.includes(study))
     }
-  }
-
-  #add(study: AnnouncedStudy): void {
-    this.#seen.add(study.studyInstanceUID)
-    this.#untold.push(study)
   }
 }

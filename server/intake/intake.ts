@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
+import type { AnnouncedStudy } from '../../db/stability.ts'
 import { renewTransfers } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -70,7 +71,7 @@ export class Intake {
   }
 
   /** Studies that arrive here and that the database does not know of yet: they must not settle. */
-  get untoldStudies(): string[] {
+  get untoldStudies(): AnnouncedStudy[] {
     return [...this.#open.values()].flatMap((transfer) => transfer.untoldStudies)
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
-import { announceStudies } from '../../db/stability.ts'
+import { type AnnouncedStudy, announceStudies } from '../../db/stability.ts'
 import {
   type Disagreement,
   type Handling,
@@ -167,7 +167,7 @@ export class Transfer {
   }
 
   /** Studies that it brings and that the database does not know of: they must not settle meanwhile. */
-  get untoldStudies(): string[] {
+  get untoldStudies(): AnnouncedStudy[] {
     return this.#studies.untold
   }
 

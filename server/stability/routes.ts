@@ -17,7 +17,22 @@ export interface StabilityDeps {
 }
 
 const longestSeconds = 7 * 24 * 3600
-const mostRules = 1000
+/** All that waits is judged by each of them when they change. */
+const mostRules = 100
+/** Of a study, as the database has them. */
+const keywords = [
+  'PatientID',
+  'IssuerOfPatientID',
+  'PatientName',
+  'PatientBirthDate',
+  'PatientSex',
+  'StudyDate',
+  'StudyTime',
+  'AccessionNumber',
+  'StudyID',
+  'StudyDescription',
+  'ReferringPhysicianName',
+]
 
 /** `/api/studies/{study}/settle`, `/reopen`, `/api/quiet-rules`: what an administrator says about stability. */
 export function stabilityRoutes({ db, wake }: StabilityDeps): Hono<AppEnv> {
@@ -76,6 +91,9 @@ function ruleOf(rule: unknown, number: number, isLast: boolean): QuietRule {
   }
   if ('keyword' in rest !== 'value' in rest) {
     throw problem(`rule ${number} has only one of "keyword" and "value"`)
+  }
+  if ('keyword' in rest && !keywords.includes(rest.keyword as string)) {
+    throw problem(`"keyword" of rule ${number} is none of ${keywords.join(', ')}`)
   }
   if (isLast && Object.keys(rest).length > 0) {
     throw problem('the last rule has conditions, and there must be one that fits everything')

@@ -1,6 +1,6 @@
 import { numberChanges } from '../../db/changes.ts'
 import type { Database } from '../../db/database.ts'
-import { settleDue } from '../../db/stability.ts'
+import { type AnnouncedStudy, settleDue } from '../../db/stability.ts'
 import { describeError, type Log } from '../log.ts'
 
 /** Between two calls at most; an idle system asks no more often. */
@@ -12,7 +12,7 @@ export interface SchedulerDeps {
   db: Database
   log: Log
   /** Studies that this server is receiving and has not told the database of. */
-  untoldStudies(): string[]
+  untoldStudies(): AnnouncedStudy[]
   /** Something settled, or got its number in the feed. */
   changed(): void
 }

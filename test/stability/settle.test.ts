@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { type Change, listChanges, numberChanges } from '../../db/changes.ts'
 import type { Database } from '../../db/database.ts'
-import { setDefaultQuietSeconds, settleDue } from '../../db/stability.ts'
+import {
+  reopen,
+  replaceQuietRules,
+  setDefaultQuietSeconds,
+  settleDue,
+  settleNow,
+} from '../../db/stability.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld, type TestIntake, testIntake } from '../support/intake.ts'
 
@@ -226,7 +232,100 @@ describe('what is on its way (OTA-3)', () => {
   })
 })
 
+describe('the patient of what is on its way', () => {
+  test('does not settle either, whether the database knows of it, or only this server', async () => {
+    for (const limits of [nothingHeld, {}]) {
+      await using t = await testIntake(limits)
+      const patientID = uniqueUID()
+      await t.send([dicomFile({ patientID, studyInstanceUID: uniqueUID() })])
+      await pass(t.db, 60)
+      // A new study of the patient, named by the path before anything says whose it is.
+      const studyInstanceUID = uniqueUID()
+      const transfer = await t.intake.open({
+        service: 'stow',
+        handling: 'strict',
+        studyInstanceUID,
+      })
+      transfer.beginPart()
+      transfer.push(dicomFile({ patientID, studyInstanceUID }))
+      await transfer.drain()
+      if (limits === nothingHeld) {
+        await expect
+          .poll(() => t.db.sql`select from transfer_studies where patient_id = ${patientID}`)
+          .toHaveLength(1)
+      }
+      expect(await settleAll(t)).toBe(2)
+      await transfer.abort('the connection went away')
+      expect(await settleAll(t)).toBe(1)
+    }
+  })
+
+  test('does not settle while a late instance comes to a study of it that is stable', async () => {
+    await using t = await testIntake(nothingHeld)
+    const stable = ofOneStudy()
+    await t.send([dicomFile(stable)])
+    await pass(t.db, 60)
+    await settleAll(t)
+    await t.send([dicomFile({ patientID: stable.patientID, studyInstanceUID: uniqueUID() })])
+    await pass(t.db, 60)
+    const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
+    transfer.beginPart()
+    transfer.push(dicomFile({ ...stable, patientID: uniqueUID() }))
+    await transfer.drain()
+    expect(await settleAll(t)).toBe(2)
+    await transfer.abort('the connection went away')
+    expect(await settleAll(t)).toBe(1)
+  })
+})
+
+describe('what is held back', () => {
+  test('does not delay what is due in the meantime', async () => {
+    await using t = await testIntake(nothingHeld)
+    const here = ofOneStudy()
+    await t.send([dicomFile(here)])
+    await pass(t.db, 60)
+    await t.send([dicomFile()])
+    await pass(t.db, 59.8)
+    const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
+    transfer.beginPart()
+    transfer.push(dicomFile(here))
+    const { waitMs } = await settleDue(t.db, t.intake.untoldStudies)
+    expect(waitMs).toBeLessThanOrEqual(200)
+    await transfer.abort('the connection went away')
+  })
+})
+
 describe('the quiet time', () => {
+  test('of a sender stays when other rules change', async () => {
+    await using t = await testIntake()
+    const sender = '10.0.0.7'
+    const rules = [{ sender, quietSeconds: 300 }, { quietSeconds: 60 }]
+    await replaceQuietRules(t.db, rules)
+    const transfer = await t.intake.open({ service: 'stow', handling: 'strict', sender })
+    transfer.beginPart()
+    transfer.push(dicomFile())
+    transfer.endPart()
+    await transfer.commit()
+    await replaceQuietRules(t.db, [{ modality: 'US', quietSeconds: 5 }, ...rules])
+    await pass(t.db, 299)
+    expect(await settleAll(t)).toBe(0)
+    await pass(t.db, 1)
+    expect(await settleAll(t)).toBe(3)
+  })
+
+  test('holds for what an administrator opens again, also after he had it settled at once', async () => {
+    await using t = await testIntake()
+    const here = ofOneStudy()
+    await t.send([dicomFile(here)])
+    expect(await settleNow(t.db, here.studyInstanceUID)).toBe(true)
+    expect(await settleAll(t)).toBe(3)
+    expect(await reopen(t.db, here.studyInstanceUID)).toBe(true)
+    await pass(t.db, 59)
+    expect(await settleAll(t)).toBe(0)
+    await pass(t.db, 1)
+    expect(await settleAll(t)).toBe(2)
+  })
+
   test('can be changed, at once for what waits', async () => {
     await using t = await testIntake()
     await t.send([dicomFile()])
