@@ -10,6 +10,7 @@ export interface Capability {
 }
 
 const dicom = 'multipart/related; type="application/dicom"'
+const octets = 'multipart/related; type="application/octet-stream"'
 const json = 'application/dicom+json'
 const xml = 'application/dicom+xml'
 const multipartXML = 'multipart/related; type="application/dicom+xml"'
@@ -29,16 +30,13 @@ const representations: [method: string, path: RegExp, takes: string[], answers: 
     ],
     [json, xml, multipartXML],
   ],
-  ['GET', /\/metadata$/, [], [json]],
-  [
-    'GET',
-    /\/bulkdata\//,
-    [],
-    ['multipart/related; type="application/octet-stream"', 'application/octet-stream'],
-  ],
+  ['GET', /\/metadata$/, [], [json, multipartXML]],
+  ['GET', /\/(bulkdata|pixeldata)$|\/bulkdata\/|\/frames\/\{list\}$/, [], [octets]],
+  ['GET', /\/rendered$/, [], ['image/jpeg', 'image/png']],
+  ['GET', /\/thumbnail$/, [], ['image/jpeg']],
   ['GET', /\/instances\/\{instance\}$/, [], [dicom, 'application/dicom']],
   ['GET', /\/series\/\{series\}$|^\/studies\/\{study\}$/, [], [dicom]],
-  ['GET', /^\/(.*\/)?(studies|series|instances)$/, [], [json]],
+  ['GET', /^\/(.*\/)?(studies|series|instances)$/, [], [json, multipartXML]],
 ]
 
 /**

@@ -78,7 +78,7 @@ describe('Retrieve Capabilities (PS3.18 8.9; ST-R6)', () => {
         count++
       }
     }
-    expect(count).toBeGreaterThan(12)
+    expect(count).toBeGreaterThan(30)
   })
 
   test('ST-R6: every type that Store is told to take is one that it does not refuse', async () => {
@@ -126,7 +126,7 @@ describe('Retrieve Capabilities (PS3.18 8.9; ST-R6)', () => {
   )
 
   async function urlOf(path: string): Promise<string> {
-    if (path.includes('bulkdata')) {
+    if (path.includes('bulkdata/')) {
       const metadata = `${server.dicomWeb}/studies/${study}/metadata`
       const [json] = await (await fetch(metadata)).json()
       return json['7FE00010'].BulkDataURI
@@ -135,7 +135,7 @@ describe('Retrieve Capabilities (PS3.18 8.9; ST-R6)', () => {
       .replace('{study}', study)
       .replace('{series}', series)
       .replace('{instance}', instance)
-      .replace('{frames}', '1')
+      .replace('{list}', '1')
     return `${server.dicomWeb}/${filled}`
   }
 })
