@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { LONG_FORM, vrCode, vrFlags } from './vr.ts'
+import { elementHeader, type ItemElement, itemHeader } from './element-writer.ts'
+import { vrCode } from './vr.ts'
 
 const NUL = 0
 const SPACE = 0x20
@@ -9,27 +10,12 @@ export class ElementBytes {
   #bytes = Buffer.allocUnsafe(4096)
   #end = 0
 
-  /** Header of an element: tag, VR, and a length of 16 or 32 bits (PS3.5 7.1.2). */
   header(tag: number, vr: string, length: number): void {
-    const code = vrCode(vr)
-    const isLong = ((vrFlags[code] as number) & LONG_FORM) !== 0
-    this.#reserve(12)
-    const bytes = this.#bytes
-    bytes.writeUInt16LE(tag >>> 16, this.#end)
-    bytes.writeUInt16LE(tag & 0xffff, this.#end + 2)
-    bytes.writeUInt16BE(code, this.#end + 4)
-    bytes.writeUInt16LE(isLong ? 0 : length, this.#end + 6)
-    if (isLong) bytes.writeUInt32LE(length, this.#end + 8)
-    this.#end += isLong ? 12 : 8
+    this.value(elementHeader(tag, vrCode(vr), length))
   }
 
-  /** Item or delimiter: an element of group FFFE, which has no VR (PS3.5 7.5). */
-  delimiter(element: number, length: number): void {
-    this.#reserve(8)
-    this.#bytes.writeUInt16LE(0xfffe, this.#end)
-    this.#bytes.writeUInt16LE(element, this.#end + 2)
-    this.#bytes.writeUInt32LE(length, this.#end + 4)
-    this.#end += 8
+  delimiter(element: ItemElement, length: number): void {
+    this.value(itemHeader(element, length))
   }
 
   value(bytes: Uint8Array): void {

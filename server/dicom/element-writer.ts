@@ -37,7 +37,10 @@ export function shortElement(tag: number, value: number): Buffer {
 }
 
 /** Item (FFFE,E000), Item Delimitation (FFFE,E00D) or Sequence Delimitation Item (FFFE,E0DD). */
-export function itemHeader(element: 0xe000 | 0xe00d | 0xe0dd, length: number): Buffer {
+export type ItemElement = 0xe000 | 0xe00d | 0xe0dd
+
+/** An element of group FFFE, which has no VR (PS3.5 7.5). */
+export function itemHeader(element: ItemElement, length: number): Buffer {
   const header = Buffer.alloc(8)
   header.writeUInt16LE(0xfffe, 0)
   header.writeUInt16LE(element, 2)
