@@ -19,6 +19,7 @@ import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
 import { wadoRoutes } from './wado/routes.ts'
+import { type WebhookPolicy, webhookRoutes } from './webhooks/routes.ts'
 
 export interface AppDeps {
   db: Database
@@ -30,6 +31,7 @@ export interface AppDeps {
   log: Log
   limits: BodyLimits & { parts: number }
   handling: Handling
+  webhooks: WebhookPolicy
   baseURLPolicy: BaseURLPolicy
 }
 
@@ -66,6 +68,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
+  app.route('/api', webhookRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {

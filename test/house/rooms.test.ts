@@ -37,6 +37,8 @@ const allowed: Record<string, string[]> = {
   'server/live': ['db', 'server/log.ts'],
   'server/stability': ['db', 'server/http', 'server/log.ts'],
   'server/changes': face,
+  // What is delivered is what the feed shows.
+  'server/webhooks': ['db', 'server/changes', 'server/http', 'server/log.ts'],
   'server/stow': face,
   'server/qido': face,
   'server/wado': face,
