@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { lastChange, numberChanges } from '../../db/changes.ts'
 import type { Database } from '../../db/database.ts'
 import { dropDelivery, listDeliveries, resendDeliveries } from '../../db/deliveries.ts'
@@ -16,7 +15,7 @@ import {
 } from '../../db/webhooks.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { readRequest } from './request.ts'
+import { readJSON, readRequest } from './request.ts'
 
 export interface WebhookPolicy {
   isPrivateAllowed: boolean
@@ -32,7 +31,6 @@ export interface WebhooksDeps {
 const webhooksAtMost = 100
 const deliveriesByDefault = 100
 const deliveriesAtMost = 1000
-const bodyBytesAtMost = 64 * 1024
 /** Of a secret. The scheme asks for 24 to 64. */
 const secretBytes = 32
 
@@ -43,21 +41,12 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       await next()
       c.res.headers.set('cache-control', 'no-store')
     })
-    .use(
-      '/webhooks/*',
-      bodyLimit({
-        maxSize: bodyBytesAtMost,
-        onError: () => {
-          throw new HttpProblem(413, `The body is longer than ${bodyBytesAtMost} bytes`)
-        },
-      }),
-    )
     .get('/webhooks', async (c) => {
       const [found, counts] = await Promise.all([listWebhooks(db), countDeliveries(db)])
       return c.json({ webhooks: found.map((one) => toJSON(one, countsOf(one, counts))) })
     })
     .post('/webhooks', async (c) => {
-      const body: unknown = await c.req.json().catch(() => undefined)
+      const body = await readJSON(c.req.raw)
       const { since, url, ...rest } = readRequest(body, policy, 'Cannot add a webhook')
       if (url === undefined) throw new HttpProblem(400, 'Cannot add a webhook: there is no "url"')
       await numberChanges(db)
@@ -87,7 +76,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json(toJSON(found, countsOf(found, await countDeliveries(db))))
     })
     .patch('/webhooks/:webhook', async (c) => {
-      const body: unknown = await c.req.json().catch(() => undefined)
+      const body = await readJSON(c.req.raw)
       const { since, ...update } = readRequest(body, policy, 'Cannot change the webhook')
       if (since !== undefined) {
         throw new HttpProblem(400, 'Cannot change the webhook: "since" is for a new one')
