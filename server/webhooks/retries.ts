@@ -1,6 +1,6 @@
 /**
- * Milliseconds between one attempt and the next. The last of ten attempts is some 28 hours after the first:
- * who mends a receiver the next morning has lost nothing.
+ * Milliseconds between one attempt and the next. The last of eleven attempts is some 28 hours after the
+ * first: who mends a receiver the next morning has lost nothing.
  */
 export const retryDelaysMs: readonly number[] = [
   5 * 1000,

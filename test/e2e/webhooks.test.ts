@@ -202,16 +202,19 @@ describe('webhooks over HTTP (issue 5, point 6)', () => {
 describe.skipIf(externalDatabaseURL === undefined)('servers that share a database', () => {
   test('share the work of a webhook, and go on when one of them is killed', async () => {
     const env = { ...allowed, STOWAGE_STORE_DIR: await temporaryFolder() }
-    await using receiver = await startReceiver(async () => {
-      await new Promise((done) => setTimeout(done, 20))
-      return 200
-    })
+    await using receiver = await startReceiver()
     await using first = await startServer({ env })
     await using second = await startServer({ env, databaseURL: first.databaseURL })
     await add(first, { url: receiver.url })
     const studies: string[] = []
-    for (let n = 0; n < 20; n++) studies.push(await sendStudy(n % 2 === 0 ? first : second))
+    for (let n = 0; n < 10; n++) studies.push(await sendStudy(n % 2 === 0 ? first : second))
+    await receiver.until(() => studies.every((study) => seqsOf(receiver, study).length >= 3))
+    receiver.behaviour = () => 'hang'
+    const before = receiver.received.length
+    for (let n = 0; n < 10; n++) studies.push(await sendStudy(n % 2 === 0 ? first : second))
+    await receiver.until(() => receiver.received.length > before + 10)
     await second.kill()
+    receiver.behaviour = () => 200
     await sendStudy(first, studies[0])
     await receiver.until(() => studies.every((study) => seqsOf(receiver, study).length >= 3), 90)
     await using sql = await first.connect()
