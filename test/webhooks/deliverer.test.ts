@@ -2,10 +2,12 @@ import { Webhook as Verifier } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
 import { numberChanges } from '../../db/changes.ts'
 import {
+  type Claim,
   claimDeliveries,
   completeDelivery,
   dropDelivery,
   enqueueDeliveries,
+  failDelivery,
   listDeliveries,
   resendDeliveries,
 } from '../../db/deliveries.ts'
@@ -210,8 +212,41 @@ describe('webhooks (issue 5, point 6)', () => {
     here.deliverer()
     await receiver.until(() => receiver.accepted.length === 2)
     expect(numbersOf(receiver, '1.2.3')).toEqual([0, 1])
-    // It was not dead after all: what it says now is not believed.
-    expect(lost && (await completeDelivery(here.db, lost, 200))).toBe(false)
+  })
+
+  test('what a server says after its claim is over is not believed, for another one is sending', async () => {
+    await using here = await delivererTest()
+    const webhookID = await here.add('http://127.0.0.1:1/')
+    await here.change('1.2.3', 0)
+    await numberChanges(here.db)
+    await enqueueDeliveries(here.db, webhookID, 100)
+    const limits = { atMost: 1, retriesAtMost: 1, leaseMs: 0 }
+    const [late] = await claimDeliveries(here.db, webhookID, limits)
+    const [current] = await claimDeliveries(here.db, webhookID, { ...limits, leaseMs: 60_000 })
+    expect([late?.attempt, current?.attempt]).toEqual([1, 2])
+    const failure = { status: 500, error: 'answered 500', retryMs: undefined }
+    expect(await failDelivery(here.db, late as Claim, failure)).toBe(false)
+    expect(await completeDelivery(here.db, late as Claim, 200)).toBe(false)
+    expect(await here.states()).toEqual({ sending: 1 })
+    expect(await completeDelivery(here.db, current as Claim, 200)).toBe(true)
+    expect(await here.states()).toEqual({})
+  })
+
+  test('a change that comes at the moment when the one before it is delivered is not left behind', async () => {
+    await using here = await delivererTest()
+    const webhookID = await here.add('http://127.0.0.1:1/')
+    const limits = { atMost: 100, retriesAtMost: 100, leaseMs: 60_000 }
+    for (const n of upTo(40)) {
+      for (const study of upTo(5)) await here.change(`1.2.${study}`, n)
+      await numberChanges(here.db)
+      const claims = await claimDeliveries(here.db, webhookID, limits)
+      expect(claims.length).toBe(n === 0 ? 0 : 5)
+      await Promise.all([
+        ...claims.map((claim) => completeDelivery(here.db, claim, 200)),
+        enqueueDeliveries(here.db, webhookID, 100),
+      ])
+      expect(await here.states()).toEqual({ waiting: 5 })
+    }
   })
 
   test('a server that stops gives back what it was sending', async () => {
