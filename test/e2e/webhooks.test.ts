@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Webhook as Verifier } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
@@ -198,6 +201,61 @@ describe('webhooks over HTTP (issue 5, point 6)', () => {
     })
   })
 })
+
+describe.skipIf(!hasOpenSSL())('a receiver over TLS (skipped without openssl)', () => {
+  test('is told only when its certificate fits its name and comes from an authority that is known', async () => {
+    const folder = await temporaryFolder()
+    await using good = await startReceiver(undefined, await certificateFor('localhost', folder))
+    await using other = await startReceiver(undefined, await certificateFor('example.org', folder))
+    await using unknown = await startReceiver(
+      undefined,
+      await certificateFor('localhost', await temporaryFolder()),
+    )
+    const authorities = join(folder, 'all.pem')
+    const known = [good, other].map(({ tls }) => tls?.cert.toString())
+    await writeFile(authorities, known.join(''))
+    const env = { ...allowed, NODE_EXTRA_CA_CERTS: authorities, DENO_CERT: authorities }
+    await using server = await startServer({ env })
+    const ids: string[] = []
+    for (const { url } of [other, unknown, good]) {
+      ids.push((await add(server, { url, types: ['new'], levels: ['study'] })).id)
+    }
+    await sendStudy(server)
+    await good.until(() => good.accepted.length === 1)
+    for (const id of ids.slice(0, 2)) {
+      await server.until(
+        async () => (await ask(server, 'GET', `/${id}`)).json.failedAttemptCount > 0,
+      )
+    }
+    const errors = (await ask(server, 'GET', '')).json.webhooks.map(
+      ({ lastError }: { lastError?: string }) => lastError,
+    )
+    expect(errors).toEqual([
+      'no answer (ERR_TLS_CERT_ALTNAME_INVALID)',
+      'no answer (DEPTH_ZERO_SELF_SIGNED_CERT)',
+      undefined,
+    ])
+    expect([other.received, unknown.received]).toEqual([[], []])
+  })
+})
+
+function hasOpenSSL(): boolean {
+  return spawnSync('openssl', ['version']).status === 0
+}
+
+async function certificateFor(
+  name: string,
+  folder: string,
+): Promise<{ key: Buffer; cert: Buffer }> {
+  const key = join(folder, `${name}.key`)
+  const cert = join(folder, `${name}.pem`)
+  const made = spawnSync('openssl', [
+    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`],
+    ...['-addext', `subjectAltName=DNS:${name}`, '-keyout', key, '-out', cert],
+  ])
+  if (made.status !== 0) throw new Error(made.stderr.toString())
+  return { key: await readFile(key), cert: await readFile(cert) }
+}
 
 describe.skipIf(externalDatabaseURL === undefined)('servers that share a database', () => {
   test('share the work of a webhook, and go on when one of them is killed', async () => {

@@ -1,4 +1,5 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTLSServer } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './server.ts'
 
@@ -23,19 +24,23 @@ export class Receiver implements AsyncDisposable {
   behaviour: Behaviour
   /** Headers of every answer. */
   readonly headers: Record<string, string> = {}
+  /** Speaks TLS, as `localhost`. */
+  readonly tls: { key: Buffer; cert: Buffer } | undefined
   #server: Server | undefined
 
-  constructor(port: number, behaviour: Behaviour) {
+  constructor(port: number, behaviour: Behaviour, tls?: { key: Buffer; cert: Buffer }) {
     this.port = port
+    this.tls = tls
     this.behaviour = behaviour
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}/hook`
+    const origin = this.tls === undefined ? 'http://127.0.0.1' : 'https://localhost'
+    return `${origin}:${this.port}/hook`
   }
 
   async start(): Promise<void> {
-    const server = createServer(async (request, response) => {
+    const answer = async (request: IncomingMessage, response: ServerResponse) => {
       const chunks: Buffer[] = []
       for await (const chunk of request) chunks.push(chunk as Buffer)
       await this.#answer(response, {
@@ -44,7 +49,8 @@ export class Receiver implements AsyncDisposable {
         path: request.url as string,
         ...parsed(Buffer.concat(chunks).toString()),
       })
-    })
+    }
+    const server = this.tls === undefined ? createServer(answer) : createTLSServer(this.tls, answer)
     this.#server = server
     await new Promise<void>((ready) => server.listen(this.port, '127.0.0.1', ready))
   }
@@ -85,8 +91,11 @@ function parsed(text: string): Pick<Received, 'text' | 'message'> {
   return { text, message: JSON.parse(text) }
 }
 
-export async function startReceiver(behaviour: Behaviour = () => 204): Promise<Receiver> {
-  const receiver = new Receiver(await freePort(), behaviour)
+export async function startReceiver(
+  behaviour: Behaviour = () => 204,
+  tls?: { key: Buffer; cert: Buffer },
+): Promise<Receiver> {
+  const receiver = new Receiver(await freePort(), behaviour, tls)
   await receiver.start()
   return receiver
 }
