@@ -39,6 +39,8 @@ const idleMs = 15_000
 /** Between two looks at least, when only notices ask for them. */
 const betweenLooksMs = 100
 const afterFailureMs = 1000
+/** When there is room again: deliveries that end together make one look. */
+const afterDeliveryMs = 10
 /** Changes that become deliveries in one transaction. */
 const enqueuedAtOnce = 1000
 
@@ -176,7 +178,7 @@ export class Deliverer {
         sending.delete(claim)
         if (sending.size === 0) this.#sending.delete(webhook.webhookID)
         this.#attempts.delete(attempt)
-        this.#lookIn(0)
+        this.#lookIn(afterDeliveryMs)
       })
     this.#attempts.add(attempt)
   }
