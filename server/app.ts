@@ -21,6 +21,7 @@ import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
 import { wadoRoutes } from './wado/routes.ts'
+import { type WebhookPolicy, webhookRoutes } from './webhooks/routes.ts'
 
 export interface AppDeps {
   db: Database
@@ -33,6 +34,7 @@ export interface AppDeps {
   log: Log
   limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
+  webhooks: WebhookPolicy
   baseURLPolicy: BaseURLPolicy
 }
 
@@ -70,6 +72,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
+  app.route('/api', webhookRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {

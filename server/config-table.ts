@@ -137,6 +137,18 @@ export const SETTINGS = {
     seconds(3),
     'How long the transfers of a server that died are kept before another one ends them',
   ),
+  webhookPrivateAddresses: setting(
+    'STOWAGE_WEBHOOK_PRIVATE_ADDRESSES',
+    'off',
+    oneOf('on', 'off'),
+    'Whether webhooks may go to private, loopback and link-local addresses: what can be reached from this server and from nowhere else',
+  ),
+  webhookTimeoutMs: setting(
+    'STOWAGE_WEBHOOK_TIMEOUT_SECONDS',
+    '15',
+    seconds(0.1, 600),
+    'How long the receiver of a webhook has to answer',
+  ),
   warmUp: setting(
     'STOWAGE_WARM_UP',
     'on',

@@ -9,6 +9,8 @@ import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
+import { Deliverer } from './webhooks/deliverer.ts'
+import { retryDelaysMs } from './webhooks/retries.ts'
 
 /** Rows that are staged in one statement: some 300 KB of JSON. */
 const batchRows = 500
@@ -18,6 +20,12 @@ const batchRows = 500
  * request of ten CT slices stays below, so does fifty times a small document.
  */
 const heldLimits = { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 }
+
+/** Deliveries of one webhook at once, and how many of them may be such that failed before. */
+const deliveryLimits = { atOnce: 16, retriesAtOnce: 8 }
+
+/** Beyond the time limit of an attempt: what a server may take to say how it ended. */
+const deliveryLeaseMs = 15_000
 
 /** What an app stands on, running. Disposing lets open transfers finish for a while, then aborts them. */
 export type Services = AppDeps & AsyncDisposable
@@ -66,14 +74,30 @@ export async function startServices({
     untoldStudies: () => intake.untoldStudies,
     changed: () => live.changed(),
   })
+  const webhooks = { isPrivateAllowed: config.webhookPrivateAddresses === 'on' }
+  const deliverer = new Deliverer({
+    db,
+    log,
+    limits: {
+      ...webhooks,
+      ...deliveryLimits,
+      timeoutMs: config.webhookTimeoutMs,
+      leaseMs: config.webhookTimeoutMs + deliveryLeaseMs,
+      retryDelaysMs,
+    },
+  })
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
   await intake.start(isAlone)
   try {
     await live.start(direct)
-    live.subscribe(() => scheduler.wake())
+    live.subscribe(() => {
+      scheduler.wake()
+      deliverer.wake()
+    })
     scheduler.start()
+    deliverer.start()
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -88,6 +112,7 @@ export async function startServices({
     intake,
     log,
     handling: config.handling,
+    webhooks,
     limits: {
       requestBytes: config.maxRequestBytes,
       inflateRatio: config.maxInflateRatio,
@@ -99,6 +124,7 @@ export async function startServices({
     async [Symbol.asyncDispose]() {
       await intake.stop(graceMs)
       await scheduler.stop()
+      await deliverer.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()
     },

@@ -39,6 +39,8 @@ const allowed: Record<string, string[]> = {
   'server/stability': ['db', 'server/http', 'server/log.ts'],
   'server/changes': face,
   'server/capabilities': ['server/http', 'server/multipart'],
+  // What is delivered is what the feed shows.
+  'server/webhooks': ['db', 'server/changes', 'server/http', 'server/log.ts'],
   'server/stow': face,
   'server/qido': face,
   'server/wado': [...face, 'server/pixels'],

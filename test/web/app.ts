@@ -35,6 +35,7 @@ export async function testApp(
     wake() {},
     log,
     handling: 'strict',
+    webhooks: { isPrivateAllowed: false },
     limits: {
       requestBytes: options.requestBytes ?? 1e9,
       inflateRatio: 100,

@@ -1,0 +1,67 @@
+import { asc, eq } from 'drizzle-orm'
+import type { Database } from './database.ts'
+import { type DeliveryState, webhooks } from './schema.ts'
+
+export type Webhook = typeof webhooks.$inferSelect
+export type NewWebhook = Pick<
+  typeof webhooks.$inferInsert,
+  'webhookID' | 'url' | 'types' | 'levels' | 'secret' | 'isPaused' | 'positionSeq'
+>
+export type WebhookUpdate = Partial<Pick<NewWebhook, 'url' | 'types' | 'levels' | 'isPaused'>>
+
+/** @returns undefined: there are `atMost` already. */
+export async function addWebhook(
+  { orm }: Database,
+  webhook: NewWebhook,
+  atMost: number,
+): Promise<Webhook | undefined> {
+  if ((await orm.$count(webhooks)) >= atMost) return undefined
+  const [row] = await orm.insert(webhooks).values(webhook).returning()
+  return row
+}
+
+export async function listWebhooks({ orm }: Database): Promise<Webhook[]> {
+  return orm.select().from(webhooks).orderBy(asc(webhooks.createdAt), asc(webhooks.webhookID))
+}
+
+export async function findWebhook(
+  { orm }: Database,
+  webhookID: string,
+): Promise<Webhook | undefined> {
+  const [row] = await orm.select().from(webhooks).where(eq(webhooks.webhookID, webhookID))
+  return row
+}
+
+/** What has become a delivery already stays one. */
+export async function updateWebhook(
+  db: Database,
+  webhookID: string,
+  update: WebhookUpdate,
+): Promise<Webhook | undefined> {
+  if (Object.keys(update).length === 0) return findWebhook(db, webhookID)
+  const [row] = await db.orm
+    .update(webhooks)
+    .set(update)
+    .where(eq(webhooks.webhookID, webhookID))
+    .returning()
+  return row
+}
+
+/** Forgets it, and all that was to be delivered. @returns false: there was none. */
+export async function deleteWebhook({ orm }: Database, webhookID: string): Promise<boolean> {
+  const gone = await orm
+    .delete(webhooks)
+    .where(eq(webhooks.webhookID, webhookID))
+    .returning({ webhookID: webhooks.webhookID })
+  return gone.length > 0
+}
+
+/** How many deliveries of each webhook are in which state; those that are zero are left out. */
+export async function countDeliveries({
+  sql,
+}: Database): Promise<{ webhookID: string; state: DeliveryState; count: number }[]> {
+  return sql`
+    select webhook_id as "webhookID", state, count(*)::integer as count
+    from webhook_deliveries
+    group by webhook_id, state`
+}

@@ -1,0 +1,34 @@
+import { Webhook as Signer } from 'standardwebhooks'
+import type { Change } from '../../db/changes.ts'
+
+export interface Message {
+  headers: Record<string, string>
+  body: Uint8Array
+}
+
+/**
+ * A change as a message of the Standard Webhooks scheme (https://www.standardwebhooks.com, version 1): its id is
+ * the same for each attempt, its timestamp and signature are those of this attempt.
+ *
+ * @param data The change as the feed shows it.
+ */
+export function messageOf(
+  change: Change,
+  data: object,
+  webhook: { webhookID: string; secret: string },
+  now: Date,
+): Message {
+  const { type, level, at, seq } = change
+  const text = JSON.stringify({ type: `${level}.${type}`, timestamp: at.toISOString(), data })
+  const id = `${webhook.webhookID}-${seq}`
+  return {
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': 'Stowage',
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+      'webhook-signature': new Signer(webhook.secret).sign(id, now, text),
+    },
+    body: new TextEncoder().encode(text),
+  }
+}
