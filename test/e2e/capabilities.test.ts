@@ -121,7 +121,7 @@ describe('Retrieve Capabilities (PS3.18 8.9; ST-R6)', () => {
       const head = 'OPTIONS * HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n'
       const answer = await sendRaw(server.port, Buffer.from(head), 'wait')
       expect(answer).toMatch(/^HTTP\/1\.1 204 /)
-      expect(answer).toMatch(/^allow: .*GET, HEAD, OPTIONS, POST/im)
+      expect(answer).toMatch(/^allow: .*GET, HEAD, OPTIONS, .*POST/im)
     },
   )
 
