@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type postgres from 'postgres'
@@ -14,14 +15,15 @@ export class MigrationError extends OperatorError {
   override name = 'MigrationError'
 }
 
-/** The tags of the migrations that were run now, and how many there are in all. */
+/** The tags of the migrations that were run now (`functions`: they were defined anew), and how many there are. */
 export type MigrationReport = { applied: string[]; known: number }
 
 type AnySql = postgres.Sql<{ bigint: number }> | postgres.Sql
 type Journal = { entries: { when: number; tag: string }[] }
 
 /**
- * Runs the migrations that a database has not seen, in the journal's order, each in a transaction of its own.
+ * Runs the migrations that a database has not seen, in the journal's order, each in a transaction of its own; then
+ * defines the SQL functions as they stand in `functions/`, where they are other ones. (Decision 16)
  *
  * Any number of servers may do this at once: a session lock lets one work while the others wait, and then find
  * nothing left to do. The table is drizzle's own, so drizzle's tools agree with ours; the loop is not, because
@@ -52,6 +54,7 @@ export async function migrateDatabase(
       await runOne(sql, tag, file)
       applied.push(tag)
     }
+    if (await defineFunctions(sql, join(folder, 'functions'))) applied.push('functions')
     return { applied, known: journal.entries.length }
   } finally {
     // When the connection is what failed, the lock went with it.
@@ -101,8 +104,43 @@ async function runOne(
     `
     await sql`commit`
   } catch (cause) {
-    await sql`rollback`.catch(() => {})
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new MigrationError(`Cannot run migration ${tag}: ${reason}`, { cause })
+    throw await rolledBack(sql, `Cannot run migration ${tag}`, cause)
   }
+}
+
+/** Defines all functions in one transaction. @returns false: they were these already. */
+async function defineFunctions(sql: AnySql, folder: string): Promise<boolean> {
+  const definitions = await readDefinitions(folder)
+  if (definitions === undefined) return false
+  const hash = createHash('sha256').update(definitions).digest('hex')
+  await sql`create table if not exists drizzle.__stowage_functions (hash text primary key)`
+  const [defined] = await sql`select from drizzle.__stowage_functions where hash = ${hash}`
+  if (defined !== undefined) return false
+  await sql`begin`
+  try {
+    // Files name each other's functions; which one comes first does not matter.
+    await sql`set local check_function_bodies = off`
+    await sql.unsafe(definitions)
+    await sql`delete from drizzle.__stowage_functions`
+    await sql`insert into drizzle.__stowage_functions (hash) values (${hash})`
+    await sql`commit`
+    return true
+  } catch (cause) {
+    throw await rolledBack(sql, 'Cannot define the SQL functions', cause)
+  }
+}
+
+/** Undefined: there is no such folder. */
+async function readDefinitions(folder: string): Promise<string | undefined> {
+  const names = await readdir(folder).catch(() => undefined)
+  if (names === undefined) return undefined
+  const files = names.filter((name) => name.endsWith('.sql')).sort()
+  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))
+  return texts.join('\n')
+}
+
+async function rolledBack(sql: AnySql, what: string, cause: unknown): Promise<MigrationError> {
+  await sql`rollback`.catch(() => {})
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new MigrationError(`${what}: ${reason}`, { cause })
 }

@@ -117,4 +117,46 @@ describe('migrating', () => {
     await expect(attempt).rejects.toThrow(/a newer Stowage has changed it/)
     expect(await db.sql`select id from boxes order by id`).toEqual([{ id: 1 }, { id: 2 }])
   })
+
+  test('defines the functions beside the migrations, again only when they are other ones', async () => {
+    await using db = await emptyDatabase()
+    const place = await migrationsFolder(first)
+    const define = (files: Record<string, string>) =>
+      Promise.all(
+        Object.entries(files).map(([name, body]) =>
+          writeFile(join(place, 'functions', name), body),
+        ),
+      )
+    await mkdir(join(place, 'functions'))
+    await define({
+      // Of two files the first one may use what the second one defines.
+      'a.sql':
+        'create or replace function twice() returns int language sql as $$ select 2 * once() $$;',
+      'b.sql': 'create or replace function once() returns int language sql as $$ select 1 $$;',
+    })
+    const migrate = async () => (await migrateDatabase(db.direct, { folder: place })).applied
+    const twice = async () => (await db.sql`select twice()`)[0]?.twice
+    expect(await migrate()).toEqual([first[0], 'functions'])
+    expect(await twice()).toBe(2)
+    expect(await migrate()).toEqual([])
+
+    await define({
+      'b.sql': 'create or replace function once() returns int language sql as $$ select 3 $$;',
+    })
+    expect(await migrate()).toEqual(['functions'])
+    expect(await twice()).toBe(6)
+  })
+
+  test('keeps the functions that it had when one of the new ones cannot be defined', async () => {
+    await using db = await emptyDatabase()
+    const place = await migrationsFolder(first)
+    const file = join(place, 'functions', 'a.sql')
+    await mkdir(join(place, 'functions'))
+    const one = 'create or replace function one() returns int language sql as $$ select 1 $$;'
+    await writeFile(file, one)
+    await migrateDatabase(db.direct, { folder: place })
+    await writeFile(file, `${one.replace('select 1', 'select 2')} create function;`)
+    await expect(migrateDatabase(db.direct, { folder: place })).rejects.toThrow(MigrationError)
+    expect((await db.sql`select one()`)[0]?.one).toBe(1)
+  })
 })

@@ -1,143 +1,6 @@
--- Why: whether something is stable is decided by the database, by its clock, once for each generation,
---   whichever server asks; and what changed gets a number only when everything before it is visible.
--- Locks: creates functions, partial indexes, rows. What is stored already settles after the quiet time.
--- An old server beside it: cannot commit any more, for store_staged has another parameter.
-
--- A queue: what is done is to be gone soon, or every look walks over it.
-alter table changes_to_come set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
---> statement-breakpoint
-insert into feed (only_row, last_seq) values (1, 0);
---> statement-breakpoint
-insert into quiet_rules (position, quiet_seconds) values (1000000, 60);
---> statement-breakpoint
-alter table feed add constraint feed_only_row check (only_row = 1);
---> statement-breakpoint
-update patients set due_at = now() + interval '60 s';
---> statement-breakpoint
-update studies set due_at = now() + interval '60 s';
---> statement-breakpoint
-update series set due_at = now() + interval '60 s';
---> statement-breakpoint
-create index patients_due on patients (due_at) where due_at is not null;
---> statement-breakpoint
-create index studies_due on studies (due_at) where due_at is not null;
---> statement-breakpoint
-create index series_due on series (due_at) where due_at is not null;
---> statement-breakpoint
-
--- How long nothing may arrive from a sender before a series of a study is stable, in seconds.
-create function quiet_seconds_of(the_sender text, the_modality text, t studies) returns real
-language sql stable as $$
-  select r.quiet_seconds
-  from quiet_rules r
-  where coalesce(r.sender = the_sender, r.sender is null)
-  and coalesce(r.modality = the_modality, r.modality is null)
-  and (r.keyword is null or study_attributes(t) ->> r.keyword = r.value)
-  order by r.position
-  limit 1
-$$;
---> statement-breakpoint
-
--- The quiet times of some series, in the order of `uids`, beside which are their senders.
-create function quiet_seconds_of_series(uids text[], senders text[]) returns real[]
-language plpgsql stable set plan_cache_mode = force_generic_plan as $$
-declare
-  shortest real;
-  rule_count integer;
-begin
-  select count(*), min(quiet_seconds) into rule_count, shortest from quiet_rules;
-  if rule_count = 1 then
-    return array_fill(shortest, array[coalesce(cardinality(uids), 0)]);
-  end if;
-  return array(
-    select quiet_seconds_of(u.sender, e.modality, t)
-    from unnest(uids, senders) with ordinality as u (uid, sender, n)
-    join series e on e.series_instance_uid = u.uid
-    join studies t on t.study_key = e.study_key
-    order by u.n
-  );
-end $$;
---> statement-breakpoint
-
--- To be called when transfers have got their end: nothing of theirs is on its way any more.
-create function note_ended_transfers(ended uuid[]) returns void language plpgsql as $$
-begin
-  delete from transfer_studies where transfer_id = any(ended);
-  insert into changes_to_come (type, level, transfer_id, study_instance_uid, details)
-  select
-    'transfer-ended', 'transfer', t.transfer_id, t.study_instance_uid,
-    jsonb_build_object(
-      'state', t.state, 'storedCount', t.stored_count, 'duplicateCount', t.duplicate_count,
-      'refusedCount', t.refused_count
-    )
-  from unnest(ended) with ordinality as e (transfer_id, n)
-  join transfers t on t.transfer_id = e.transfer_id
-  order by e.n;
-end $$;
---> statement-breakpoint
-
--- What an open transfer is bringing does not settle meanwhile. `found` is
--- [{studyInstanceUID, patientID?, issuerOfPatientID?}]. False: the transfer was ended meanwhile.
-create function announce_studies(the_transfer uuid, found_studies jsonb) returns boolean
-language plpgsql as $$
-begin
-  -- A crash of Postgres must not forget it: the transfer may live on.
-  perform insist_on_durability();
-  perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for key share;
-  if not found then
-    return false;
-  end if;
-  insert into transfer_studies (transfer_id, study_instance_uid, patient_id, issuer_of_patient_id)
-  select the_transfer, f."studyInstanceUID", f."patientID", f."issuerOfPatientID"
-  from jsonb_to_recordset(found_studies) as f (
-    "studyInstanceUID" text, "patientID" text, "issuerOfPatientID" text
-  )
-  on conflict (transfer_id, study_instance_uid) do update
-  set
-    patient_id = coalesce(transfer_studies.patient_id, excluded.patient_id),
-    issuer_of_patient_id = coalesce(transfer_studies.issuer_of_patient_id, excluded.issuer_of_patient_id);
-  return true;
-end $$;
---> statement-breakpoint
-
--- Gives numbers to changes that are committed. The lock on the one row of `feed` lets one transaction at a
--- time do this, and is held until the numbers are visible: so nobody ever sees a number before a lower one,
--- and none is left out. Returns how many it numbered.
-create function number_changes(at_most integer) returns integer
-language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
-declare
-  before bigint;
-  numbered integer;
-begin
-  perform 1 from changes_to_come order by change_key limit 1;
-  if not found then
-    return 0;
-  end if;
-  perform insist_on_durability();
-  select last_seq into before from feed where only_row = 1 for update;
-  -- A new snapshot: what another transaction numbered while we waited is gone from here.
-  with taken as (
-    delete from changes_to_come
-    where change_key in (select c.change_key from changes_to_come c order by c.change_key limit at_most)
-    returning *
-  )
-  insert into changes (
-    seq, type, level, study_instance_uid, series_instance_uid, sop_instance_uid, patient_id,
-    issuer_of_patient_id, transfer_id, details, at
-  )
-  select
-    before + row_number() over (order by change_key), type, level, study_instance_uid,
-    series_instance_uid, sop_instance_uid, patient_id, issuer_of_patient_id, transfer_id, details, at
-  from taken;
-  get diagnostics numbered = row_count;
-  update feed set last_seq = before + numbered where only_row = 1;
-  return numbered;
-end $$;
---> statement-breakpoint
-
 -- Studies that open transfers are bringing: those that the database knows of, and `held`, those that the
 -- calling server knows of, [{studyInstanceUID, patientID?, issuerOfPatientID?}].
-create function studies_on_their_way(
+create or replace function studies_on_their_way(
   held jsonb, out study_instance_uids text[], out patient_keys bigint[]
 ) language sql stable as $$
   with under_way as materialized (
@@ -168,7 +31,6 @@ create function studies_on_their_way(
       where t.patient_key is not null
     )
 $$;
---> statement-breakpoint
 
 -- Settles what is due: series, then studies whose series are stable, then patients whose studies are. Any
 -- number of servers may call it at the same time, or pg_cron; what one of them works on the others pass over.
@@ -176,7 +38,7 @@ $$;
 -- `held`: see studies_on_their_way; what the calling server is receiving and has not told the database of yet.
 -- A call works for a fifth of a second at most, so that no commit waits long for the rows it holds.
 -- `settled`: events written. `wait_ms`: when to call it again, 0: there is more to do now, null: nothing waits.
-create function settle_due(
+create or replace function settle_due(
   at_most integer, held jsonb, out settled integer, out wait_ms double precision
 ) language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off
@@ -375,78 +237,9 @@ begin
     wait_ms := greatest(1, extract(epoch from next_due - clock_timestamp()) * 1000);
   end if;
 end $$;
---> statement-breakpoint
-
--- Sets the quiet time of the rule that fits everything. What waits already waits as long as the rules say now.
-create function set_default_quiet_seconds(seconds real) returns void language plpgsql as $$
-begin
-  update quiet_rules
-  set quiet_seconds = seconds
-  where position = (select max(position) from quiet_rules)
-  and quiet_seconds <> seconds;
-  if found then
-    perform apply_quiet_rules();
-  end if;
-end $$;
---> statement-breakpoint
-
--- Gives what waits the quiet time that the rules say now.
-create function apply_quiet_rules() returns void language plpgsql as $$
-declare
-  the_patients bigint[];
-  the_studies bigint[];
-  the_series bigint[];
-begin
-  -- In the order in which every commit locks; what becomes due meanwhile has got the new rules already.
-  the_patients := array(
-    select patient_key from patients where due_at is not null order by patient_id, issuer_of_patient_id for update
-  );
-  the_studies := array(
-    select study_key from studies where due_at is not null order by study_instance_uid for update
-  );
-  the_series := array(
-    select series_key from series where due_at is not null order by series_instance_uid for update
-  );
-  update series e
-  set
-    quiet_seconds = quiet_seconds_of(e.last_sender, e.modality, t),
-    due_at = least(e.due_at, clock_timestamp())
-  from studies t
-  where e.series_key = any(the_series)
-  and t.study_key = e.study_key;
-  update studies t
-  set
-    quiet_seconds = coalesce((
-      select max(e.quiet_seconds) from series e where e.study_key = t.study_key and e.due_at is not null
-    ), t.quiet_seconds),
-    due_at = least(t.due_at, clock_timestamp())
-  where t.study_key = any(the_studies);
-  update patients p
-  set
-    quiet_seconds = coalesce((
-      select max(t.quiet_seconds) from studies t where t.patient_key = p.patient_key and t.due_at is not null
-    ), p.quiet_seconds),
-    due_at = least(p.due_at, clock_timestamp())
-  where p.patient_key = any(the_patients);
-end $$;
---> statement-breakpoint
-
--- Takes the place of all rules: [{sender?, modality?, keyword?, value?, quietSeconds}], the last without
--- conditions.
-create function replace_quiet_rules(rules jsonb) returns void language plpgsql as $$
-begin
-  lock table quiet_rules in share row exclusive mode;
-  delete from quiet_rules;
-  insert into quiet_rules (position, sender, modality, keyword, value, quiet_seconds)
-  select r.n, r.rule ->> 'sender', r.rule ->> 'modality', r.rule ->> 'keyword', r.rule ->> 'value',
-    (r.rule ->> 'quietSeconds')::real
-  from jsonb_array_elements(rules) with ordinality as r (rule, n);
-  perform apply_quiet_rules();
-end $$;
---> statement-breakpoint
 
 -- An administrator does not want to wait: what is not stable of a study settles with the next call.
-create function settle_now(the_study text) returns boolean language plpgsql as $$
+create or replace function settle_now(the_study text) returns boolean language plpgsql as $$
 declare
   s studies;
 begin
@@ -469,11 +262,10 @@ begin
   and due_at is not null;
   return true;
 end $$;
---> statement-breakpoint
 
 -- An administrator wants another event for a study and its patient: their quiet time begins anew. Where they
 -- are not stable, only that.
-create function reopen_study(the_study text) returns boolean language plpgsql as $$
+create or replace function reopen_study(the_study text) returns boolean language plpgsql as $$
 declare
   s studies;
   quiet real;

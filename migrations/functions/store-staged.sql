@@ -1,244 +1,3 @@
--- Why: the life of a transfer (open, stage, commit or end, expire) is SQL, so that each step is one
---   round trip and one transaction, and any server can end what a dead one left behind.
--- Locks: creates functions, partial indexes; makes one empty table unlogged.
--- An old server beside it: there is none.
-
--- Staged rows need no WAL: a crash of Postgres empties the table, and a transfer whose rows are gone
--- cannot commit.
-alter table staged_instances set unlogged;
---> statement-breakpoint
-
--- For renew_transfers and expire_transfers.
-create index transfers_receiving on transfers (lease_until) where state = 'receiving';
---> statement-breakpoint
-
--- For the sweep: segments whose objects are to be deleted.
-create index segments_doomed on segments (segment_key) where state = 'doomed';
---> statement-breakpoint
-
--- For the sweep: shared segments that somebody may still append to.
-create index segments_appended on segments (created_at) where appended_by is not null;
---> statement-breakpoint
-
--- Opens a transfer and its first segment. The row must be there before the segment's object is, so that
--- no object is without a row; it need not survive a crash, for then there is nothing to keep.
-create function open_transfer(
-  the_transfer uuid, the_segment uuid, the_server uuid, the_service text, the_sender text,
-  the_sender_product text, the_handling text, the_study text, the_announced_bytes bigint,
-  lease_seconds double precision
-) returns void language plpgsql as $$
-begin
-  perform set_config('synchronous_commit', 'off', true);
-  insert into transfers (
-    transfer_id, state, server_id, service, sender, sender_product, handling,
-    study_instance_uid, announced_bytes, lease_until
-  ) values (
-    the_transfer, 'receiving', the_server, the_service, the_sender, the_sender_product, the_handling,
-    the_study, the_announced_bytes, now() + make_interval(secs => lease_seconds)
-  );
-  insert into segments (segment_id, transfer_id, state) values (the_segment, the_transfer, 'open');
-end $$;
---> statement-breakpoint
-
--- A further segment of a transfer that is still receiving. False: the transfer was ended meanwhile.
-create function open_segment(the_transfer uuid, the_segment uuid) returns boolean
-language plpgsql as $$
-begin
-  perform set_config('synchronous_commit', 'off', true);
-  insert into segments (segment_id, transfer_id, state)
-  select the_segment, transfer_id, 'open'
-  from transfers
-  where transfer_id = the_transfer
-  and state = 'receiving'
-  -- Whoever ends the transfer waits until the segment is there, and takes it along.
-  for key share;
-  return found;
-end $$;
---> statement-breakpoint
-
--- Stages a batch. `batch` is an array of objects with the names of the columns, the digest in hex.
--- False: the transfer was ended meanwhile, and nobody would ever take these rows away again. The lock
--- makes whoever ends it wait until they are there; renewing its lease goes on beside it.
-create function stage_instances(the_transfer uuid, batch jsonb) returns boolean
-language plpgsql as $$
-begin
-  perform set_config('synchronous_commit', 'off', true);
-  perform 1 from transfers where transfer_id = the_transfer and state = 'receiving' for key share;
-  if not found then
-    return false;
-  end if;
-  perform stage_rows(the_transfer, batch);
-  return true;
-end $$;
---> statement-breakpoint
-
-create function stage_rows(the_transfer uuid, batch jsonb) returns void language plpgsql as $$
-begin
-  insert into staged_instances (
-    transfer_id, position, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
-    transfer_syntax_uid, segment_id, segment_offset, byte_length, metadata_length, digest,
-    study, series, instance, member
-  )
-  select
-    the_transfer, b.position, b.study_instance_uid, b.series_instance_uid, b.sop_instance_uid,
-    b.sop_class_uid, b.transfer_syntax_uid, b.segment_id, b.segment_offset, b.byte_length,
-    b.metadata_length, decode(b.digest, 'hex'), b.study, b.series, b.instance, b.member
-  from jsonb_to_recordset(batch) as b (
-    member integer, position integer, study_instance_uid text, series_instance_uid text, sop_instance_uid text,
-    sop_class_uid text, transfer_syntax_uid text, segment_id uuid, segment_offset bigint,
-    byte_length bigint, metadata_length integer, digest text, study jsonb, series jsonb, instance jsonb
-  );
-end $$;
---> statement-breakpoint
-
--- Makes the staged instances of one transfer visible, all in this one transaction.
---
--- Raises ST001 (the transfer is not receiving any more: its lease expired), and what store_staged raises.
-create function commit_transfer(
-  the_transfer uuid, expected_count integer, strict boolean, the_received_bytes bigint,
-  the_part_count integer, the_duplicate_count integer, the_segments jsonb, the_refusals jsonb,
-  the_warnings jsonb
-) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
-declare
-  disagreements jsonb;
-  the_sender text;
-begin
-  perform insist_on_durability();
-  select sender
-  into the_sender
-  from transfers
-  where transfer_id = the_transfer
-  and state = 'receiving'
-  for update;
-  if not found then
-    raise exception 'The transfer is not receiving any more' using errcode = 'ST001';
-  end if;
-  disagreements := store_staged(the_transfer, expected_count, strict, array[the_sender]);
-
-  if disagreements <> '[]' then
-    insert into warnings (
-      transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
-    )
-    select the_transfer, d.position, d."warningReason", d.detail, s.study_instance_uid, s.sop_instance_uid
-    from jsonb_to_recordset(disagreements) as d (position integer, "warningReason" integer, detail text)
-    join staged_instances s on s.transfer_id = the_transfer and s.position = d.position;
-  end if;
-  perform record_refusals(the_transfer, the_refusals);
-  perform record_warnings(the_transfer, the_warnings);
-  delete from staged_instances where transfer_id = the_transfer;
-
-  update segments g
-  set state = 'kept', byte_length = k.byte_length
-  from jsonb_to_recordset(the_segments) as k (segment_id uuid, byte_length bigint)
-  where g.segment_id = k.segment_id;
-  -- Segments that were written again without what nobody needs (ST004) have done their work.
-  update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
-
-  update transfers
-  set
-    state = 'committed', ended_at = clock_timestamp(), received_bytes = the_received_bytes,
-    part_count = the_part_count, stored_count = expected_count,
-    duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals),
-    warning_count = jsonb_array_length(disagreements) + jsonb_array_length(the_warnings)
-  where transfer_id = the_transfer;
-  perform note_ended_transfers(array[the_transfer]);
-  return disagreements;
-end $$;
---> statement-breakpoint
-
--- Commits several small transfers in this one transaction: their instances, which lie in one shared
--- segment, and a row for each of them. `members` is [{transferID, service, handling, sender?,
--- senderProduct?, studyInstanceUID?, announcedBytes?, ageMs, receivedBytes, partCount, storedCount,
--- duplicateCount, refused, warned}]; `batch` is what stage_instances takes, with the ordinal of the
--- instance in the group as its position, and with `member`, an index in members, and `part`, the
--- instance's position in the request of that member. Without any instance, the_segment is null.
---
--- The rows of the transfers are inserted without "on conflict": where record_ended_transfer was faster,
--- the group fails (23505), for a member of it was answered as ended.
---
--- Raises ST001 (the shared segment is not this server's any more), and what store_staged raises of
--- instances that are not strict, with ordinals.
-create function commit_group(
-  the_group uuid, the_server uuid, the_segment uuid, the_byte_length bigint, members jsonb, batch jsonb
-) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
-declare
-  disagreements jsonb := '[]';
-  are_warned boolean;
-begin
-  perform insist_on_durability();
-  -- Groups of a server follow one another: one that waits for long would hold up every small transfer.
-  perform set_config('lock_timeout', '200ms', true);
-  if the_segment is not null then
-    -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.
-    -- Of two groups the one with less in it may come second.
-    update segments
-    set byte_length = greatest(byte_length, the_byte_length)
-    where segment_id = the_segment
-    and appended_by = the_server
-    and state = 'kept';
-    if not found then
-      raise exception 'The shared segment was taken away' using errcode = 'ST001';
-    end if;
-    perform stage_rows(the_group, batch);
-    disagreements := store_staged(
-      the_group, jsonb_array_length(batch), false,
-      array(select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n)
-    );
-    delete from staged_instances where transfer_id = the_group;
-  end if;
-
-  if jsonb_path_exists(members, '$[*].refused[*]') then
-    perform record_refusals(m."transferID", m.refused)
-    from jsonb_to_recordset(members) as m ("transferID" uuid, refused jsonb);
-  end if;
-  are_warned := disagreements <> '[]' or jsonb_path_exists(members, '$[*].warned[*]');
-  if are_warned then
-    perform record_warnings(m."transferID", m.warned)
-    from jsonb_to_recordset(members) as m ("transferID" uuid, warned jsonb);
-    insert into warnings (
-      transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
-    )
-    select
-      (members -> b.member ->> 'transferID')::uuid, b.part, d."warningReason", d.detail,
-      b.study_instance_uid, b.sop_instance_uid
-    from jsonb_to_recordset(disagreements) as d (position integer, "warningReason" integer, detail text)
-    join jsonb_to_recordset(batch) as b (
-      position integer, member integer, part integer, study_instance_uid text, sop_instance_uid text
-    ) on b.position = d.position;
-  end if;
-
-  insert into transfers (
-    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
-    announced_bytes, received_bytes, part_count, stored_count, duplicate_count, refused_count,
-    warning_count, started_at, ended_at, lease_until
-  )
-  select
-    m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
-    m."studyInstanceUID", m."announcedBytes", m."receivedBytes", m."partCount", m."storedCount",
-    m."duplicateCount", jsonb_array_length(m.refused),
-    case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
-    clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now()
-  from jsonb_to_recordset(members) as m (
-    "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
-    "studyInstanceUID" text, "announcedBytes" bigint, "ageMs" double precision, "receivedBytes" bigint,
-    "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb
-  );
-  perform note_ended_transfers(array(
-    select (m ->> 'transferID')::uuid from jsonb_array_elements(members) as m
-  ));
-  return disagreements;
-end $$;
---> statement-breakpoint
-
--- What is acknowledged must survive a crash, even where the database's default says otherwise.
-create function insist_on_durability() returns void language plpgsql as $$
-begin
-  if current_setting('synchronous_commit') = 'off' then
-    perform set_config('synchronous_commit', 'on', true);
-  end if;
-end $$;
---> statement-breakpoint
-
 -- Stores the staged instances of a transfer, or of a group of them: makes their patients, studies and
 -- series, inserts the instances, adds them to the counts, moves the time when they settle, and writes what
 -- changed to the feed. The staged rows stay. `senders` are those of the members of a group, in order.
@@ -261,7 +20,7 @@ end $$;
 -- right, however large a table was when the plan was made: hence `offset 0`, which keeps a lateral
 -- subquery what it is, updates by one key in a loop, and no sequential scans. Plans are made once, for
 -- planning takes longer than running. Without jit off, an estimate that is too high compiles for 100 ms.
-create function store_staged(
+create or replace function store_staged(
   the_transfer uuid, expected_count integer, strict boolean, senders text[]
 ) returns jsonb
 language plpgsql
@@ -514,11 +273,10 @@ begin
   end if;
   return contradictions_of_staged(the_transfer);
 end $$;
---> statement-breakpoint
 
 -- The series of the staged instances, and what they are to be added to, as arrays side by side; keys are
 -- null where there is none yet. Misplaced: a series belongs to another study, or to two of them.
-create function parents_of_staged(
+create or replace function parents_of_staged(
   the_transfer uuid, out series_instance_uids text[], out study_instance_uids text[],
   out series_keys bigint[], out study_keys bigint[], out patient_keys bigint[], out patient_ids text[],
   out issuers text[], out instances bigint[], out bytes bigint[], out members integer[],
@@ -559,12 +317,11 @@ begin
     offset 0
   ) e on true;
 end $$;
---> statement-breakpoint
 
 -- Says which staged instances are not to be stored (ST003 or ST004). Equal bytes are success, other
 -- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) A series belongs to one study. (AT-12, DV-15) In a
 -- group two transfers may contradict each other: then the first one counts as stored.
-create function raise_superfluous(the_transfer uuid, strict boolean) returns void language plpgsql as $$
+create or replace function raise_superfluous(the_transfer uuid, strict boolean) returns void language plpgsql as $$
 declare
   duplicates jsonb;
   refused jsonb;
@@ -654,11 +411,10 @@ begin
   end if;
   raise exception 'Another transfer is deciding about an instance' using errcode = '40001';
 end $$;
---> statement-breakpoint
 
 -- Makes the patients, studies and series of the staged instances, or adds to what they say; locks all of
 -- them in the order of their identifiers.
-create function make_parents(the_transfer uuid) returns void language plpgsql as $$
+create or replace function make_parents(the_transfer uuid) returns void language plpgsql as $$
 declare
   made_at timestamptz := clock_timestamp();
   locked_patients bigint[];
@@ -778,11 +534,11 @@ begin
   insert into series (
     series_instance_uid, study_key, modality, series_number, series_description, body_part_examined,
     performed_procedure_step_start_date, performed_procedure_step_start_time,
-    first_received_at, last_received_at
+    request_attributes_sequence, first_received_at, last_received_at
   )
   select
     f.series_instance_uid, t.study_key, f.modality, f.series_number, f.series_description,
-    f.body_part_examined, f.start_date, f.start_time, made_at, made_at
+    f.body_part_examined, f.start_date, f.start_time, f.request_attributes, made_at, made_at
   from (
     select
       series_instance_uid,
@@ -792,7 +548,8 @@ begin
       (array_agg(series ->> 'SeriesDescription' order by position) filter (where series ? 'SeriesDescription'))[1] as series_description,
       (array_agg(series ->> 'BodyPartExamined' order by position) filter (where series ? 'BodyPartExamined'))[1] as body_part_examined,
       (array_agg(series ->> 'PerformedProcedureStepStartDate' order by position) filter (where series ? 'PerformedProcedureStepStartDate'))[1] as start_date,
-      (array_agg(series ->> 'PerformedProcedureStepStartTime' order by position) filter (where series ? 'PerformedProcedureStepStartTime'))[1] as start_time
+      (array_agg(series ->> 'PerformedProcedureStepStartTime' order by position) filter (where series ? 'PerformedProcedureStepStartTime'))[1] as start_time,
+      (array_agg(series -> 'RequestAttributesSequence' order by position) filter (where series ? 'RequestAttributesSequence'))[1] as request_attributes
     from staged_instances
     where transfer_id = the_transfer
     and series is not null
@@ -811,12 +568,13 @@ begin
     performed_procedure_step_start_date =
       coalesce(series.performed_procedure_step_start_date, excluded.performed_procedure_step_start_date),
     performed_procedure_step_start_time =
-      coalesce(series.performed_procedure_step_start_time, excluded.performed_procedure_step_start_time);
+      coalesce(series.performed_procedure_step_start_time, excluded.performed_procedure_step_start_time),
+    request_attributes_sequence =
+      coalesce(series.request_attributes_sequence, excluded.request_attributes_sequence);
 end $$;
---> statement-breakpoint
 
 -- Where an instance contradicts what its study or series says: stored, with a warning. (DV-18, DV-19)
-create function contradictions_of_staged(the_transfer uuid) returns jsonb language plpgsql as $$
+create or replace function contradictions_of_staged(the_transfer uuid) returns jsonb language plpgsql as $$
 declare
   contradictions jsonb;
 begin
@@ -867,10 +625,9 @@ begin
   from by_instance;
   return contradictions;
 end $$;
---> statement-breakpoint
 
 -- What a study says, as staged instances say it.
-create function study_attributes(t studies) returns jsonb language sql stable as $$
+create or replace function study_attributes(t studies) returns jsonb language sql stable as $$
   select jsonb_strip_nulls(jsonb_build_object(
     'PatientID', t.patient_id, 'IssuerOfPatientID', t.issuer_of_patient_id,
     'PatientName', t.patient_name, 'PatientBirthDate', t.patient_birth_date,
@@ -880,200 +637,13 @@ create function study_attributes(t studies) returns jsonb language sql stable as
     'TimezoneOffsetFromUTC', t.timezone_offset_from_utc
   ))
 $$;
---> statement-breakpoint
 
-create function series_attributes(e series) returns jsonb language sql stable as $$
+create or replace function series_attributes(e series) returns jsonb language sql stable as $$
   select jsonb_strip_nulls(jsonb_build_object(
     'Modality', e.modality, 'SeriesNumber', e.series_number,
     'SeriesDescription', e.series_description, 'BodyPartExamined', e.body_part_examined,
     'PerformedProcedureStepStartDate', e.performed_procedure_step_start_date,
-    'PerformedProcedureStepStartTime', e.performed_procedure_step_start_time
+    'PerformedProcedureStepStartTime', e.performed_procedure_step_start_time,
+    'RequestAttributesSequence', e.request_attributes_sequence
   ))
 $$;
---> statement-breakpoint
-
--- `refused` is [{position, failureReason, detail, studyInstanceUID?, sopClassUID?, sopInstanceUID?}].
-create function record_refusals(the_transfer uuid, refused jsonb) returns void language plpgsql as $$
-begin
-  if refused = '[]' then
-    return;
-  end if;
-  insert into refusals (
-    transfer_id, position, failure_reason, detail, study_instance_uid, sop_class_uid, sop_instance_uid
-  )
-  select
-    the_transfer, r.position, r."failureReason", r.detail, r."studyInstanceUID", r."sopClassUID",
-    r."sopInstanceUID"
-  from jsonb_to_recordset(refused) as r (
-    position integer, "failureReason" integer, detail text, "studyInstanceUID" text,
-    "sopClassUID" text, "sopInstanceUID" text
-  );
-end $$;
---> statement-breakpoint
-
--- `warned` is [{position, warningReason, detail, studyInstanceUID, sopInstanceUID}].
-create function record_warnings(the_transfer uuid, warned jsonb) returns void language plpgsql as $$
-begin
-  if warned = '[]' then
-    return;
-  end if;
-  insert into warnings (
-    transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
-  )
-  select the_transfer, w.position, w."warningReason", w.detail, w."studyInstanceUID", w."sopInstanceUID"
-  from jsonb_to_recordset(warned) as w (
-    position integer, "warningReason" integer, detail text, "studyInstanceUID" text, "sopInstanceUID" text
-  );
-end $$;
---> statement-breakpoint
-
--- Takes staged instances out again: those a commit found stored already, or refuses. The others may
--- have moved: `moved` is [{position, segment_id, segment_offset}]. Study and series attributes that only
--- a dropped one carried go to another one: `heirs` is [{level, from_position, to_position}].
-create function restage_instances(
-  the_transfer uuid, dropped integer[], moved jsonb, heirs jsonb
-) returns void
-language plpgsql as $$
-begin
-  update staged_instances s
-  set study = d.study
-  from jsonb_to_recordset(heirs) as h (level text, from_position integer, to_position integer)
-  join staged_instances d on d.transfer_id = the_transfer and d.position = h.from_position
-  where h.level = 'study'
-  and s.transfer_id = the_transfer
-  and s.position = h.to_position;
-  update staged_instances s
-  set series = d.series
-  from jsonb_to_recordset(heirs) as h (level text, from_position integer, to_position integer)
-  join staged_instances d on d.transfer_id = the_transfer and d.position = h.from_position
-  where h.level = 'series'
-  and s.transfer_id = the_transfer
-  and s.position = h.to_position;
-  delete from staged_instances where transfer_id = the_transfer and position = any(dropped);
-  update staged_instances s
-  set segment_id = m.segment_id, segment_offset = m.segment_offset
-  from jsonb_to_recordset(moved) as m (position integer, segment_id uuid, segment_offset bigint)
-  where s.transfer_id = the_transfer
-  and s.position = m.position;
-end $$;
---> statement-breakpoint
-
--- Ends a transfer of which nothing is kept. Its segments are doomed: their objects are deleted first,
--- then their rows, by whoever comes first. Waits for a commit that is running, and does nothing to a
--- transfer that has ended. Returns the state that the transfer is in now, null when it is not known.
-create function end_transfer(
-  the_transfer uuid, the_state text, the_reason text, the_received_bytes bigint, the_part_count integer,
-  the_duplicate_count integer, the_refusals jsonb
-) returns text language plpgsql as $$
-declare
-  found_state text;
-begin
-  select state into found_state from transfers where transfer_id = the_transfer for update;
-  if found_state is distinct from 'receiving' then
-    return found_state;
-  end if;
-  update transfers
-  set
-    state = the_state, reason = the_reason, ended_at = clock_timestamp(),
-    received_bytes = the_received_bytes, part_count = the_part_count,
-    duplicate_count = the_duplicate_count, refused_count = jsonb_array_length(the_refusals)
-  where transfer_id = the_transfer;
-  delete from staged_instances where transfer_id = the_transfer;
-  update segments set state = 'doomed' where transfer_id = the_transfer and state = 'open';
-  perform record_refusals(the_transfer, the_refusals);
-  perform note_ended_transfers(array[the_transfer]);
-  return the_state;
-end $$;
---> statement-breakpoint
-
--- Records a transfer that ended as refused or aborted without ever having had a row: `ended` is a member
--- of commit_group with serverID, state and reason. Where it has a row nothing is done. An insert waits
--- for the other one of the same key, so a group that is being committed decides first, and one that comes
--- later fails. Returns the state that the transfer is in now.
-create function record_ended_transfer(ended jsonb, refused jsonb) returns text language plpgsql as $$
-declare
-  found_state text;
-begin
-  insert into transfers (
-    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
-    announced_bytes, received_bytes, part_count, duplicate_count, refused_count, started_at, ended_at,
-    lease_until, reason
-  )
-  select
-    e."transferID", e.state, e.service, e."serverID", e.sender, e."senderProduct", e.handling,
-    e."studyInstanceUID", e."announcedBytes", e."receivedBytes", e."partCount", e."duplicateCount",
-    jsonb_array_length(refused), clock_timestamp() - e."ageMs" * interval '1 ms', clock_timestamp(),
-    now(), e.reason
-  from jsonb_to_record(ended) as e (
-    "transferID" uuid, state text, service text, "serverID" uuid, sender text, "senderProduct" text,
-    handling text, "studyInstanceUID" text, "announcedBytes" bigint, "receivedBytes" bigint,
-    "partCount" integer, "duplicateCount" integer, "ageMs" double precision, reason text
-  )
-  on conflict (transfer_id) do nothing;
-  if found then
-    perform record_refusals((ended ->> 'transferID')::uuid, refused);
-    perform note_ended_transfers(array[(ended ->> 'transferID')::uuid]);
-  end if;
-  -- A statement of its own, which sees what the insert has waited for.
-  select state into found_state from transfers where transfer_id = (ended ->> 'transferID')::uuid;
-  return found_state;
-end $$;
---> statement-breakpoint
-
--- Renews the leases of a server's transfers and notes how far they are. `progress` is
--- [{transfer_id, received_bytes, part_count}]. Returns those that are still receiving. One that is being
--- committed or ended at this moment is passed over, for the others' leases must not wait for it.
-create function renew_transfers(progress jsonb, lease_seconds double precision) returns setof uuid
-language plpgsql as $$
-begin
-  perform set_config('synchronous_commit', 'off', true);
-  with free as (
-    select t.transfer_id, p.received_bytes, p.part_count
-    from transfers t
-    join jsonb_to_recordset(progress) as p (transfer_id uuid, received_bytes bigint, part_count integer)
-      on p.transfer_id = t.transfer_id
-    where t.state = 'receiving'
-    for no key update of t skip locked
-  )
-  update transfers t
-  set
-    lease_until = now() + make_interval(secs => lease_seconds),
-    received_bytes = f.received_bytes,
-    part_count = f.part_count
-  from free f
-  where t.transfer_id = f.transfer_id;
-  return query
-  select t.transfer_id
-  from transfers t
-  join jsonb_to_recordset(progress) as p (transfer_id uuid) on p.transfer_id = t.transfer_id
-  where t.state = 'receiving';
-end $$;
---> statement-breakpoint
-
--- Ends the transfers whose servers do not answer for them any more. Any server may call it; skip locked
--- leaves alone what is committing at this moment. A server that has the database for itself says so with
--- its id: then all but its own are dead. Returns how many it ended.
-create function expire_transfers(alone uuid) returns integer language plpgsql as $$
-declare
-  dead uuid[];
-begin
-  select array_agg(transfer_id)
-  into dead
-  from (
-    select transfer_id
-    from transfers
-    where state = 'receiving'
-    and (lease_until < now() or server_id <> alone)
-    for update skip locked
-  ) expired;
-  if dead is null then
-    return 0;
-  end if;
-  update transfers
-  set state = 'expired', ended_at = clock_timestamp(), reason = 'Its server stopped answering for it'
-  where transfer_id = any(dead);
-  delete from staged_instances where transfer_id = any(dead);
-  update segments set state = 'doomed' where transfer_id = any(dead) and state = 'open';
-  perform note_ended_transfers(dead);
-  return cardinality(dead);
-end $$;

@@ -1,0 +1,150 @@
+import {
+  bigint,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import { bytea, bytes, count, instant, key } from './columns.ts'
+
+export const transferStates = ['receiving', 'committed', 'refused', 'aborted', 'expired'] as const
+export type TransferState = (typeof transferStates)[number]
+
+export const segmentStates = ['open', 'kept', 'doomed'] as const
+export type SegmentState = (typeof segmentStates)[number]
+
+export const segments = pgTable(
+  'segments',
+  {
+    segmentKey: key('segment_key').primaryKey().generatedAlwaysAsIdentity(),
+    segmentID: uuid('segment_id').notNull(),
+    /** Null: it is shared by small transfers. */
+    transferID: uuid('transfer_id'),
+    /** The server that may still append to it, if it is shared; its object may be longer meanwhile. */
+    appendedBy: uuid('appended_by'),
+    state: text('state').$type<SegmentState>().notNull(),
+    /** Bytes of the object in the store, known when it is sealed; if it is shared, those committed. */
+    byteLength: bytes('byte_length'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    uniqueIndex('segments_segment_id').on(t.segmentID),
+    index('segments_transfer_id').on(t.transferID),
+  ],
+)
+
+export const transfers = pgTable(
+  'transfers',
+  {
+    transferID: uuid('transfer_id').primaryKey(),
+    state: text('state').$type<TransferState>().notNull(),
+    /** How it came: `stow` or `upload`. */
+    service: text('service').notNull(),
+    /** The server process that receives it. */
+    serverID: uuid('server_id').notNull(),
+    /** The sender's network address, and what it calls itself (User-Agent). */
+    sender: text('sender'),
+    senderProduct: text('sender_product'),
+    handling: text('handling').$type<'strict' | 'lenient'>().notNull(),
+    /** From the path of the request, if it names a study. */
+    studyInstanceUID: text('study_instance_uid'),
+    /** What the sender said it would send, where it said so. */
+    announcedBytes: bigint('announced_bytes', { mode: 'number' }),
+    receivedBytes: bytes('received_bytes'),
+    partCount: count('part_count'),
+    storedCount: count('stored_count'),
+    duplicateCount: count('duplicate_count'),
+    refusedCount: count('refused_count'),
+    warningCount: count('warning_count'),
+    startedAt: instant('started_at').notNull().defaultNow(),
+    endedAt: instant('ended_at'),
+    /** Until when its server answers for it; after that any server ends it as `expired`. */
+    leaseUntil: instant('lease_until').notNull(),
+    /** Why it ended, in a sentence for people, without patient data. */
+    reason: text('reason'),
+  },
+  (t) => [index('transfers_started_at').on(t.startedAt.desc(), t.transferID)],
+)
+
+/**
+ * Instances of open transfers. Unlogged (see the migration): a crash of Postgres empties it, and a
+ * transfer whose rows are gone cannot commit, which is what "all or none" wants.
+ */
+export const stagedInstances = pgTable(
+  'staged_instances',
+  {
+    transferID: uuid('transfer_id').notNull(),
+    /** Number of the part in its request, from 0. */
+    position: integer('position').notNull(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    seriesInstanceUID: text('series_instance_uid').notNull(),
+    sopInstanceUID: text('sop_instance_uid').notNull(),
+    sopClassUID: text('sop_class_uid').notNull(),
+    transferSyntaxUID: text('transfer_syntax_uid').notNull(),
+    segmentID: uuid('segment_id').notNull(),
+    segmentOffset: bigint('segment_offset', { mode: 'number' }).notNull(),
+    byteLength: bigint('byte_length', { mode: 'number' }).notNull(),
+    metadataLength: integer('metadata_length').notNull(),
+    digest: bytea('digest').notNull(),
+    /** Attributes of the study, the series, the instance, by keyword. The first two only where they
+     * differ from those of the transfer's first instance of that study or series. */
+    study: jsonb('study'),
+    series: jsonb('series'),
+    instance: jsonb('instance').notNull(),
+    /** In a group: the index of its transfer. */
+    member: integer('member'),
+  },
+  (t) => [primaryKey({ name: 'staged_instances_pk', columns: [t.transferID, t.position] })],
+)
+
+export const refusals = pgTable(
+  'refusals',
+  {
+    refusalKey: key('refusal_key').primaryKey().generatedAlwaysAsIdentity(),
+    transferID: uuid('transfer_id').notNull(),
+    position: integer('position').notNull(),
+    failureReason: integer('failure_reason').notNull(),
+    /** What is wrong, in a sentence that names attributes, never their values. */
+    detail: text('detail').notNull(),
+    studyInstanceUID: text('study_instance_uid'),
+    sopClassUID: text('sop_class_uid'),
+    sopInstanceUID: text('sop_instance_uid'),
+    refusedAt: instant('refused_at').notNull().defaultNow(),
+  },
+  (t) => [index('refusals_transfer_id').on(t.transferID, t.position)],
+)
+
+export const warnings = pgTable(
+  'warnings',
+  {
+    warningKey: key('warning_key').primaryKey().generatedAlwaysAsIdentity(),
+    transferID: uuid('transfer_id').notNull(),
+    position: integer('position').notNull(),
+    warningReason: integer('warning_reason').notNull(),
+    detail: text('detail').notNull(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    sopInstanceUID: text('sop_instance_uid').notNull(),
+    warnedAt: instant('warned_at').notNull().defaultNow(),
+  },
+  (t) => [index('warnings_transfer_id').on(t.transferID, t.position)],
+)
+
+/** Studies that open transfers are bringing: they and their patients do not settle meanwhile. */
+export const transferStudies = pgTable(
+  'transfer_studies',
+  {
+    transferID: uuid('transfer_id').notNull(),
+    studyInstanceUID: text('study_instance_uid').notNull(),
+    patientID: text('patient_id'),
+    issuerOfPatientID: text('issuer_of_patient_id'),
+  },
+  (t) => [
+    primaryKey({ name: 'transfer_studies_pk', columns: [t.transferID, t.studyInstanceUID] }),
+    index('transfer_studies_study_instance_uid').on(t.studyInstanceUID),
+    index('transfer_studies_patient_id').on(t.patientID),
+  ],
+)

@@ -1,0 +1,115 @@
+-- Commits several small transfers in this one transaction: their instances, which lie in one shared
+-- segment, and a row for each of them. `members` is [{transferID, service, handling, sender?,
+-- senderProduct?, studyInstanceUID?, announcedBytes?, ageMs, receivedBytes, partCount, storedCount,
+-- duplicateCount, refused, warned}]; `batch` is what stage_instances takes, with the ordinal of the
+-- instance in the group as its position, and with `member`, an index in members, and `part`, the
+-- instance's position in the request of that member. Without any instance, the_segment is null.
+--
+-- The rows of the transfers are inserted without "on conflict": where record_ended_transfer was faster,
+-- the group fails (23505), for a member of it was answered as ended.
+--
+-- Raises ST001 (the shared segment is not this server's any more), and what store_staged raises of
+-- instances that are not strict, with ordinals.
+create or replace function commit_group(
+  the_group uuid, the_server uuid, the_segment uuid, the_byte_length bigint, members jsonb, batch jsonb
+) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
+declare
+  disagreements jsonb := '[]';
+  are_warned boolean;
+begin
+  perform insist_on_durability();
+  -- Groups of a server follow one another: one that waits for long would hold up every small transfer.
+  perform set_config('lock_timeout', '200ms', true);
+  if the_segment is not null then
+    -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.
+    -- Of two groups the one with less in it may come second.
+    update segments
+    set byte_length = greatest(byte_length, the_byte_length)
+    where segment_id = the_segment
+    and appended_by = the_server
+    and state = 'kept';
+    if not found then
+      raise exception 'The shared segment was taken away' using errcode = 'ST001';
+    end if;
+    perform stage_rows(the_group, batch);
+    disagreements := store_staged(
+      the_group, jsonb_array_length(batch), false,
+      array(select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n)
+    );
+    delete from staged_instances where transfer_id = the_group;
+  end if;
+
+  if jsonb_path_exists(members, '$[*].refused[*]') then
+    perform record_refusals(m."transferID", m.refused)
+    from jsonb_to_recordset(members) as m ("transferID" uuid, refused jsonb);
+  end if;
+  are_warned := disagreements <> '[]' or jsonb_path_exists(members, '$[*].warned[*]');
+  if are_warned then
+    perform record_warnings(m."transferID", m.warned)
+    from jsonb_to_recordset(members) as m ("transferID" uuid, warned jsonb);
+    insert into warnings (
+      transfer_id, position, warning_reason, detail, study_instance_uid, sop_instance_uid
+    )
+    select
+      (members -> b.member ->> 'transferID')::uuid, b.part, d."warningReason", d.detail,
+      b.study_instance_uid, b.sop_instance_uid
+    from jsonb_to_recordset(disagreements) as d (position integer, "warningReason" integer, detail text)
+    join jsonb_to_recordset(batch) as b (
+      position integer, member integer, part integer, study_instance_uid text, sop_instance_uid text
+    ) on b.position = d.position;
+  end if;
+
+  insert into transfers (
+    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
+    announced_bytes, received_bytes, part_count, stored_count, duplicate_count, refused_count,
+    warning_count, started_at, ended_at, lease_until
+  )
+  select
+    m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
+    m."studyInstanceUID", m."announcedBytes", m."receivedBytes", m."partCount", m."storedCount",
+    m."duplicateCount", jsonb_array_length(m.refused),
+    case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
+    clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now()
+  from jsonb_to_recordset(members) as m (
+    "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
+    "studyInstanceUID" text, "announcedBytes" bigint, "ageMs" double precision, "receivedBytes" bigint,
+    "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb
+  );
+  perform note_ended_transfers(array(
+    select (m ->> 'transferID')::uuid from jsonb_array_elements(members) as m
+  ));
+  return disagreements;
+end $$;
+
+-- Records a transfer that ended as refused or aborted without ever having had a row: `ended` is a member
+-- of commit_group with serverID, state and reason. Where it has a row nothing is done. An insert waits
+-- for the other one of the same key, so a group that is being committed decides first, and one that comes
+-- later fails. Returns the state that the transfer is in now.
+create or replace function record_ended_transfer(ended jsonb, refused jsonb) returns text language plpgsql as $$
+declare
+  found_state text;
+begin
+  insert into transfers (
+    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
+    announced_bytes, received_bytes, part_count, duplicate_count, refused_count, started_at, ended_at,
+    lease_until, reason
+  )
+  select
+    e."transferID", e.state, e.service, e."serverID", e.sender, e."senderProduct", e.handling,
+    e."studyInstanceUID", e."announcedBytes", e."receivedBytes", e."partCount", e."duplicateCount",
+    jsonb_array_length(refused), clock_timestamp() - e."ageMs" * interval '1 ms', clock_timestamp(),
+    now(), e.reason
+  from jsonb_to_record(ended) as e (
+    "transferID" uuid, state text, service text, "serverID" uuid, sender text, "senderProduct" text,
+    handling text, "studyInstanceUID" text, "announcedBytes" bigint, "receivedBytes" bigint,
+    "partCount" integer, "duplicateCount" integer, "ageMs" double precision, reason text
+  )
+  on conflict (transfer_id) do nothing;
+  if found then
+    perform record_refusals((ended ->> 'transferID')::uuid, refused);
+    perform note_ended_transfers(array[(ended ->> 'transferID')::uuid]);
+  end if;
+  -- A statement of its own, which sees what the insert has waited for.
+  select state into found_state from transfers where transfer_id = (ended ->> 'transferID')::uuid;
+  return found_state;
+end $$;
