@@ -8,8 +8,9 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   refuseArguments('migrate', args)
   const config = readConfig(env)
   await using opened = await openDatabase(config, createLog(config.logLevel))
-  const { applied, known } = opened.migrations
+  const { applied, known, functionsDefined } = opened.migrations
   for (const tag of applied) print(`applied ${tag}`)
+  if (functionsDefined) print('defined the functions')
   print(`${applied.length} of ${known} migrations were new`)
   return EXIT_DONE
 }

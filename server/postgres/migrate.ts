@@ -15,8 +15,8 @@ export class MigrationError extends OperatorError {
   override name = 'MigrationError'
 }
 
-/** The tags of the migrations that were run now (`functions`: they were defined anew), and how many there are. */
-export type MigrationReport = { applied: string[]; known: number }
+/** The tags of the migrations that were run now, how many there are in all, and whether functions were defined anew. */
+export type MigrationReport = { applied: string[]; known: number; functionsDefined: boolean }
 
 type AnySql = postgres.Sql<{ bigint: number }> | postgres.Sql
 type Journal = { entries: { when: number; tag: string }[] }
@@ -54,8 +54,8 @@ export async function migrateDatabase(
       await runOne(sql, tag, file)
       applied.push(tag)
     }
-    if (await defineFunctions(sql, join(folder, 'functions'))) applied.push('functions')
-    return { applied, known: journal.entries.length }
+    const functionsDefined = await defineFunctions(sql, join(folder, 'functions'))
+    return { applied, known: journal.entries.length, functionsDefined }
   } finally {
     // When the connection is what failed, the lock went with it.
     await sql`select pg_advisory_unlock(${MIGRATION_LOCK[0]}, ${MIGRATION_LOCK[1]})`.catch(() => {})

@@ -37,6 +37,8 @@ export async function openDatabase(
       const migrations = await migrateDatabase(database.direct, { folder: MIGRATIONS_FOLDER })
       if (migrations.applied.length > 0) {
         log.info('Database migrated', { applied: migrations.applied.join(',') })
+      } else if (migrations.functionsDefined) {
+        log.info('SQL functions defined anew')
       }
       return {
         sql: database.sql,
