@@ -32,6 +32,21 @@ const stability = () => ({
   contentDigest: bytea('content_digest'),
 })
 
+export const verdicts = ['unknown', 'partial', 'complete', 'conflict'] as const
+export type Verdict = (typeof verdicts)[number]
+
+/** Of a study, a series: whether it is whole, and whether it is safe. */
+const wholeness = () => ({
+  /** What the evidence says. Without any it is unknown. */
+  verdict: text('verdict').$type<Verdict>().notNull().default('unknown'),
+  /** How many instances it should hold, by the strongest evidence; null: nobody said. */
+  expectedInstanceCount: integer('expected_instance_count'),
+  /** Instances whose storage was committed. (PS3.4 J) */
+  committedInstanceCount: count('committed_instance_count'),
+  /** Instances whose bytes were not what they were when they came. */
+  damagedInstanceCount: count('damaged_instance_count'),
+})
+
 /** A person, as Patient ID and its issuer tell. Instances without a Patient ID have none. */
 export const patients = pgTable(
   'patients',
@@ -84,6 +99,7 @@ export const studies = pgTable(
     firstReceivedAt: instant('first_received_at').notNull(),
     lastReceivedAt: instant('last_received_at').notNull(),
     ...stability(),
+    ...wholeness(),
     settledSeriesCount: count('settled_series_count'),
   },
   (t) => [
@@ -135,6 +151,7 @@ export const series = pgTable(
     firstReceivedAt: instant('first_received_at').notNull(),
     lastReceivedAt: instant('last_received_at').notNull(),
     ...stability(),
+    ...wholeness(),
     /** Network address of whoever brought its last instance: quiet rules may ask for it. */
     lastSender: text('last_sender'),
   },
@@ -185,6 +202,10 @@ export const instances = pgTable(
     columns: integer('columns'),
     bitsAllocated: integer('bits_allocated'),
     receivedAt: instant('received_at').notNull(),
+    /** When its storage was committed first; null: nobody asked, or it failed. */
+    committedAt: instant('committed_at'),
+    /** When its bytes were found to differ from its digest; null: never. */
+    damagedAt: instant('damaged_at'),
   },
   (t) => [
     index('instances_series_key').on(t.seriesKey, t.sopInstanceUID),

@@ -10,6 +10,7 @@ export const changeTypes = [
   'complete',
   'incomplete',
   'committed',
+  'damaged',
   'transfer-ended',
 ] as const
 export type ChangeType = (typeof changeTypes)[number]
