@@ -53,6 +53,8 @@ export async function* instancesOf(
         columns: instances.columns,
         bitsAllocated: instances.bitsAllocated,
         receivedAt: instances.receivedAt,
+        committedAt: instances.committedAt,
+        damagedAt: instances.damagedAt,
         studyInstanceUID: studies.studyInstanceUID,
         seriesInstanceUID: series.seriesInstanceUID,
         segmentID: segments.segmentID,

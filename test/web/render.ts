@@ -47,6 +47,10 @@ export function aStudy(changes: Partial<Study> = {}): ListedStudy {
     settledInstanceCount: 1204,
     settledByteLength: 61_200_000,
     contentDigest: null,
+    verdict: 'unknown',
+    expectedInstanceCount: null,
+    committedInstanceCount: 0,
+    damagedInstanceCount: 0,
     cursor: '2026-03-01T12:34:56.789000Z~1' as StudyCursor,
     ...changes,
   }
