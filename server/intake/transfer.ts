@@ -4,11 +4,9 @@ import { type AnnouncedStudy, announceStudies } from '../../db/stability.ts'
 import {
   type Disagreement,
   type Handling,
-  type Heir,
   openSegment,
   openTransfer,
   type Refusal,
-  restageInstances,
   type Service,
   type StagedInstance,
   stageInstances,
@@ -19,14 +17,13 @@ import type { Identity, InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { BroughtStudies } from './brought-studies.ts'
-import { commitOrFindOut } from './commit-or-find-out.ts'
+import { type CommitFacts, type CommitWay, groupWay, ownWay } from './commit-ways.ts'
 import type { Ending } from './ending.ts'
 import { InstanceTooLargeError, TransferLostError } from './errors.ts'
-import { intakeReasons } from './failure-reasons.ts'
 import type { GroupCommitter, GroupedResult } from './group-commit.ts'
 import { type HeldMemory, HeldSegment } from './held-segment.ts'
+import { allRefused, inOrder, storedOf, type TransferOutcome } from './outcome.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
-import { rewriteSegments } from './rewrite-segments.ts'
 import { SegmentChain } from './segments.ts'
 import { Spool } from './spool.ts'
 import { deleteDoomedSegments } from './sweep.ts'
@@ -65,26 +62,6 @@ export interface TransferDeps {
   committed(transfer: Transfer): void
   /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */
   end(ending: Ending): Promise<void>
-}
-
-export interface StoredInstance {
-  position: number
-  studyInstanceUID: string
-  seriesInstanceUID: string
-  sopInstanceUID: string
-  sopClassUID: string
-  /** It was stored before, with equal bytes. */
-  duplicate: boolean
-  /** Why it is stored with a warning, without any value. */
-  warning?: string | undefined
-}
-
-/** What became of a transfer that came to its end. Both lists are in the order of the parts. */
-export interface TransferOutcome {
-  transferID: string
-  state: 'committed' | 'refused'
-  stored: StoredInstance[]
-  refused: Refusal[]
 }
 
 const queuedBatches = 2
@@ -313,7 +290,7 @@ export class Transfer {
     const duplicates = new Set<number>()
     for (;;) {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
-      const result = await way.commit(fresh, refused)
+      const result = await way.commit(fresh, this.#facts(fresh, refused))
       if (result.outcome === 'committed') return this.#endCommitted(result.disagreements, refused)
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)
       if (result.outcome === 'contended') {
@@ -360,26 +337,14 @@ export class Transfer {
   /** Together with other small ones. */
   #inGroup(): CommitWay {
     const held = this.#segments.held as HeldSegment
-    let rows = this.#batch
-    return {
-      commit: (fresh, refused) => {
-        const { transferID } = this
-        const ageMs = Date.now() - this.openedAt
-        const warned = this.#warned(fresh)
-        const facts = { ...this.#received(), storedCount: rows.length, refused, warned }
-        const member = { ...this.#request, transferID, ageMs, ...facts }
-        this.#grouped = this.#deps.groups.commit({ member, instances: rows, held })
-        return this.#grouped
-      },
-      drop: async (_, dropped, heirs) => {
-        const byPosition = new Map(rows.map((row) => [row.position, row]))
-        for (const { level, from_position, to_position } of heirs) {
-          const heir = byPosition.get(to_position) as StagedInstance
-          heir[level] = byPosition.get(from_position)?.[level]
-        }
-        rows = rows.filter((row) => !dropped.has(row.position))
-      },
-    }
+    return groupWay(this.#batch, (instances, facts) => {
+      const { transferID } = this
+      const ageMs = Date.now() - this.openedAt
+      const storedCount = instances.length
+      const member = { ...this.#request, ...facts, transferID, ageMs, storedCount }
+      this.#grouped = this.#deps.groups.commit({ member, instances, held })
+      return this.#grouped
+    })
   }
 
   /** With a segment and staged rows of its own. */
@@ -387,34 +352,23 @@ export class Transfer {
     if (this.#opening === undefined) this.#beginOpening()
     await this.#opening
     this.#stage()
-    const { db, store } = this.#deps
+    const { transferID, handling } = this
     const [sealed] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
-    let segments = sealed
-    return {
-      commit: async (fresh, refused) => {
-        const result = await commitOrFindOut(this.#deps, this.transferID, {
-          stagedCount: fresh.length,
-          handling: this.handling,
-          segments,
-          refused,
-          warned: this.#warned(fresh),
-          ...this.#received(),
-        })
-        if (result.outcome === 'committed') {
-          // A mark for the sweep, not a promise: the rows say the same until somebody restores old ones.
-          for (const { segmentID } of segments) store.keep(segmentID).catch(() => {})
-          this.#hasDoomedSegments = segments.length < this.#segmentIDs.length
-        }
-        return result
+    return ownWay(this.#deps, {
+      transferID,
+      handling,
+      sealed,
+      announce: (segmentID) => this.#announce(segmentID),
+      kept: (segments) => {
+        // A mark for the sweep, not a promise: the rows say the same until somebody restores old ones.
+        for (const { segmentID } of segments) this.#deps.store.keep(segmentID).catch(() => {})
+        this.#hasDoomedSegments = segments.length < this.#segmentIDs.length
       },
-      drop: async (fresh, dropped, heirs) => {
-        const rewritten = await rewriteSegments(fresh, dropped, segments, store, (segmentID) =>
-          this.#announce(segmentID),
-        )
-        await restageInstances(db, this.transferID, [...dropped], rewritten.moved, heirs)
-        segments = rewritten.segments
-      },
-    }
+    })
+  }
+
+  #facts(fresh: AcceptedInstance[], refused: Refusal[]): CommitFacts {
+    return { ...this.#received(), refused, warned: this.#warned(fresh) }
   }
 
   /** What the parts themselves made us warn of, for those that are stored. */
@@ -457,49 +411,19 @@ export class Transfer {
     this.#segments.held?.clear()
     await this.#spool?.abandon()
     this.#deps.committed(this)
-    const details = new Map(disagreements.map((d) => [d.position, d.detail]))
-    const refusedPositions = new Set(refused.map((one) => one.position))
-    const stored = this.#ledger.accepted
-      .filter((a) => !refusedPositions.has(a.position))
-      .map((a): StoredInstance => {
-        const contradiction = [a.position, a.attributesOf.study, a.attributesOf.series]
-          .map((position) => details.get(position))
-          .find((detail) => detail !== undefined)
-        const { position, studyInstanceUID, seriesInstanceUID, sopInstanceUID, sopClassUID } = a
-        return {
-          position,
-          studyInstanceUID,
-          seriesInstanceUID,
-          sopInstanceUID,
-          sopClassUID,
-          duplicate: a.duplicate,
-          warning: a.duplicate ? undefined : (a.warning ?? contradiction),
-        }
-      })
+    const stored = storedOf(this.#ledger, disagreements, refused)
     if (this.#hasDoomedSegments) await this.#deleteDoomed()
     return { transferID: this.transferID, state: 'committed', stored, refused: inOrder(refused) }
   }
 
-  /** Names the innocent as well: each instance that was not stored is in the answer. (AT-02) */
   async #endRefused(guilty: Refusal[]): Promise<TransferOutcome> {
-    const guiltyPositions = new Set(guilty.map((one) => one.position))
-    const innocent = this.#ledger.accepted
-      .filter((a) => !guiltyPositions.has(a.position))
-      .map((a) => ({
-        position: a.position,
-        failureReason: intakeReasons.rolledBackWithRequest,
-        detail: 'Rolled back, because another instance of the same request was refused',
-        studyInstanceUID: a.studyInstanceUID,
-        sopClassUID: a.sopClassUID,
-        sopInstanceUID: a.sopInstanceUID,
-      }))
     const count = guilty.length
     await this.#end(
       'refused',
       `${count} ${count === 1 ? 'instance was' : 'instances were'} refused`,
       guilty,
     )
-    const refused = inOrder([...guilty, ...innocent])
+    const refused = allRefused(this.#ledger, guilty)
     return { transferID: this.transferID, state: 'refused', stored: [], refused }
   }
 
@@ -543,15 +467,4 @@ export class Transfer {
     const duplicateCount = this.#ledger.accepted.filter((a) => a.duplicate).length
     return { receivedBytes: this.receivedBytes, partCount: this.partCount, duplicateCount }
   }
-}
-
-/** How a transfer is committed: in a group or on its own. */
-interface CommitWay {
-  commit(fresh: AcceptedInstance[], refused: Refusal[]): Promise<GroupedResult>
-  /** Takes out what is stored already or refused, so that the next commit goes without it. */
-  drop(fresh: AcceptedInstance[], dropped: ReadonlySet<number>, heirs: Heir[]): Promise<void>
-}
-
-function inOrder(refused: Refusal[]): Refusal[] {
-  return refused.toSorted((a, b) => a.position - b.position)
 }

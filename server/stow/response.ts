@@ -1,7 +1,7 @@
 import type { Refusal } from '../../db/transfers.ts'
 import { toNativeDicomModel } from '../dicom/json-to-xml.ts'
 import { dataSetDoesNotMatchWarning } from '../intake/failure-reasons.ts'
-import type { StoredInstance, TransferOutcome } from '../intake/transfer.ts'
+import type { StoredInstance, TransferOutcome } from '../intake/outcome.ts'
 import { closing, newBoundary, partHeader } from '../multipart/multipart-writer.ts'
 import type { AnswerType } from './request.ts'
 

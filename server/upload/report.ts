@@ -1,6 +1,7 @@
 import type { UploadReport } from '../../web/pages/upload-page.tsx'
 import { dataSetDoesNotMatchWarning, intakeReasons } from '../intake/failure-reasons.ts'
-import type { Transfer, TransferOutcome } from '../intake/transfer.ts'
+import type { TransferOutcome } from '../intake/outcome.ts'
+import type { Transfer } from '../intake/transfer.ts'
 
 /** What the receiving of a form found out beside the transfer itself. */
 export interface ReceivedForm {

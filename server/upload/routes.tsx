@@ -5,7 +5,7 @@ import { UploadAnswerPage, UploadPage, type UploadReport } from '../../web/pages
 import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { endEarly } from '../intake/end-early.ts'
-import type { TransferOutcome } from '../intake/transfer.ts'
+import type { TransferOutcome } from '../intake/outcome.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
 import { type ReceiveDeps, receiveForm } from './receive-form.ts'
 import { reportOf, statusOf } from './report.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { TransferOutcome } from '../../server/intake/transfer.ts'
+import type { TransferOutcome } from '../../server/intake/outcome.ts'
 import { encode, responseModule } from '../../server/stow/response.ts'
 
 const studiesURL = 'http://x/dicom-web/studies'
