@@ -14,6 +14,8 @@ import { HttpProblem } from './http/problem.ts'
 import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
+import type { Metrics } from './metrics/metrics.ts'
+import { countRequests, metricsRoutes } from './metrics/routes.ts'
 import type { WorkerPool } from './pixels/worker-pool.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import { stabilityRoutes } from './stability/routes.ts'
@@ -29,6 +31,7 @@ export interface AppDeps {
   codecs: WorkerPool
   intake: Intake
   live: LiveHub
+  metrics: Metrics
   /** Makes the scheduler look at once. */
   wake(): void
   log: Log
@@ -41,6 +44,7 @@ export interface AppDeps {
 /** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
+  app.use(countRequests(deps.metrics))
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -73,6 +77,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
   app.route('/api', webhookRoutes(deps))
+  app.route('/', metricsRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {

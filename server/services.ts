@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
+import { Metrics } from './metrics/metrics.ts'
 import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
@@ -50,6 +51,7 @@ export async function startServices({
   const store = fileStore(config.storeDir)
   await store.probe()
   const live = new LiveHub({ db, log })
+  const metrics = new Metrics({ db, log })
   const intake = new Intake({
     db,
     store,
@@ -58,6 +60,7 @@ export async function startServices({
       live.changed()
       scheduler.wake()
     },
+    ended: (transfer) => metrics.ended(transfer),
     limits: {
       transfers: config.maxTransfers,
       leaseMs: config.leaseMs,
@@ -108,6 +111,7 @@ export async function startServices({
     store,
     codecs,
     live,
+    metrics,
     wake: () => scheduler.wake(),
     intake,
     log,

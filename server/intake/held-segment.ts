@@ -15,6 +15,10 @@ export class HeldMemory {
     this.#limits = limits
   }
 
+  get byteLength(): number {
+    return this.#bytes
+  }
+
   hold(bytes: number): void {
     this.#bytes += bytes
   }

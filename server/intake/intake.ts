@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import type { AnnouncedStudy } from '../../db/stability.ts'
-import { renewTransfers } from '../../db/transfers.ts'
+import { type Received, renewTransfers, type Service } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { type Ending, settle } from './ending.ts'
@@ -32,6 +32,17 @@ export interface IntakeDeps {
   limits: IntakeLimits
   /** Something that people look at has changed: a transfer began, moved on or ended. */
   changed(): void
+  /** Called once for each transfer that ended here. */
+  ended?(transfer: EndedTransfer): void
+}
+
+/** What became of a transfer, in numbers. */
+export interface EndedTransfer extends Received {
+  service: Service
+  state: 'committed' | 'refused' | 'aborted'
+  ageMs: number
+  storedCount: number
+  refusedCount: number
 }
 
 const beatMs = 1000
@@ -68,6 +79,11 @@ export class Intake {
 
   get openCount(): number {
     return this.#open.size
+  }
+
+  /** Bytes of small transfers that are in memory. */
+  get heldBytes(): number {
+    return this.#memory.byteLength
   }
 
   /** Studies that arrive here and that the database does not know of yet: they must not settle. */
@@ -147,9 +163,39 @@ export class Intake {
       leaseMs: limits.leaseMs,
       memory,
       groups: this.#groups,
-      committed: ({ transferID }) => this.#close(transferID),
-      end: (ending) => this.#end(ending),
+      committed: (transfer, { stored, refused }) => {
+        this.#close(transfer.transferID)
+        const duplicateCount = stored.filter((one) => one.duplicate).length
+        this.#tellEnded(transfer, {
+          state: 'committed',
+          storedCount: stored.length - duplicateCount,
+          duplicateCount,
+          refusedCount: refused.length,
+        })
+      },
+      end: (transfer, ending) => {
+        this.#tellEnded(transfer, {
+          state: ending.state,
+          storedCount: 0,
+          duplicateCount: 0,
+          refusedCount: ending.refused.length,
+        })
+        return this.#end(ending)
+      },
     }
+  }
+
+  #tellEnded(
+    { service, openedAt, receivedBytes, partCount }: Transfer,
+    end: Omit<EndedTransfer, 'service' | 'ageMs' | 'receivedBytes' | 'partCount'>,
+  ): void {
+    this.#deps.ended?.({
+      service,
+      ageMs: Date.now() - openedAt,
+      receivedBytes,
+      partCount,
+      ...end,
+    })
   }
 
   #close(transferID: string): void {

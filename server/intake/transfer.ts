@@ -59,9 +59,9 @@ export interface TransferDeps {
   memory: HeldMemory
   groups: GroupCommitter
   /** Called once, when the transfer was committed. */
-  committed(transfer: Transfer): void
+  committed(transfer: Transfer, outcome: TransferOutcome): void
   /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */
-  end(ending: Ending): Promise<void>
+  end(transfer: Transfer, ending: Ending): Promise<void>
 }
 
 const queuedBatches = 2
@@ -136,6 +136,10 @@ export class Transfer {
 
   get handling(): Handling {
     return this.#request.handling
+  }
+
+  get service(): Service {
+    return this.#request.service
   }
 
   /** It has a row, and so a lease that has to be renewed. */
@@ -410,10 +414,15 @@ export class Transfer {
     this.#state = 'ended'
     this.#segments.held?.clear()
     await this.#spool?.abandon()
-    this.#deps.committed(this)
-    const stored = storedOf(this.#ledger, disagreements, refused)
+    const outcome: TransferOutcome = {
+      transferID: this.transferID,
+      state: 'committed',
+      stored: storedOf(this.#ledger, disagreements, refused),
+      refused: inOrder(refused),
+    }
+    this.#deps.committed(this, outcome)
     if (this.#hasDoomedSegments) await this.#deleteDoomed()
-    return { transferID: this.transferID, state: 'committed', stored, refused: inOrder(refused) }
+    return outcome
   }
 
   async #endRefused(guilty: Refusal[]): Promise<TransferOutcome> {
@@ -446,7 +455,7 @@ export class Transfer {
     const unrecorded =
       this.#opening === undefined ? { ...this.#request, transferID, serverID, ageMs } : undefined
     const ending = { transferID, unrecorded, segmentIDs, state, reason, refused: inOrder(refused) }
-    await this.#deps.end({ ...ending, ...this.#received() })
+    await this.#deps.end(this, { ...ending, ...this.#received() })
   }
 
   /** Those that were written again, and one that was made ready and then not needed. */

@@ -36,6 +36,7 @@ const allowed: Record<string, string[]> = {
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
+  'server/metrics': ['db', 'server/intake', 'server/http', 'server/log.ts'],
   'server/stability': ['db', 'server/http', 'server/log.ts'],
   'server/changes': face,
   'server/capabilities': ['server/http', 'server/multipart'],

@@ -4,6 +4,7 @@ import type { AppEnv } from '../../server/http/env.ts'
 import type { IntakeLimits } from '../../server/intake/intake.ts'
 import { LiveHub } from '../../server/live/live-hub.ts'
 import { createLog } from '../../server/log.ts'
+import { Metrics } from '../../server/metrics/metrics.ts'
 import { WorkerPool } from '../../server/pixels/worker-pool.ts'
 import type { Store } from '../../server/store/store.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
@@ -32,6 +33,7 @@ export async function testApp(
     store: { ...base.store, ...options.store },
     intake: base.intake,
     live,
+    metrics: new Metrics({ db: base.db, log }),
     wake() {},
     log,
     handling: 'strict',
