@@ -16,6 +16,7 @@ import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { countRequests, metricsRoutes } from './metrics/routes.ts'
+import { openAPIRoutes } from './openapi/routes.ts'
 import type { WorkerPool } from './pixels/worker-pool.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import { stabilityRoutes } from './stability/routes.ts'
@@ -77,6 +78,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
   app.route('/api', webhookRoutes(deps))
+  app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))
   app.route('/', adminRoutes(deps))
 

@@ -37,6 +37,7 @@ const allowed: Record<string, string[]> = {
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
   'server/metrics': ['db', 'server/intake', 'server/http', 'server/log.ts'],
+  'server/openapi': ['db', 'server/http'],
   'server/stability': ['db', 'server/http', 'server/log.ts'],
   'server/changes': face,
   'server/capabilities': ['server/http', 'server/multipart'],

@@ -1,0 +1,32 @@
+import { archivePaths } from './archive.ts'
+import { changesPaths } from './changes.ts'
+import { count, type Paths, type Schema, text } from './parts.ts'
+import { webhookMessages, webhookPaths } from './webhooks.ts'
+
+/** Every operation below `/api`. */
+export const apiPaths: Paths = { ...archivePaths, ...changesPaths, ...webhookPaths }
+
+/** RFC 9457, with members of our own for some problems. */
+const problem: Schema = {
+  type: 'object',
+  properties: { type: text, title: text, status: count, detail: text },
+  required: ['type', 'title', 'status', 'detail'],
+}
+
+/** What `/api` speaks, in the words of OpenAPI 3.1. */
+export function openAPIDocument(baseURL: string): object {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Stowage',
+      version: '1',
+      description:
+        'What DICOM has no word for. Studies come and go over DICOMweb; OPTIONS /dicom-web describes that.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: baseURL }],
+    paths: apiPaths,
+    webhooks: webhookMessages,
+    components: { schemas: { problem } },
+  }
+}
