@@ -4,12 +4,13 @@ import { type DicomJson, toNativeDicomModel } from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
 import { answerParts, answerWhole, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
-import { readMetadata } from './metadata.ts'
+import { readMetadata, readMetadataBlocks } from './metadata.ts'
 import { acceptedBy, choose } from './negotiation.ts'
 import { open } from './open.ts'
 import { instanceURLOf, resourceOf, studiesURLOf } from './paths.ts'
 
 const json = { type: 'application/dicom+json', aliases: ['application/json'] }
+const comma = Buffer.from(',')
 const xml = { type: 'multipart/related', root: 'application/dicom+xml' }
 
 /** Metadata of a study, series or instance: one JSON array, or an XML document for each instance (WA-R2). */
@@ -27,9 +28,9 @@ export async function retrieveMetadata(c: Context<AppEnv>, deps: WadoDeps): Prom
       version: `${version ?? Buffer.from(first.digest).toString('hex')} ${studiesURL}`,
       async *read() {
         let separator = '['
-        for await (const instance of all()) {
-          yield Buffer.from(separator)
-          yield await readMetadata(instance, deps.store, studiesURL)
+        for await (const block of readMetadataBlocks(all(), deps.store, studiesURL)) {
+          const pieces = block.flatMap((one, i) => [i === 0 ? Buffer.from(separator) : comma, one])
+          yield Buffer.concat(pieces)
           separator = ','
         }
         yield Buffer.from(']')

@@ -10,7 +10,12 @@ import {
   settledHoldings,
   testStudy,
 } from '../support/archive.ts'
-import { type StowageServer, startServer, temporaryFolder } from '../support/server.ts'
+import {
+  externalDatabaseURL,
+  type StowageServer,
+  startServer,
+  temporaryFolder,
+} from '../support/server.ts'
 import { mountSmallDisk, type SmallDisk, whyNoSmallDisk } from '../support/small-disk.ts'
 import { requestHead, type StowAnswer, sendRaw, stow } from '../support/stow.ts'
 
@@ -101,6 +106,55 @@ describe.skipIf(reason !== undefined)('a store without space (OTA-13)', () => {
     await expectConsistent(server, sql)
     await expectClean(server)
   })
+})
+
+const reasonHere =
+  reason ?? (externalDatabaseURL === undefined ? undefined : 'Postgres is not in the data folder')
+
+describe.skipIf(reasonHere !== undefined)('a data folder without space, Postgres in it', () => {
+  test.each([
+    { where: 'the store as well', storeDir: undefined },
+    { where: 'the store elsewhere', storeDir: temporaryFolder },
+  ])(
+    'DV-25: loses nothing that was acknowledged, says that it is full, and goes on when there is space; $where',
+    async ({ storeDir }) => {
+      await using disk = await mountSmallDisk(400 * MiB, 5000)
+      const env: Record<string, string> =
+        storeDir === undefined ? {} : { STOWAGE_STORE_DIR: await storeDir() }
+      await using server = await startServer({ dataDir: join(disk.folder, 'data'), env })
+      const kept = testStudy(3)
+      expect((await stow(`${server.dicomWeb}/studies`, kept.files)).status).toBe(200)
+      const stored = [kept]
+      const refused: ReturnType<typeof testStudy>[] = []
+      for (const left of [300_000, 0]) {
+        const giveBack = await disk.fill(left)
+        // As long as there is space for bytes, rows or WAL, it may store; then it must not.
+        for (let round = 0; round < 40; round++) {
+          const study = testStudy(20, 5000)
+          const answer = await stow(`${server.dicomWeb}/studies`, study.files)
+          if (answer.status === 200) stored.push(study)
+          else {
+            expectFull(answer)
+            refused.push(study)
+            if (refused.length % 3 === 0) break
+          }
+        }
+        await giveBack()
+        await server.until(async () => (await fetch(`${server.url}/readyz`)).status === 200)
+      }
+      expect(refused.length).toBeGreaterThanOrEqual(6)
+      for (const study of stored) {
+        expect(await seenOf(server, study.studyInstanceUID)).toEqual(allOf(study.files.length))
+      }
+      for (const study of refused) await expectNothingOf(server, study)
+      const after = testStudy(3)
+      expect((await stow(`${server.dicomWeb}/studies`, after.files)).status).toBe(200)
+      await using sql = await server.connect()
+      await settledHoldings(server, sql)
+      await expectConsistent(server, sql)
+      await expectClean(server)
+    },
+  )
 })
 
 describe('a store that cannot be written', () => {
