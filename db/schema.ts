@@ -27,6 +27,7 @@
  */
 export * from './schema/archive.ts'
 export * from './schema/changes.ts'
+export * from './schema/evidence.ts'
 export * from './schema/quiet-rules.ts'
 export * from './schema/transfers.ts'
 export * from './schema/webhooks.ts'

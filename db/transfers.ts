@@ -17,6 +17,8 @@ export interface NewTransfer {
   senderProduct?: string | undefined
   studyInstanceUID?: string | undefined
   announcedBytes?: number | undefined
+  /** How many instances the study of the path holds in all, as its sender says. */
+  declaredInstanceCount?: number | undefined
 }
 
 /** One instance on its way into `staged_instances`; names as the columns, digest in hex. */
@@ -35,6 +37,16 @@ export interface StagedInstance {
   study?: Record<string, unknown> | undefined
   series?: Record<string, unknown> | undefined
   instance: Record<string, unknown>
+  evidence?: InstanceEvidence | undefined
+}
+
+/** What an instance says of how many others there are, and of which. */
+export interface InstanceEvidence {
+  /** Numbers of instances of the study and of the series, by the rule that found them. */
+  study?: Record<string, number>
+  series?: Record<string, number>
+  /** SOP Instance UIDs of the same study that it refers to, each once. */
+  references?: string[]
 }
 
 export interface Refusal {
@@ -92,7 +104,8 @@ export async function openTransfer(
     select open_transfer(
       ${transfer.transferID}, ${transfer.segmentID}, ${transfer.serverID}, ${transfer.service},
       ${transfer.sender ?? null}, ${transfer.senderProduct ?? null}, ${transfer.handling},
-      ${transfer.studyInstanceUID ?? null}, ${transfer.announcedBytes ?? null}, ${leaseSeconds}
+      ${transfer.studyInstanceUID ?? null}, ${transfer.announcedBytes ?? null},
+      ${transfer.declaredInstanceCount ?? null}, ${leaseSeconds}
     )`
 }
 

@@ -6,6 +6,7 @@ import { adminRoutes } from './admin/routes.tsx'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
+import { completenessRoutes } from './completeness/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
@@ -77,6 +78,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
+  app.route('/api', completenessRoutes(deps))
   app.route('/api', webhookRoutes(deps))
   app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))

@@ -54,6 +54,8 @@ export const transfers = pgTable(
     studyInstanceUID: text('study_instance_uid'),
     /** What the sender said it would send, where it said so. */
     announcedBytes: bigint('announced_bytes', { mode: 'number' }),
+    /** How many instances the study holds in all, where the sender said so. */
+    declaredInstanceCount: integer('declared_instance_count'),
     receivedBytes: bytes('received_bytes'),
     partCount: count('part_count'),
     storedCount: count('stored_count'),
@@ -95,6 +97,8 @@ export const stagedInstances = pgTable(
     study: jsonb('study'),
     series: jsonb('series'),
     instance: jsonb('instance').notNull(),
+    /** What the instance says of others; null: nothing. */
+    evidence: jsonb('evidence'),
     /** In a group: the index of its transfer. */
     member: integer('member'),
   },

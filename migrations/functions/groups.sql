@@ -39,6 +39,17 @@ begin
     delete from staged_instances where transfer_id = the_group;
   end if;
 
+  if jsonb_path_exists(members, '$[*].declaredInstanceCount') then
+    perform declare_count(m."studyInstanceUID", m."declaredInstanceCount", m.sender)
+    from (
+      select *
+      from jsonb_to_recordset(members) as m (
+        "studyInstanceUID" text, "declaredInstanceCount" integer, sender text
+      )
+      where m."declaredInstanceCount" is not null
+      order by m."studyInstanceUID"
+    ) m;
+  end if;
   if jsonb_path_exists(members, '$[*].refused[*]') then
     perform record_refusals(m."transferID", m.refused)
     from jsonb_to_recordset(members) as m ("transferID" uuid, refused jsonb);
@@ -61,18 +72,19 @@ begin
 
   insert into transfers (
     transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
-    announced_bytes, received_bytes, part_count, stored_count, duplicate_count, refused_count,
-    warning_count, started_at, ended_at, lease_until
+    announced_bytes, declared_instance_count, received_bytes, part_count, stored_count, duplicate_count,
+    refused_count, warning_count, started_at, ended_at, lease_until
   )
   select
     m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
-    m."studyInstanceUID", m."announcedBytes", m."receivedBytes", m."partCount", m."storedCount",
-    m."duplicateCount", jsonb_array_length(m.refused),
+    m."studyInstanceUID", m."announcedBytes", m."declaredInstanceCount", m."receivedBytes",
+    m."partCount", m."storedCount", m."duplicateCount", jsonb_array_length(m.refused),
     case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
     clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now()
   from jsonb_to_recordset(members) as m (
     "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
-    "studyInstanceUID" text, "announcedBytes" bigint, "ageMs" double precision, "receivedBytes" bigint,
+    "studyInstanceUID" text, "announcedBytes" bigint, "declaredInstanceCount" integer,
+    "ageMs" double precision, "receivedBytes" bigint,
     "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb
   );
   perform note_ended_transfers(array(

@@ -268,6 +268,8 @@ begin
   where s.transfer_id = the_transfer
   order by s.sop_instance_uid;
 
+  perform weigh_staged(the_transfer, parents.study_instance_uids);
+
   if not differs then
     return '[]';
   end if;

@@ -3,16 +3,16 @@
 create or replace function open_transfer(
   the_transfer uuid, the_segment uuid, the_server uuid, the_service text, the_sender text,
   the_sender_product text, the_handling text, the_study text, the_announced_bytes bigint,
-  lease_seconds double precision
+  the_declared_count integer, lease_seconds double precision
 ) returns void language plpgsql as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
   insert into transfers (
     transfer_id, state, server_id, service, sender, sender_product, handling,
-    study_instance_uid, announced_bytes, lease_until
+    study_instance_uid, announced_bytes, declared_instance_count, lease_until
   ) values (
     the_transfer, 'receiving', the_server, the_service, the_sender, the_sender_product, the_handling,
-    the_study, the_announced_bytes, now() + make_interval(secs => lease_seconds)
+    the_study, the_announced_bytes, the_declared_count, now() + make_interval(secs => lease_seconds)
   );
   insert into segments (segment_id, transfer_id, state) values (the_segment, the_transfer, 'open');
 end $$;
@@ -52,16 +52,17 @@ begin
   insert into staged_instances (
     transfer_id, position, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
     transfer_syntax_uid, segment_id, segment_offset, byte_length, metadata_length, digest,
-    study, series, instance, member
+    study, series, instance, evidence, member
   )
   select
     the_transfer, b.position, b.study_instance_uid, b.series_instance_uid, b.sop_instance_uid,
     b.sop_class_uid, b.transfer_syntax_uid, b.segment_id, b.segment_offset, b.byte_length,
-    b.metadata_length, decode(b.digest, 'hex'), b.study, b.series, b.instance, b.member
+    b.metadata_length, decode(b.digest, 'hex'), b.study, b.series, b.instance, b.evidence, b.member
   from jsonb_to_recordset(batch) as b (
     member integer, position integer, study_instance_uid text, series_instance_uid text, sop_instance_uid text,
     sop_class_uid text, transfer_syntax_uid text, segment_id uuid, segment_offset bigint,
-    byte_length bigint, metadata_length integer, digest text, study jsonb, series jsonb, instance jsonb
+    byte_length bigint, metadata_length integer, digest text, study jsonb, series jsonb, instance jsonb,
+    evidence jsonb
   );
 end $$;
 
@@ -75,11 +76,11 @@ create or replace function commit_transfer(
 ) returns jsonb language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
   disagreements jsonb;
-  the_sender text;
+  declared record;
 begin
   perform insist_on_durability();
-  select sender
-  into the_sender
+  select sender, study_instance_uid, declared_instance_count
+  into declared
   from transfers
   where transfer_id = the_transfer
   and state = 'receiving'
@@ -87,7 +88,10 @@ begin
   if not found then
     raise exception 'The transfer is not receiving any more' using errcode = 'ST001';
   end if;
-  disagreements := store_staged(the_transfer, expected_count, strict, array[the_sender]);
+  disagreements := store_staged(the_transfer, expected_count, strict, array[declared.sender]);
+  if declared.declared_instance_count is not null then
+    perform declare_count(declared.study_instance_uid, declared.declared_instance_count, declared.sender);
+  end if;
 
   if disagreements <> '[]' then
     insert into warnings (

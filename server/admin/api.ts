@@ -4,6 +4,7 @@ import { findStudy } from '../../db/listing.ts'
 import { type TransferState, transferStates } from '../../db/schema.ts'
 import { stabilityOfStudy } from '../../db/stability.ts'
 import { findTransfer, listTransfers, type Transfer } from '../../db/transfers.ts'
+import { commitmentOf, completenessOf, expectedCompleteness } from '../completeness/answer.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -57,7 +58,8 @@ export function apiRoutes({
       })
     })
     .get('/studies/:study', async (c) => {
-      const study = await readStudy(db, c.req.param('study'))
+      const study = await findOrExpect(db, c.req.param('study'))
+      if ('completeness' in study) return c.json(study)
       const stability = await stabilityOfStudy(db, study.studyInstanceUID, intake.untoldStudies)
       return c.json({
         studyInstanceUID: study.studyInstanceUID,
@@ -67,6 +69,8 @@ export function apiRoutes({
         byteLength: study.byteLength,
         firstReceivedAt: study.firstReceivedAt,
         lastReceivedAt: study.lastReceivedAt,
+        completeness: await completenessOf(db, study),
+        commitment: commitmentOf(study),
       })
     })
 }
@@ -78,6 +82,17 @@ export async function readTransfer(db: Database, transferID: string) {
   const found = uuid.test(transferID) ? await findTransfer(db, transferID) : undefined
   if (found === undefined) throw new HttpProblem(404, 'There is no such transfer')
   return found
+}
+
+/** A study, or what is to be said of one that was only spoken of. @throws {HttpProblem} 404 */
+async function findOrExpect(db: Database, studyInstanceUID: string) {
+  const study = isUID(studyInstanceUID) ? await findStudy(db, studyInstanceUID) : undefined
+  if (study !== undefined) return study
+  const completeness = await expectedCompleteness(db, studyInstanceUID)
+  if (completeness.evidence.length === 0) throw new HttpProblem(404, 'There is no such study')
+  const counts = { seriesCount: 0, instanceCount: 0, byteLength: 0 }
+  const commitment = { state: 'none', committed: 0, failed: 0 }
+  return { studyInstanceUID, state: 'expected', ...counts, completeness, commitment }
 }
 
 /** @throws {HttpProblem} 404 */

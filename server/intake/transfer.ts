@@ -47,6 +47,8 @@ export interface TransferRequest {
   sender?: string | undefined
   senderProduct?: string | undefined
   announcedBytes?: number | undefined
+  /** Of the study of the path: recorded with the commit. */
+  declaredInstanceCount?: number | undefined
 }
 
 export interface TransferDeps {

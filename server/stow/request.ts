@@ -124,3 +124,32 @@ export function parseHandling(
     ? { handling: wanted, isPreferred: true }
     : { handling: byDefault, isPreferred: false }
 }
+
+const declaration = 'study-instance-count'
+const mostInstances = 2 ** 31 - 1
+
+/**
+ * How many instances the study holds in all, as its sender says in `Study-Instance-Count`; recorded as evidence when
+ * the request is committed. See docs/completeness.md.
+ *
+ * @throws {HttpProblem} 400 it is no number, or the path does not say of which study
+ */
+export function parseDeclaration(
+  headers: Headers,
+  studyInstanceUID: string | undefined,
+): number | undefined {
+  const text = headers.get(declaration)?.trim()
+  if (text === undefined) return undefined
+  if (studyInstanceUID === undefined) {
+    throw new HttpProblem(
+      400,
+      'Cannot store the request: Study-Instance-Count is of one study; post to /studies/{study}',
+    )
+  }
+  const count = Number(text)
+  if (/^\d{1,10}$/.test(text) && count <= mostInstances) return count
+  throw new HttpProblem(
+    400,
+    `Cannot store the request: Study-Instance-Count is no whole number from 0 to ${mostInstances}`,
+  )
+}

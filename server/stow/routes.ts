@@ -18,6 +18,7 @@ import {
   type MetadataPayload,
   type Payload,
   parseAnswerType,
+  parseDeclaration,
   parseHandling,
   parsePayload,
 } from './request.ts'
@@ -68,6 +69,7 @@ async function store(
   const answerType = parseAnswerType(headers.get('accept'))
   const payload = parsePayload(headers.get('content-type'))
   const { handling, isPreferred } = parseHandling(headers.get('prefer'), byDefault)
+  const declaredInstanceCount = parseDeclaration(headers, studyInstanceUID)
   const announcedBytes = checkBody(headers, limits)
 
   const transfer = await intake.open({
@@ -75,6 +77,7 @@ async function store(
     handling,
     studyInstanceUID,
     announcedBytes,
+    declaredInstanceCount,
     sender: c.env.address,
     senderProduct: headers.get('user-agent')?.slice(0, 200),
   })

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net'
 import { type ChangeLevel, type ChangeType, changeLevels, changeTypes } from '../../db/schema.ts'
-import { checkBody, readBody } from '../http/body.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { isPublicAddress } from './addresses.ts'
 
@@ -14,22 +13,7 @@ export interface WebhookRequest {
 }
 
 const urlLengthAtMost = 2000
-const bodyLimits = { requestBytes: 64 * 1024, inflateRatio: 100, idleMs: 10_000 }
-
-/**
- * @returns what a body says; undefined where it is no JSON.
- * @throws {HttpProblem} 413 too large, and what else `readBody` throws
- */
-export async function readJSON(request: Request): Promise<unknown> {
-  checkBody(request.headers, bodyLimits)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readBody(request, bodyLimits, () => {})) chunks.push(chunk)
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString())
-  } catch {
-    return undefined
-  }
-}
+export const bodyLimits = { requestBytes: 64 * 1024, inflateRatio: 100, idleMs: 10_000 }
 
 /**
  * Reads `{"url", "types", "levels", "paused", "since"}`.

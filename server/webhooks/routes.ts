@@ -15,7 +15,8 @@ import {
 } from '../../db/webhooks.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { readJSON, readRequest } from './request.ts'
+import { readJSON } from '../http/read-json.ts'
+import { bodyLimits, readRequest } from './request.ts'
 
 export interface WebhookPolicy {
   isPrivateAllowed: boolean
@@ -46,7 +47,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json({ webhooks: found.map((one) => toJSON(one, countsOf(one, counts))) })
     })
     .post('/webhooks', async (c) => {
-      const body = await readJSON(c.req.raw)
+      const body = await readJSON(c.req.raw, bodyLimits)
       const { since, url, ...rest } = readRequest(body, policy, 'Cannot add a webhook')
       if (url === undefined) throw new HttpProblem(400, 'Cannot add a webhook: there is no "url"')
       await numberChanges(db)
@@ -76,7 +77,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json(toJSON(found, countsOf(found, await countDeliveries(db))))
     })
     .patch('/webhooks/:webhook', async (c) => {
-      const body = await readJSON(c.req.raw)
+      const body = await readJSON(c.req.raw, bodyLimits)
       const { since, ...update } = readRequest(body, policy, 'Cannot change the webhook')
       if (since !== undefined) {
         throw new HttpProblem(400, 'Cannot change the webhook: "since" is for a new one')

@@ -36,6 +36,7 @@ const allowed: Record<string, string[]> = {
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
+  'server/completeness': face,
   'server/metrics': ['db', 'server/intake', 'server/http', 'server/log.ts'],
   'server/openapi': ['db', 'server/http'],
   'server/stability': ['db', 'server/http', 'server/log.ts'],
@@ -47,7 +48,7 @@ const allowed: Record<string, string[]> = {
   'server/qido': face,
   'server/wado': [...face, 'server/pixels'],
   // The two faces that people see know what is seen.
-  'server/admin': [...face, 'server/live', 'web'],
+  'server/admin': [...face, 'server/completeness', 'server/live', 'web'],
   'server/upload': [...face, 'web'],
   web: ['type:db'],
   // The sending side is a client: it knows no database.

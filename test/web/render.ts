@@ -66,6 +66,7 @@ export function aTransfer(changes: Partial<Transfer> = {}): Transfer {
     senderProduct: 'gateway/2.1',
     handling: 'strict',
     studyInstanceUID: null,
+    declaredInstanceCount: null,
     announcedBytes: null,
     receivedBytes: 48_000_000,
     partCount: 12,

@@ -1,0 +1,372 @@
+-- What the evidence says of `received` instances. Of statements that say how many there are in all, `low` and
+-- `high` are the least and the most (null: there is none); `missing` are named somewhere and not here. Whoever
+-- says all and is contradicted, by another, by what is named, or by what is here, is in conflict. Without a
+-- statement about all of it nothing is ever complete.
+create or replace function verdict_of(received bigint, low bigint, high bigint, missing bigint)
+returns text language sql immutable as $$
+  select case
+    when low is null then case when missing > 0 then 'partial' else 'unknown' end
+    when low <> high or received + missing > high then 'conflict'
+    when received < high then 'partial'
+    else 'complete'
+  end
+$$;
+
+-- Keeps commits to a study away until this transaction ends, also where it has no row yet: then a row is made that
+-- its first commit has to wait for, and which has to be taken away again (release_study).
+create or replace function hold_study(the_study text, out the_key bigint, out is_placeholder boolean)
+language plpgsql as $$
+begin
+  is_placeholder := false;
+  loop
+    select study_key into the_key from studies where study_instance_uid = the_study for no key update;
+    exit when found;
+    insert into studies (study_instance_uid, first_received_at, last_received_at)
+    values (the_study, now(), now())
+    on conflict (study_instance_uid) do nothing
+    returning study_key into the_key;
+    is_placeholder := found;
+    exit when found;
+  end loop;
+end $$;
+
+create or replace function release_study(the_key bigint, is_placeholder boolean) returns void
+language sql as $$
+  delete from studies where is_placeholder and study_key = the_key
+$$;
+
+-- Records what a source says of a study, in place of what it said before with the same origin. `claims` is
+-- [{seriesInstanceUID?, instanceCount, sopInstanceUIDs?, detail?}]; an instanceCount of null: nothing could be
+-- had. Returns the verdict of the study.
+create or replace function put_evidence(
+  the_study text, the_source text, the_origin text, the_extent text, claims jsonb, the_claimant text
+) returns text language plpgsql as $$
+declare
+  held record;
+  claim record;
+  the_evidence bigint;
+  the_verdict text;
+begin
+  perform insist_on_durability();
+  held := hold_study(the_study);
+  delete from evidence
+  where study_instance_uid = the_study
+  and source = the_source
+  and origin = the_origin;
+  for claim in
+    select c."seriesInstanceUID" as series, c."instanceCount" as instance_count, c."sopInstanceUIDs" as uids, c.detail
+    from jsonb_to_recordset(claims) as c (
+      "seriesInstanceUID" text, "instanceCount" integer, "sopInstanceUIDs" jsonb, detail text
+    )
+  loop
+    insert into evidence (
+      study_instance_uid, series_instance_uid, source, origin, extent, instance_count, is_list,
+      claimed_by, detail
+    ) values (
+      the_study, claim.series, the_source, the_origin, the_extent, claim.instance_count,
+      claim.uids is not null, the_claimant, claim.detail
+    )
+    returning evidence_key into the_evidence;
+    if claim.uids is not null then
+      perform list_evidence(the_evidence, claim.uids, held.the_key);
+    end if;
+  end loop;
+  the_verdict := judge_study(the_study);
+  perform release_study(held.the_key, held.is_placeholder);
+  return the_verdict;
+end $$;
+
+-- What a sender said with a transfer that is being committed: how many instances the study holds in all.
+create or replace function declare_count(the_study text, the_count integer, the_sender text) returns void
+language sql as $$
+  select put_evidence(
+    the_study, 'declared', 'transfer', 'all',
+    jsonb_build_array(jsonb_build_object('instanceCount', the_count)), the_sender
+  )
+$$;
+
+-- The instances that a statement names. `uids` is an array of texts without repetition.
+create or replace function list_evidence(the_evidence bigint, uids jsonb, the_study_key bigint) returns void
+language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+begin
+  insert into evidence_instances (evidence_key, sop_instance_uid, is_here)
+  select the_evidence, u.uid, i.is_here is not null
+  from jsonb_array_elements_text(uids) as u (uid)
+  left join lateral (
+    select true as is_here
+    from instances i
+    where i.sop_instance_uid = u.uid
+    and i.study_key = the_study_key
+    offset 0
+  ) i on true;
+  update evidence
+  set missing_count = (
+    select count(*) from evidence_instances where evidence_key = the_evidence and not is_here
+  )
+  where evidence_key = the_evidence;
+end $$;
+
+-- Takes back what a source said of a study. False: it said nothing.
+create or replace function withdraw_evidence(the_study text, the_source text) returns boolean
+language plpgsql as $$
+declare
+  held record;
+  is_withdrawn boolean;
+begin
+  perform insist_on_durability();
+  held := hold_study(the_study);
+  delete from evidence where study_instance_uid = the_study and source = the_source;
+  is_withdrawn := found;
+  if is_withdrawn then
+    perform judge_study(the_study);
+  end if;
+  perform release_study(held.the_key, held.is_placeholder);
+  return is_withdrawn;
+end $$;
+
+-- What a commit changes: called by store_staged when the instances are stored and all their parents are locked.
+create or replace function weigh_staged(the_transfer uuid, the_studies text[]) returns void
+language plpgsql as $$
+declare
+  the_study text;
+begin
+  if exists (select from staged_instances where transfer_id = the_transfer and evidence is not null) then
+    perform claim_staged(the_transfer);
+  end if;
+  if not exists (select from evidence where study_instance_uid = any(the_studies)) then
+    return;
+  end if;
+  with arrived as (
+    update evidence_instances x
+    set is_here = true
+    from staged_instances s, evidence e
+    where s.transfer_id = the_transfer
+    and x.sop_instance_uid = s.sop_instance_uid
+    and not x.is_here
+    and e.evidence_key = x.evidence_key
+    and e.study_instance_uid = s.study_instance_uid
+    returning x.evidence_key
+  )
+  update evidence e
+  set missing_count = e.missing_count - a.arrived_count
+  from (select evidence_key, count(*) as arrived_count from arrived group by evidence_key) a
+  where e.evidence_key = a.evidence_key;
+  for the_study in
+    select distinct e.study_instance_uid
+    from evidence e
+    where e.study_instance_uid = any(the_studies)
+    order by e.study_instance_uid
+  loop
+    perform judge_study(the_study);
+  end loop;
+end $$;
+
+-- What deleted instances said, and what is said of them, when they are gone and their study is locked.
+create or replace function weigh_deleted(the_study text, deleted text[]) returns void
+language plpgsql as $$
+begin
+  if not exists (select from evidence where study_instance_uid = the_study) then
+    return;
+  end if;
+  delete from evidence
+  where study_instance_uid = the_study
+  and source = 'references'
+  and origin = any(deleted);
+  delete from evidence e
+  where e.study_instance_uid = the_study
+  and e.source = 'tags'
+  and not exists (
+    select
+    from series s
+    join studies t on t.study_key = s.study_key
+    where t.study_instance_uid = the_study
+    and s.series_instance_uid = coalesce(e.series_instance_uid, s.series_instance_uid)
+  );
+  with gone as (
+    update evidence_instances x
+    set is_here = false
+    from unnest(deleted) as d (uid), evidence e
+    where x.sop_instance_uid = d.uid
+    and x.is_here
+    and e.evidence_key = x.evidence_key
+    and e.study_instance_uid = the_study
+    returning x.evidence_key
+  )
+  update evidence e
+  set missing_count = e.missing_count + g.gone_count
+  from (select evidence_key, count(*) as gone_count from gone group by evidence_key) g
+  where e.evidence_key = g.evidence_key;
+  perform judge_study(the_study);
+end $$;
+
+-- What staged instances say of others: `evidence` is {study?: {rule: count}, series?: {rule: count},
+-- references?: [SOP Instance UID]}.
+create or replace function claim_staged(the_transfer uuid) returns void language plpgsql as $$
+declare
+  claim record;
+  the_evidence bigint;
+begin
+  -- Instances that say different numbers cancel each other out: the statement stays, and says nothing.
+  insert into evidence (
+    study_instance_uid, series_instance_uid, source, origin, extent, instance_count, detail
+  )
+  select
+    c.study, c.series, 'tags', c.rule, 'all', case when min(c.n) = max(c.n) then min(c.n) end,
+    case when min(c.n) <> max(c.n) then 'Its instances say different numbers' end
+  from (
+    select s.study_instance_uid as study, null as series, r.key as rule, r.value::integer as n
+    from staged_instances s
+    cross join lateral jsonb_each_text(s.evidence -> 'study') as r
+    where s.transfer_id = the_transfer
+    union all
+    select s.study_instance_uid, s.series_instance_uid, r.key, r.value::integer
+    from staged_instances s
+    cross join lateral jsonb_each_text(s.evidence -> 'series') as r
+    where s.transfer_id = the_transfer
+  ) c
+  group by c.study, c.series, c.rule
+  order by c.study, c.series, c.rule
+  on conflict on constraint evidence_claim do update
+  set
+    instance_count = case
+      when evidence.instance_count = excluded.instance_count then evidence.instance_count
+    end,
+    detail = case
+      when evidence.instance_count is distinct from excluded.instance_count
+      then 'Its instances say different numbers'
+      else evidence.detail
+    end
+  where evidence.instance_count is distinct from excluded.instance_count;
+
+  for claim in
+    select
+      s.study_instance_uid, s.sop_instance_uid, s.evidence -> 'references' as uids, t.study_key
+    from staged_instances s
+    cross join lateral (
+      select t.study_key from studies t where t.study_instance_uid = s.study_instance_uid offset 0
+    ) t
+    where s.transfer_id = the_transfer
+    and s.evidence ? 'references'
+    order by s.study_instance_uid, s.sop_instance_uid
+  loop
+    insert into evidence (study_instance_uid, source, origin, extent, instance_count, is_list)
+    values (
+      claim.study_instance_uid, 'references', claim.sop_instance_uid, 'some',
+      jsonb_array_length(claim.uids), true
+    )
+    on conflict on constraint evidence_claim do nothing
+    returning evidence_key into the_evidence;
+    if found then
+      perform list_evidence(the_evidence, claim.uids, claim.study_key);
+    end if;
+  end loop;
+end $$;
+
+-- Sets the verdicts of a study and its series, and tells the feed where one changed. The study is locked by the
+-- caller; so are the series, by that, against everybody who changes their counts.
+create or replace function judge_study(the_study text) returns text language plpgsql as $$
+declare
+  t studies;
+  r record;
+  said record;
+  the_verdict text;
+  the_expected bigint;
+  series_missing bigint := 0;
+  has_conflict boolean := false;
+begin
+  select * into t from studies where study_instance_uid = the_study;
+  if not found then
+    return null;
+  end if;
+  for r in
+    select
+      coalesce(c.series_instance_uid, e.series_instance_uid) as series_instance_uid, e.series_key,
+      coalesce(e.instance_count, 0) as received, e.verdict, e.expected_instance_count, c.low, c.high,
+      coalesce(c.missing, 0) as missing
+    from (
+      select
+        v.series_instance_uid, min(v.instance_count) filter (where v.extent = 'all') as low,
+        max(v.instance_count) filter (where v.extent = 'all') as high, max(v.missing_count) as missing
+      from evidence v
+      where v.study_instance_uid = the_study
+      and v.series_instance_uid is not null
+      and v.instance_count is not null
+      group by v.series_instance_uid
+    ) c
+    full join (
+      select s.series_key, s.series_instance_uid, s.instance_count, s.verdict, s.expected_instance_count
+      from series s
+      where s.study_key = t.study_key
+    ) e on e.series_instance_uid = c.series_instance_uid
+    where c.series_instance_uid is not null
+    or e.verdict <> 'unknown'
+    order by 1
+  loop
+    the_verdict := verdict_of(r.received, r.low, r.high, r.missing);
+    the_expected := coalesce(r.high, case when r.missing > 0 then r.received + r.missing end);
+    has_conflict := has_conflict or the_verdict = 'conflict';
+    if the_verdict = 'partial' then
+      series_missing := series_missing + the_expected - r.received;
+    end if;
+    if r.series_key is not null
+      and (r.verdict, r.expected_instance_count) is distinct from (the_verdict, the_expected::integer)
+    then
+      update series
+      set verdict = the_verdict, expected_instance_count = the_expected
+      where series_key = r.series_key;
+    end if;
+    if r.series_key is not null and r.verdict <> the_verdict then
+      perform tell_verdict(t, r.series_instance_uid, the_verdict, r.received, the_expected);
+    end if;
+  end loop;
+
+  select
+    min(v.instance_count) filter (where v.extent = 'all') as low,
+    max(v.instance_count) filter (where v.extent = 'all') as high,
+    case
+      when count(*) filter (where v.missing_count > 0) < 2 then max(v.missing_count)
+      else (
+        select count(distinct x.sop_instance_uid)
+        from evidence w
+        join evidence_instances x on x.evidence_key = w.evidence_key
+        where w.study_instance_uid = the_study
+        and w.series_instance_uid is null
+        and not x.is_here
+      )
+    end as missing
+  into said
+  from evidence v
+  where v.study_instance_uid = the_study
+  and v.series_instance_uid is null
+  and v.instance_count is not null;
+  said.missing := greatest(coalesce(said.missing, 0), series_missing);
+  the_verdict := case
+    when has_conflict then 'conflict'
+    else verdict_of(t.instance_count, said.low, said.high, said.missing)
+  end;
+  the_expected := coalesce(said.high, case when said.missing > 0 then t.instance_count + said.missing end);
+  if (t.verdict, t.expected_instance_count) is distinct from (the_verdict, the_expected::integer) then
+    update studies
+    set verdict = the_verdict, expected_instance_count = the_expected
+    where study_key = t.study_key;
+  end if;
+  -- A study without an instance is nobody's yet: it is told of when its first one comes.
+  if t.instance_count > 0 and t.verdict <> the_verdict then
+    perform tell_verdict(t, null, the_verdict, t.instance_count, the_expected);
+  end if;
+  return the_verdict;
+end $$;
+
+create or replace function tell_verdict(
+  t studies, the_series text, the_verdict text, received bigint, expected bigint
+) returns void language sql as $$
+  insert into changes_to_come (
+    type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
+  ) values (
+    case when the_verdict = 'complete' then 'complete' else 'incomplete' end,
+    case when the_series is null then 'study' else 'series' end, t.study_instance_uid, the_series,
+    t.patient_id, t.issuer_of_patient_id, jsonb_strip_nulls(jsonb_build_object(
+      'verdict', the_verdict, 'instanceCount', received, 'expectedInstanceCount', expected
+    ))
+  )
+$$;
