@@ -294,3 +294,50 @@ describe.each([
     }
   })
 })
+
+describe('a study that is being made while somebody says what it holds', () => {
+  /** Waits until a backend waits for a lock that the transaction of `held` has. */
+  async function untilSomebodyWaits(held: { pid: number }): Promise<void> {
+    for (;;) {
+      const [row] = await server.db.sql`
+        select count(*)::integer as count
+        from pg_stat_activity
+        where ${held.pid} = any(pg_blocking_pids(pid))`
+      if (row?.count > 0) return
+    }
+  }
+
+  test('is judged with the commit that comes second: the evidence', async () => {
+    const study = aStudy(1)
+    const sql = await server.db.sql.reserve()
+    const [held] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+    await sql`begin`
+    await sql`
+      insert into studies (study_instance_uid, first_received_at, last_received_at, instance_count)
+      values (${study.studyInstanceUID}, now(), now(), 1)`
+    const claims = [{ instanceCount: 1 }]
+    const statement = { source: 'declared', origin: '', extent: 'all', claims } as const
+    const verdict = putEvidence(server.db, study.studyInstanceUID, statement)
+    await untilSomebodyWaits(held as { pid: number })
+    await sql`commit`
+    sql.release()
+    expect(await verdict).toBe('complete')
+  })
+
+  test('is judged with the commit that comes second: the instance', async () => {
+    const study = aStudy(1)
+    const sql = await server.db.sql.reserve()
+    const [held] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+    await sql`begin`
+    await sql`
+      select put_evidence(
+        ${study.studyInstanceUID}, 'declared', '', 'all', '[{"instanceCount": 1}]', null
+      )`
+    const sent = server.send(study.files)
+    await untilSomebodyWaits(held as { pid: number })
+    await sql`commit`
+    sql.release()
+    expect((await sent).state).toBe('committed')
+    expect(await completenessOf(study)).toMatchObject({ verdict: 'complete', received: 1 })
+  })
+})
