@@ -40,6 +40,13 @@ export interface RequestAttributes {
 }
 
 export type AttributeKeyword =
+  | 'cardiacNumberOfImages'
+  | 'imagesInAcquisition'
+  | 'numberOfSeriesRelatedInstances'
+  | 'numberOfSlices'
+  | 'numberOfStudyRelatedInstances'
+  | 'numberOfTemporalPositions'
+  | 'numberOfTimeSlices'
   | 'patientID'
   | 'issuerOfPatientID'
   | 'patientName'

@@ -22,15 +22,22 @@ const table: [tag: number, keyword: string, name: AttributeKeyword, syntax?: Syn
   [0x00100030, 'PatientBirthDate', 'patientBirthDate', 'date'],
   [0x00100040, 'PatientSex', 'patientSex', 'CS'],
   [0x00180015, 'BodyPartExamined', 'bodyPartExamined', 'CS'],
+  [0x00181090, 'CardiacNumberOfImages', 'cardiacNumberOfImages'],
   [0x00200010, 'StudyID', 'studyID', 'SH'],
   [0x00200011, 'SeriesNumber', 'seriesNumber', 'integer'],
   [0x00200013, 'InstanceNumber', 'instanceNumber', 'integer'],
+  [0x00200105, 'NumberOfTemporalPositions', 'numberOfTemporalPositions'],
+  [0x00201002, 'ImagesInAcquisition', 'imagesInAcquisition'],
+  [0x00201208, 'NumberOfStudyRelatedInstances', 'numberOfStudyRelatedInstances'],
+  [0x00201209, 'NumberOfSeriesRelatedInstances', 'numberOfSeriesRelatedInstances'],
   [0x00280008, 'NumberOfFrames', 'numberOfFrames', 'integer'],
   [0x00280010, 'Rows', 'rows'],
   [0x00280011, 'Columns', 'columns'],
   [0x00280100, 'BitsAllocated', 'bitsAllocated'],
   [0x00400244, 'PerformedProcedureStepStartDate', 'performedProcedureStepStartDate', 'date'],
   [0x00400245, 'PerformedProcedureStepStartTime', 'performedProcedureStepStartTime', 'time'],
+  [0x00540081, 'NumberOfSlices', 'numberOfSlices'],
+  [0x00540101, 'NumberOfTimeSlices', 'numberOfTimeSlices'],
 ]
 
 /** The UIDs that identify an instance: they are checked when the file has ended. */

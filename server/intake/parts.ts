@@ -12,6 +12,7 @@ import {
   seriesAttributes,
   studyAttributes,
 } from './attributes.ts'
+import { evidenceOf } from './evidence.ts'
 import { dataSetDoesNotMatchWarning, intakeReasons } from './failure-reasons.ts'
 
 /** A part while it arrives: its bytes go by, its head and its digest stay. */
@@ -205,6 +206,7 @@ export class PartLedger {
       study: study.attributes,
       series: series.attributes,
       instance: instanceAttributes(instance.attributes),
+      evidence: evidenceOf(instance),
     }
   }
 

@@ -68,6 +68,9 @@ export interface TransferDeps {
 
 const queuedBatches = 2
 
+/** UIDs that are as large as one row. */
+const referencesOfARow = 10
+
 /**
  * One attempt to hand over a set of instances, from its first byte to its end.
  *
@@ -114,6 +117,8 @@ export class Transfer {
   #part: PartReceiver | undefined
   #spool: Spool | undefined
   #batch: StagedInstance[] = []
+  /** In rows: one that refers to many others is as large as several. */
+  #batchWeight = 0
   #staging: Promise<void>[] = []
   #opening: Promise<void> | undefined
   #isOpen = false
@@ -241,7 +246,8 @@ export class Transfer {
     }
     if ('instance' in end) this.#segments.current.append(end.instance.metadata)
     this.#batch.push(row)
-    if (this.#batch.length >= this.#deps.limits.batchRows) this.#stage()
+    this.#batchWeight += 1 + (row.evidence?.references?.length ?? 0) / referencesOfARow
+    if (this.#batchWeight >= this.#deps.limits.batchRows) this.#stage()
   }
 
   /** Ends a part that no file can be made of, whatever was pushed of it. */
@@ -403,6 +409,7 @@ export class Transfer {
     if (this.#batch.length === 0) return
     const batch = this.#batch
     this.#batch = []
+    this.#batchWeight = 0
     if (this.#opening === undefined) this.#beginOpening()
     const staged = (this.#opening as Promise<void>)
       .then(() => stageInstances(this.#deps.db, this.transferID, batch))

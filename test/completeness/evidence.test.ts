@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { numberChanges } from '../../db/changes.ts'
 import { putEvidence } from '../../db/evidence.ts'
-import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
 import { type TestApp, testApp } from '../web/app.ts'
+import { aStudy, type Study } from './study.ts'
 
 let server: TestApp
 
@@ -14,28 +15,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
 })
-
-interface Study {
-  studyInstanceUID: string
-  patientID: string
-  uids: string[]
-  files: Uint8Array[]
-  seriesInstanceUID: string
-}
-
-/** A study of one series. */
-function aStudy(
-  count: number,
-  seriesInstanceUID = uniqueUID(),
-  studyInstanceUID = uniqueUID(),
-): Study {
-  const uids = Array.from({ length: count }, () => uniqueUID())
-  const patientID = studyInstanceUID
-  const files = uids.map((sopInstanceUID) =>
-    dicomFile({ studyInstanceUID, seriesInstanceUID, sopInstanceUID, patientID }),
-  )
-  return { studyInstanceUID, patientID, seriesInstanceUID, uids, files }
-}
 
 async function ask(method: string, path: string, body?: unknown) {
   const answer = await server.app.request(`/api/studies/${path}`, {
