@@ -1,9 +1,11 @@
-import { transferStates } from '../../db/schema.ts'
+import { evidenceExtents, evidenceSources, transferStates, verdicts } from '../../db/schema.ts'
 import {
   badRequest,
+  body,
   commaList,
   count,
   empty,
+  flag,
   inPath,
   inQuery,
   instant,
@@ -13,6 +15,7 @@ import {
   object,
   oneOf,
   type Paths,
+  type Schema,
   sha256,
   text,
   uid,
@@ -58,19 +61,69 @@ const warning = object({
   sopInstanceUID: uid,
 })
 
+const verdict = oneOf(verdicts)
+const expected: Schema = { type: ['integer', 'null'], minimum: 0 }
+
+const completeness = object(
+  {
+    verdict,
+    received: count,
+    expected,
+    missingCount: count,
+    missing: list(uid),
+    series: list(object({ seriesInstanceUID: uid, verdict, received: count, expected })),
+    evidence: list(
+      object({
+        source: oneOf(evidenceSources),
+        'origin?': text,
+        extent: oneOf(evidenceExtents),
+        'seriesInstanceUID?': uid,
+        'instanceCount?': count,
+        isList: flag,
+        missingCount: count,
+        'claimedBy?': text,
+        'detail?': text,
+        claimedAt: instant,
+      }),
+    ),
+  },
+  'Whether it is whole, and the evidence for it. Of what is missing, the first 1,000 that are known by UID',
+)
+
 const study = object({
   studyInstanceUID: uid,
-  state: oneOf(['receiving', 'settling', 'stable']),
-  generation: count,
+  state: oneOf(['expected', 'receiving', 'settling', 'stable']),
+  'generation?': count,
   'settlesAt?': instant,
   'settledAt?': instant,
   'digest?': sha256,
   seriesCount: count,
   instanceCount: count,
   byteLength: count,
-  firstReceivedAt: instant,
-  lastReceivedAt: instant,
+  'firstReceivedAt?': instant,
+  'lastReceivedAt?': instant,
+  completeness,
+  commitment: object({
+    state: oneOf(['none', 'some', 'all', 'failed']),
+    committed: count,
+    failed: count,
+  }),
 })
+
+const declaration: Schema = {
+  oneOf: [
+    object({ instanceCount: count }),
+    object({ sopInstanceUIDs: list(uid) }),
+    object({
+      series: list({
+        oneOf: [
+          object({ seriesInstanceUID: uid, instanceCount: count }),
+          object({ seriesInstanceUID: uid, sopInstanceUIDs: list(uid) }),
+        ],
+      }),
+    }),
+  ],
+}
 
 /** Transfers, and what is said of one study. */
 export const archivePaths: Paths = {
@@ -102,6 +155,48 @@ export const archivePaths: Paths = {
       summary: 'What is known of a study: whether it is stable, and how much it holds',
       parameters: [inPath('study', uid)],
       responses: { 200: json('It', study), 404: notFound },
+    },
+  },
+  '/api/studies/{study}/evidence': {
+    get: {
+      summary: 'Whether it is whole, also of a study that was only spoken of',
+      parameters: [inPath('study', uid)],
+      responses: { 200: json('It', completeness), 404: notFound },
+    },
+    put: {
+      summary:
+        'Declare what it holds: how many, which, or by series; in place of what was declared here before',
+      parameters: [inPath('study', uid)],
+      requestBody: body(declaration),
+      responses: {
+        200: json('What follows from it', completeness),
+        400: badRequest,
+        404: notFound,
+      },
+    },
+    delete: {
+      summary: 'Withdraw what was declared',
+      parameters: [inPath('study', uid)],
+      responses: { 204: empty('Withdrawn'), 404: notFound },
+    },
+  },
+  '/api/studies/{study}/missing': {
+    get: {
+      summary: 'Instances that are named somewhere and are not here',
+      parameters: [
+        inPath('study', uid),
+        inQuery('after', uid, 'Those after this UID'),
+        inQuery(
+          'limit',
+          { type: 'integer', minimum: 1 },
+          '1,000 if it is left out, 100,000 at most',
+        ),
+      ],
+      responses: {
+        200: json('They', object({ sopInstanceUIDs: list(uid), done: flag })),
+        400: badRequest,
+        404: notFound,
+      },
     },
   },
   '/api/studies/{study}/settle': {

@@ -3,8 +3,8 @@ import { numberChanges } from '../../db/changes.ts'
 import { putEvidence } from '../../db/evidence.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
+import { aStudy, type Study } from '../support/study.ts'
 import { type TestApp, testApp } from '../web/app.ts'
-import { aStudy, type Study } from './study.ts'
 
 let server: TestApp
 

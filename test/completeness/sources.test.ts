@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DicomElement, dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { aStudy, type Study } from '../support/study.ts'
 import { type TestApp, testApp } from '../web/app.ts'
-import { aStudy, type Study } from './study.ts'
 
 let server: TestApp
 

@@ -104,6 +104,18 @@ describe('/api/openapi.json', () => {
     await ask('get /api/transfers/{transfer}', ['no'])
     await ask('get /api/studies/{study}', [studyInstanceUID])
     await ask('get /api/studies/{study}', ['1.2.3'])
+    const evidence = '/api/studies/{study}/evidence'
+    await ask(`put ${evidence}`, [studyInstanceUID], { instanceCount: 2 })
+    await ask(`put ${evidence}`, [studyInstanceUID], { sopInstanceUIDs: ['1.2', '1.3'] })
+    await ask(`put ${evidence}`, [uniqueUID()], {
+      series: [{ seriesInstanceUID: uniqueUID(), instanceCount: 2 }],
+    })
+    await ask(`get ${evidence}`, [studyInstanceUID])
+    await ask('get /api/studies/{study}', [studyInstanceUID])
+    await ask('get /api/studies/{study}/missing', [studyInstanceUID, '?limit=1'])
+    await ask('get /api/studies/{study}/missing', [studyInstanceUID, '?limit=x'])
+    await ask(`delete ${evidence}`, [studyInstanceUID])
+    await ask(`delete ${evidence}`, [studyInstanceUID])
     await ask('post /api/studies/{study}/settle', [studyInstanceUID])
     await ask('post /api/studies/{study}/reopen', [studyInstanceUID])
 

@@ -1,4 +1,4 @@
-import { type DicomFileOptions, dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { type DicomFileOptions, dicomFile, uniqueUID } from './dicom-file.ts'
 
 export interface Study {
   studyInstanceUID: string
