@@ -6,6 +6,7 @@ import { adminRoutes } from './admin/routes.tsx'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
+import type { PeerAsker } from './completeness/peer-asker.ts'
 import { completenessRoutes } from './completeness/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
@@ -40,6 +41,7 @@ export interface AppDeps {
   limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
   webhooks: WebhookPolicy
+  peerAsker: Pick<PeerAsker, 'ask'>
   baseURLPolicy: BaseURLPolicy
 }
 

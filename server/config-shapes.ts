@@ -116,6 +116,33 @@ export const postgresURL: Shape<string> = {
   },
 }
 
+/** The base of a DICOMweb service, without a slash at its end. */
+export const serviceURL: Shape<string> = {
+  name: 'URL',
+  parse(text) {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url === undefined || !/^https?:$/.test(url.protocol) || url.search + url.hash !== '') {
+      throw new ShapeError(
+        `write the base of a DICOMweb service, like https://pacs.example/dicom-web, not ${quote(text)}`,
+      )
+    }
+    if (url.username + url.password !== '') {
+      throw new ShapeError('write it without user and password; there is a setting for a token')
+    }
+    return url.href.replace(/\/+$/, '')
+  },
+}
+
+/** A secret: never shown. */
+export const bearerToken: Shape<string> = {
+  name: 'token',
+  parse(text) {
+    // RFC 6750 2.1
+    if (/^[\w.~+/-]+=*$/.test(text)) return text
+    throw new ShapeError('write a bearer token: letters, digits and -._~+/ (it is not shown here)')
+  },
+}
+
 /** Whose `Forwarded` and `X-Forwarded-*` are believed. */
 export type ProxyTrust = (address: string | undefined) => boolean
 

@@ -1,4 +1,5 @@
 import {
+  bearerToken,
   byteCount,
   folder,
   hostname,
@@ -8,6 +9,7 @@ import {
   proxyTrust,
   type Shape,
   seconds,
+  serviceURL,
   wholeNumber,
 } from './config-shapes.ts'
 import { LOG_LEVELS } from './log.ts'
@@ -148,6 +150,18 @@ export const SETTINGS = {
     '15',
     seconds(0.1, 600),
     'How long the receiver of a webhook has to answer',
+  ),
+  peerURL: optional(
+    'STOWAGE_PEER_URL',
+    serviceURL,
+    'DICOMweb base of a server that is asked, once for each study that became stable, which instances it has of it',
+  ),
+  peerToken: optional('STOWAGE_PEER_TOKEN', bearerToken, 'Bearer token for that server'),
+  peerTimeoutMs: setting(
+    'STOWAGE_PEER_TIMEOUT_SECONDS',
+    '30',
+    seconds(0.1, 600),
+    'How long that server has to answer',
   ),
   warmUp: setting(
     'STOWAGE_WARM_UP',

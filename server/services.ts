@@ -1,6 +1,7 @@
 import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
+import { PeerAsker } from './completeness/peer-asker.ts'
 import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
@@ -89,6 +90,15 @@ export async function startServices({
       retryDelaysMs,
     },
   })
+  const peerAsker = new PeerAsker({
+    db,
+    log,
+    peer:
+      config.peerURL === undefined
+        ? undefined
+        : { url: config.peerURL, token: config.peerToken, timeoutMs: config.peerTimeoutMs },
+    changed: () => live.changed(),
+  })
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
@@ -98,9 +108,11 @@ export async function startServices({
     live.subscribe(() => {
       scheduler.wake()
       deliverer.wake()
+      peerAsker.wake()
     })
     scheduler.start()
     deliverer.start()
+    peerAsker.start()
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -117,6 +129,7 @@ export async function startServices({
     log,
     handling: config.handling,
     webhooks,
+    peerAsker,
     limits: {
       requestBytes: config.maxRequestBytes,
       inflateRatio: config.maxInflateRatio,
@@ -129,6 +142,7 @@ export async function startServices({
       await intake.stop(graceMs)
       await scheduler.stop()
       await deliverer.stop()
+      await peerAsker.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()
     },

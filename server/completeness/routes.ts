@@ -7,12 +7,14 @@ import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readJSON } from '../http/read-json.ts'
 import { completenessOf, expectedCompleteness } from './answer.ts'
+import type { PeerAsker } from './peer-asker.ts'
 import { readDeclaration } from './request.ts'
 
 export interface CompletenessDeps {
   db: Database
   /** Makes every server, and every page, look. */
   live: { changed(): void }
+  peerAsker: Pick<PeerAsker, 'ask'>
 }
 
 /** Of 200,000 UIDs. */
@@ -21,7 +23,7 @@ const missingByDefault = 1000
 const missingAtMost = 100_000
 
 /** `/api/studies/{study}/evidence`: what a study should hold, as its sender and others say. */
-export function completenessRoutes({ db, live }: CompletenessDeps): Hono<AppEnv> {
+export function completenessRoutes({ db, live, peerAsker }: CompletenessDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .use('/studies/*', async (c, next) => {
       await next()
@@ -50,6 +52,13 @@ export function completenessRoutes({ db, live }: CompletenessDeps): Hono<AppEnv>
       if (!isWithdrawn) throw new HttpProblem(404, 'Nobody declared anything of this study')
       live.changed()
       return c.body(null, 204)
+    })
+    .post('/studies/:study/evidence/ask', async (c) => {
+      const studyInstanceUID = uidOf(c.req.param('study'))
+      if ((await peerAsker.ask(studyInstanceUID)) === undefined) {
+        throw new HttpProblem(409, 'There is nobody to ask: STOWAGE_PEER_URL is not set')
+      }
+      return c.json(await readCompleteness(db, studyInstanceUID))
     })
     .get('/studies/:study/missing', async (c) => {
       const after = c.req.query('after') ?? ''

@@ -15,6 +15,7 @@ import {
   object,
   oneOf,
   type Paths,
+  problem,
   type Schema,
   sha256,
   text,
@@ -178,6 +179,17 @@ export const archivePaths: Paths = {
       summary: 'Withdraw what was declared',
       parameters: [inPath('study', uid)],
       responses: { 204: empty('Withdrawn'), 404: notFound },
+    },
+  },
+  '/api/studies/{study}/evidence/ask': {
+    post: {
+      summary: 'Ask the server of STOWAGE_PEER_URL now which instances it has of it',
+      parameters: [inPath('study', uid)],
+      responses: {
+        200: json('What follows from its answer', completeness),
+        404: notFound,
+        409: problem('Nobody is configured'),
+      },
     },
   },
   '/api/studies/{study}/missing': {

@@ -34,6 +34,7 @@ export async function testApp(
     intake: base.intake,
     live,
     metrics: new Metrics({ db: base.db, log }),
+    peerAsker: { ask: async () => undefined },
     wake() {},
     log,
     handling: 'strict',
