@@ -115,7 +115,7 @@ describe('Retrieve instances (PS3.18 10.4)', () => {
     ['study', 'multipart/related; type=application/dicom', [a1, a2, a3]],
     ['study', 'multipart/related', [a1, a2, a3]],
   ] as const)(
-    'WA-R1, WA-S9: a %s by Accept: %s is its files, byte for byte',
+    'WA-R1, WA-S1, WA-S9: a %s by Accept: %s is its files, byte for byte',
     async (level, accept, files) => {
       const { response, body } = await retrieve(paths[level], accept)
       expect(response.status).toBe(200)
@@ -331,7 +331,7 @@ describe('Retrieve metadata (PS3.18 10.4.1.1.2, Annex F)', () => {
     },
   )
 
-  test('tells all that the file says, and where the rest is', async () => {
+  test('WA-S14: tells all that the file says, and where the rest is', async () => {
     const { body } = await get(`${instancePath}/metadata`)
     const offset = a1.indexOf(Buffer.alloc(5000, 1))
     expect(body).toEqual([
