@@ -27,7 +27,8 @@ export async function askFor({ urls, headers, clients, seconds }: Asking): Promi
     do {
       const url = urls[next++ % urls.length] as string
       const askedAt = performance.now()
-      byteCount += await read(url, headers, agent)
+      const bytes = await read(url, headers, agent)
+      byteCount += bytes
       latencies.push(performance.now() - askedAt)
     } while (performance.now() < until)
   }

@@ -331,6 +331,31 @@ describe('Retrieve metadata (PS3.18 10.4.1.1.2, Annex F)', () => {
     },
   )
 
+  test('come in gzip to who takes it, the same every time, until an instance comes', async () => {
+    const study = uniqueUID()
+    const [one, two] = [1, 2].map((instanceNumber) =>
+      dicomFile({ studyInstanceUID: study, seriesInstanceUID: `${study}.1`, instanceNumber }),
+    )
+    const ask = (encoding: string) =>
+      fetch(`${studies}/${study}/metadata`, { headers: { 'accept-encoding': encoding } })
+    await stow(studies, [one as Buffer])
+    const plain = await ask('identity')
+    expect(plain.headers.get('content-encoding')).toBeNull()
+    const expected = await plain.text()
+    const tags: (string | null)[] = [plain.headers.get('etag')]
+    for (let round = 0; round < 2; round++) {
+      const answer = await ask('gzip')
+      expect(answer.headers.get('content-encoding')).toBe('gzip')
+      expect(answer.headers.get('vary')).toBe('Accept, Accept-Encoding')
+      tags.push(answer.headers.get('etag'))
+      expect(await answer.text()).toBe(expected)
+    }
+    expect(tags[1]).toBe(tags[2])
+    expect(new Set(tags).size).toBe(2)
+    await stow(studies, [two as Buffer])
+    expect(await (await ask('gzip')).json()).toHaveLength(2)
+  })
+
   test('WA-S14: tells all that the file says, and where the rest is', async () => {
     const { body } = await get(`${instancePath}/metadata`)
     const offset = a1.indexOf(Buffer.alloc(5000, 1))

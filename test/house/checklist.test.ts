@@ -23,7 +23,7 @@ const tests = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.test.ts') && !path.startsWith('house'))
   .map((path) => readFileSync(join('test', path), 'utf8'))
   .join('\n')
-  .replace(/\/\*[\s\S]*?\*\//g, '')
+  .replace(/^\s*\/\*\*[\s\S]*?\*\//gm, '')
   .replace(/^\s*\/\/.*$/gm, '')
 
 const [, withoutTest = ''] = readFileSync('docs/conformance.md', 'utf8').split(
