@@ -586,7 +586,7 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     expect(answer.headers.get('warning')).toContain('TimezoneOffsetFromUTC')
   })
 
-  test('more results than are held at once come as one array, or as one multipart', async () => {
+  test('QI-S3: more results than are held at once, or counted, come as one array, or as one multipart', async () => {
     const study = '1.2.826.30.1'
     const files = Array.from({ length: 1203 }, (_, index) =>
       dicomFile({
@@ -605,6 +605,10 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     const byDefault = await get(path)
     expect(uidsOf(byDefault.body)).toEqual(expected.slice(0, 1000))
     expect(byDefault.headers.get('warning')).toContain('There are 203 additional results')
+    const one = await get(`${path}?limit=1`)
+    expect(one.headers.get('warning')).toMatch(
+      /"There are 1000 additional results that can be requested, and more after those"$/,
+    )
     expect(await found(`${path}?limit=5000`)).toEqual(expected)
     expect(await found(`${path}?offset=900&limit=150`)).toEqual(expected.slice(900, 1050))
     const withField = await get(`${path}?limit=5000&includefield=PatientAge,ImageType`)
