@@ -452,7 +452,7 @@ describe('URLs behind a trusted proxy', () => {
     expect(studiesFound.body[0]['00081190'].Value).toEqual([`${base}/${a.uid}`])
     const limited = await get('/instances?limit=1', headers)
     expect(limited.headers.get('warning')).toMatch(
-      /^299 https:\/\/pacs\.example\/archive\/dicom-web "There are more than \d+ additional/,
+      /^299 https:\/\/pacs\.example\/archive\/dicom-web "There are 1000 additional results that can be requested, and more/,
     )
     const path = `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`
     const metadata = await get(`${path}/metadata`, headers)
