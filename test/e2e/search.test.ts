@@ -580,10 +580,32 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     expect((await get(`/studies?${query}`)).status).toBe(status)
   })
 
-  test('a time zone is not applied, and that is said', async () => {
-    const answer = await get('/studies?StudyTime=1015&TimezoneOffsetFromUTC=%2B0200')
-    expect(uidsOf(answer.body)).toEqual([a.uid])
-    expect(answer.headers.get('warning')).toContain('TimezoneOffsetFromUTC')
+  // The study `a` is of 2 January 2026, 10:15, at +0100; of `b` no zone is known.
+  test.each<[string, string, string[]]>([
+    ['the same moment', 'StudyDate=20260102&StudyTime=1115&TimezoneOffsetFromUTC=%2B0200', [a.uid]],
+    ['the same clock', 'StudyTime=1015&TimezoneOffsetFromUTC=%2B0200', []],
+    ['a range of times', 'StudyTime=1100-1130&TimezoneOffsetFromUTC=%2B0200', [a.uid]],
+    ['another day', 'StudyDate=20260101&TimezoneOffsetFromUTC=-1000', [a.uid]],
+    ['the day where it was made', 'StudyDate=20260102&TimezoneOffsetFromUTC=-1000', []],
+    ['a range of days', 'StudyDate=20251231-20260101&TimezoneOffsetFromUTC=-1000', [a.uid]],
+    [
+      'a period',
+      'StudyDate=20260101-20260102&StudyTime=2314-2316&TimezoneOffsetFromUTC=-1000',
+      [a.uid],
+    ],
+    [
+      'a period that begins later',
+      'StudyDate=20260101-20260102&StudyTime=2316-2359&TimezoneOffsetFromUTC=-1000',
+      [],
+    ],
+    ['half hours', 'StudyTime=1445&TimezoneOffsetFromUTC=%2B0530', [a.uid]],
+    ['what has no zone', 'StudyDate=20260304&TimezoneOffsetFromUTC=-1000', [b.uid]],
+    ['no time at all', 'PatientID=P2&TimezoneOffsetFromUTC=-1000', [b.uid]],
+  ])('Timezone Offset From UTC: %s', async (_what, query, expected) => {
+    const answer = await get(`/studies?${query}`)
+    expect(answer.status).toBe(expected.length === 0 ? 204 : 200)
+    expect(answer.headers.get('warning')).toBeNull()
+    expect(answer.status === 204 ? [] : uidsOf(answer.body)).toEqual(expected)
   })
 
   test('QI-S3: more results than are held at once, or counted, come as one array, or as one multipart', async () => {
