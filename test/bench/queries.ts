@@ -127,9 +127,15 @@ async function startFilled(id: ServerID, folder: string, running: Ending[]): Pro
     (await fetch(`${studiesURL}${path}`, { headers: { accept: 'application/dicom+json' } })).json()
   const [found] = await ask('?PatientID=ct-00000000')
   const study = found?.['0020000D']?.Value[0] as string
-  const instancePaths = (await ask(`/${study}/instances`)).map(
-    (one) => `${study}/series/${one['0020000E']?.Value[0]}/instances/${one['00080018']?.Value[0]}`,
-  )
+  const instancePaths: string[] = []
+  for (let number = 0; number < 20; number++) {
+    const [other] = await ask(`?PatientID=many-${String(number).padStart(8, '0')}`)
+    const uid = other?.['0020000D']?.Value[0]
+    for (const one of await ask(`/${uid}/instances`)) {
+      const [series, instance] = ['0020000E', '00080018'].map((tag) => one[tag]?.Value[0])
+      instancePaths.push(`${uid}/series/${series}/instances/${instance}`)
+    }
+  }
   return { id, studiesURL, study, instancePaths }
 }
 

@@ -33,7 +33,8 @@ function rowOf(read: Read, clients: number, server: string, samples: ReadSample[
   const latencies = own.flatMap((one) => one.latencies)
   const ratios = own.flatMap((one) => {
     const peer = samples.find(
-      (other) => other.round === one.round && other.server.startsWith(read.target?.peer ?? '-'),
+      (other) =>
+        other.round === one.round && other.server.startsWith(read.target?.peer ?? 'orthanc'),
     )
     return peer === undefined || peer.server === server ? [] : rateOf(one) / rateOf(peer)
   })
