@@ -30,11 +30,15 @@ const instancesAtOnce = 500
  * long they are at the beginning, tell what was. (No snapshot is held open for a reader who takes his time.)
  */
 export async function* instancesOf(
-  { orm }: Database,
+  { orm, sql }: Database,
   path: ResourcePath,
 ): AsyncGenerator<Instance, void, void> {
-  const present = path.sopInstanceUID === undefined ? await segmentsOf({ orm }, path) : undefined
-  if (present?.length === 0) return
+  if (path.sopInstanceUID !== undefined) {
+    yield* await oneInstance(sql, path as Record<keyof ResourcePath, string>)
+    return
+  }
+  const present = await segmentsOf({ orm }, path)
+  if (present.length === 0) return
   let after: Instance | undefined
   for (;;) {
     const page: Instance[] = await orm
@@ -63,13 +67,46 @@ export async function* instancesOf(
       .innerJoin(series, eq(series.studyKey, studies.studyKey))
       .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
       .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
-      .where(and(at(path), present && within(present), after && following(after)))
+      .where(and(at(path), within(present), after && following(after)))
       .orderBy(asc(instances.seriesKey), asc(instances.sopInstanceUID))
       .limit(instancesAtOnce)
     yield* page
     after = page.at(-1)
     if (page.length < instancesAtOnce) return
   }
+}
+
+/** By a statement that stays prepared: to plan this takes several times as long as to run it. */
+async function oneInstance(
+  sql: Database['sql'],
+  path: Record<keyof ResourcePath, string>,
+): Promise<Instance[]> {
+  const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = path
+  const rows = await sql`
+    select
+      i.sop_instance_uid as "sopInstanceUID", i.series_key as "seriesKey",
+      i.segment_offset as "segmentOffset", i.byte_length as "byteLength",
+      i.metadata_length as "metadataLength", i.digest, i.sop_class_uid as "sopClassUID",
+      i.transfer_syntax_uid as "transferSyntaxUID", i.instance_number as "instanceNumber",
+      i.number_of_frames as "numberOfFrames", i.rows, i.columns,
+      i.bits_allocated as "bitsAllocated", i.received_at as "receivedAt",
+      i.committed_at as "committedAt", i.damaged_at as "damagedAt",
+      t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID",
+      g.segment_id as "segmentID"
+    from instances i
+    join series e on e.series_key = i.series_key
+    join studies t on t.study_key = e.study_key
+    join segments g on g.segment_key = i.segment_key
+    where i.sop_instance_uid = ${sopInstanceUID}
+    and e.series_instance_uid = ${seriesInstanceUID}
+    and t.study_instance_uid = ${studyInstanceUID}`
+  const instant = (value: unknown) => (value === null ? null : new Date(value as string))
+  return (rows as unknown as Instance[]).map((row) => ({
+    ...row,
+    receivedAt: instant(row.receivedAt) as Date,
+    committedAt: instant(row.committedAt),
+    damagedAt: instant(row.damagedAt),
+  }))
 }
 
 interface Present {

@@ -8,19 +8,31 @@ export type Fragment = PendingQuery<Row[]>
 /** What a search wants of one attribute. (PS3.4 C.2.2.2) */
 export type Condition =
   /** One of these values; those with wildcards are patterns. */
-  | { attribute: SearchAttribute; anyOf: string[] }
+  | { attribute: SearchAttribute; anyOf: string[]; zone?: Zone | undefined }
   /** Each of these values is among those that there are. (C.2.2.2.8) */
   | { attribute: SearchAttribute; allOf: string[] }
   /** A person's name; several words in any order, each the beginning of one of the name's. */
   | { attribute: SearchAttribute; words: string[] }
   /** From, to, or both, each included; of a time in the form of time_key. */
-  | { attribute: SearchAttribute; range: Range }
+  | { attribute: SearchAttribute; range: Range; zone?: Zone | undefined }
   /** Date and time together are one instant. (C.2.2.2.5) */
-  | { attribute: SearchAttribute; date: SearchAttribute; instants: InstantRange }
+  | {
+      attribute: SearchAttribute
+      date: SearchAttribute
+      instants: InstantRange
+      zone?: Zone | undefined
+    }
   /** No value. (C.2.2.2.7) */
   | { attribute: SearchAttribute; isEmpty: true }
   /** Members of one and the same item of Request Attributes Sequence, by keyword; with wildcards. (C.2.2.2.6) */
   | { item: Record<string, string[]> }
+
+/** The zone of the times that are searched for: of which date and time, and its offset, `+0100`. (0008,0201) */
+export interface Zone {
+  date: SearchAttribute
+  time: SearchAttribute
+  offset: string
+}
 
 export interface Range {
   from?: string | undefined
@@ -37,6 +49,7 @@ export interface InstantRange {
 export function conditionSql(sql: Database['sql'], condition: Condition): Fragment {
   if ('item' in condition) return itemSql(sql, condition.item)
   const { attribute } = condition
+  if ('zone' in condition && condition.zone) return zonedSql(sql, condition, condition.zone)
   const column = constant(sql, attribute.key ?? attribute.column)
   if ('isEmpty' in condition) {
     return attribute.comparison === 'modality' ? sql`${column} = '{}'` : sql`${column} is null`
@@ -157,6 +170,42 @@ function instantsSql(
   const before = to && sql`(${date}, ${time}) <= (${to[0]}, ${to[1]})`
   if (after && before) return sql`(${after} and ${before})`
   return (after ?? before) as Fragment
+}
+
+/** What is stored is moved into the zone that is asked for, and compared there. */
+function zonedSql(
+  sql: Database['sql'],
+  condition: Exclude<Condition, { item: unknown }>,
+  { date, time, offset }: Zone,
+): Fragment {
+  const day = constant(sql, date.column)
+  const zoned = sql`in_zone(${day}, ${constant(sql, time.key as string)}, t.timezone_offset_from_utc, ${offset})`
+  if ('instants' in condition) {
+    const { from, to } = condition.instants
+    const range = { from: from?.join(''), to: to?.join('') }
+    return sql`${nearSql(sql, day, { from: from?.[0], to: to?.[0] })} and ${rangeSql(sql, zoned, range)}`
+  }
+  const isDate = condition.attribute === date
+  const part = isDate ? sql`left(${zoned}, 8)` : sql`substr(${zoned}, 9)`
+  if ('range' in condition) {
+    const near = isDate ? nearSql(sql, day, condition.range) : sql`true`
+    return sql`${near} and ${rangeSql(sql, part, condition.range)}`
+  }
+  const values = 'anyOf' in condition ? condition.anyOf : []
+  const [from, to] = [values.toSorted()[0], values.toSorted().at(-1)]
+  const near = isDate ? nearSql(sql, day, { from, to }) : sql`true`
+  return sql`${near} and ${equalSql(sql, part, values)}`
+}
+
+/** For the index: zones are not more than two days apart. */
+function nearSql(sql: Database['sql'], day: Fragment, { from, to }: Range): Fragment {
+  return rangeSql(sql, day, { from: from && daysFrom(from, -2), to: to && daysFrom(to, 2) })
+}
+
+function daysFrom(day: string, count: number): string {
+  const [year, month, date] = [day.slice(0, 4), day.slice(4, 6), day.slice(6, 8)].map(Number)
+  const moved = new Date(Date.UTC(year as number, (month as number) - 1, (date as number) + count))
+  return moved.toISOString().slice(0, 10).replaceAll('-', '')
 }
 
 function itemSql(sql: Database['sql'], item: Record<string, string[]>): Fragment {

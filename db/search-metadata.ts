@@ -1,6 +1,6 @@
 import type { Database } from './database.ts'
-import type { ResultKey, Running } from './search.ts'
-import { running } from './search.ts'
+import { type Running, running } from './running.ts'
+import type { ResultKey } from './search.ts'
 import type { SearchLevel } from './search-attributes.ts'
 import { constant } from './search-conditions.ts'
 
@@ -19,11 +19,11 @@ export interface MetadataPlace {
  * unless there are new ones.
  */
 export function locateMetadata(
-  { sql }: Database,
+  db: Database,
   level: SearchLevel,
   keys: ResultKey[],
 ): Running<MetadataPlace[]> {
-  const query = sql`
+  const statement = (sql: Database['sql']) => sql`
     select
       r.*, i.sop_instance_uid as "sopInstanceUID", g.segment_id as "segmentID",
       i.segment_offset + i.byte_length as "metadataOffset", i.metadata_length as "metadataLength"
@@ -38,7 +38,7 @@ export function locateMetadata(
       where e.series_key = i.series_key
       offset 0
     ) r`
-  return running(query, (rows) => rows as MetadataPlace[])
+  return running(db, statement, (rows) => rows as MetadataPlace[])
 }
 
 const instanceOf = {

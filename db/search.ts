@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { type Running, running } from './running.ts'
 import type { SearchLevel } from './search-attributes.ts'
 import { all, type Condition, conditionSql, constant, type Fragment } from './search-conditions.ts'
 import { resultJson, type Told } from './search-json.ts'
@@ -29,14 +30,6 @@ export interface Found {
 export type ResultKey = string & { readonly __brand: 'ResultKey' }
 
 /**
- * A query that can be given up. Postgres is told so over another connection: if the query ends at that moment, what
- * comes next on its own is cancelled instead. So let go only of what has been running for a while.
- */
-export interface Running<T> extends Promise<T> {
-  cancel(): void
-}
-
-/**
  * Finds which are the results, in one snapshot. What they say is asked for afterwards, a block after the other, by
  * a statement that is planned once: to plan it takes longer than to run it.
  *
@@ -44,13 +37,13 @@ export interface Running<T> extends Promise<T> {
  * instances of a series by UID. So a period of time, which most searches have, is a piece of an index in the order of
  * the answer, and what arrives meanwhile moves nothing else. (QI-A10)
  */
-export function findKeys({ sql }: Database, search: Search): Running<Found> {
+export function findKeys(db: Database, search: Search): Running<Found> {
   const { limit } = search
-  const query = sql`
+  const statement = (sql: Database['sql']) => sql`
     with found as materialized (${foundSql(sql, search)})
     select array(select key from found limit ${limit}) as keys, count(*)::int as count
     from found`
-  return running(query, ([row]) => {
+  return running(db, statement, ([row]) => {
     const { keys, count } = row as { keys: ResultKey[]; count: number }
     return { keys, beyondCount: Math.max(0, count - limit) }
   })
@@ -83,13 +76,13 @@ export const resultsAtOnce = 1000
  * constants, so that Postgres sees that, too, and plans it once.
  */
 export function findResults(
-  { sql }: Database,
+  db: Database,
   search: Search,
   studiesURL: string,
 ): Running<{ json: string; resultCount: number; beyondCount: number }> {
   const { level, limit, told } = search
   const most = (limit <= 100 ? 100 : resultsAtOnce) + countedBeyond + 1
-  const query = sql`
+  const statement = (sql: Database['sql']) => sql`
     with found as materialized (
       select x.key, row_number() over () as place
       from (
@@ -112,7 +105,7 @@ export function findResults(
       offset 0
     ) r
     where p.place <= ${limit}`
-  return running(query, ([row]) => {
+  return running(db, statement, ([row]) => {
     const { json, resultCount, count } = row as {
       json: string | null
       resultCount: number
@@ -128,12 +121,12 @@ export function findResults(
  * nothing.
  */
 export function readResults(
-  { sql }: Database,
+  db: Database,
   { level, told }: Pick<Search, 'level' | 'told'>,
   resultKeys: ResultKey[],
   studiesURL: string,
 ): Running<string> {
-  const query = sql`
+  const statement = (sql: Database['sql']) => sql`
     select string_agg(r.json, ',' order by p.place) as json
     from (values (${inJson(studiesURL)})) base (url)
     cross join unnest(${resultKeys}::text[]::${constant(sql, keyTypes[level])}[])
@@ -143,7 +136,7 @@ export function readResults(
       from ${constant(sql, rows[level])}
       offset 0
     ) r`
-  return running(query, ([row]) => (row as { json: string | null }).json ?? '')
+  return running(db, statement, ([row]) => (row as { json: string | null }).json ?? '')
 }
 
 const keys = { study: 't.study_key', series: 'e.series_key', instance: 'i.sop_instance_uid' }
@@ -191,18 +184,4 @@ function matching(
 /** As it stands inside a JSON string. */
 function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1)
-}
-
-export function running<T>(query: Fragment, read: (rows: readonly object[]) => T): Running<T> {
-  const result = query.then(read as never) as Promise<T>
-  return Object.assign(result, { cancel: () => cancel(query) })
-}
-
-/**
- * `query.cancel()` drops its promise, and one that is rejected, for the database is away, would end the process. So
- * what is below it is called.
- */
-function cancel(query: Fragment): void {
-  const { canceller } = query as { canceller?: ((query: Fragment) => Promise<void>) | null }
-  canceller?.(query).catch(() => {})
 }

@@ -25,6 +25,7 @@ const retryAfterSeconds = '5'
  * | `InstanceTooLargeError` | 413 |
  * | `TooManyTransfersError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
  * | `StoreError` | 507 when no space is left, else 503 |
+ * | no space is left for Postgres (53100) | 507 |
  * | `PoolBusyError`, the database is away | 503 |
  * | `UndecodableError` | 406 |
  */
@@ -59,18 +60,18 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     const detail = `Cannot convert the pixel data: ${error.message}; retrieve it with transfer-syntax=*`
     return new HttpProblem(406, detail, { cause })
   }
+  if ((error instanceof StoreError && error.full) || codeOf(error) === '53100') {
+    return new HttpProblem(
+      507,
+      'Cannot store the request: the storage is full. Nothing of it is stored; send it again when there is space',
+      { members: { failureReason: 0xa700 }, headers: { connection: 'close' }, cause },
+    )
+  }
   if (error instanceof StoreError) {
-    const failureReason = 0xa700
-    return error.full
-      ? new HttpProblem(
-          507,
-          'Cannot store the request: the storage is full. Nothing of it is stored; send it again when there is space',
-          { members: { failureReason }, headers: { connection: 'close' }, cause },
-        )
-      : unavailable(
-          'Cannot store the request: the storage does not answer. Nothing of it is stored; send it again',
-          cause,
-        )
+    return unavailable(
+      'Cannot store the request: the storage does not answer. Nothing of it is stored; send it again',
+      cause,
+    )
   }
   if (isDatabaseAway(error)) {
     return unavailable('Cannot do this now: the database does not answer. Try again', cause)
@@ -86,12 +87,13 @@ function unavailable(detail: string, cause: unknown): HttpProblem {
  * for one that it ends or cannot open (classes 08, 53 and 57P), for too much contention or time (40001,
  * 40P01, 55P03, 57014), and for a standby (25006). */
 function isDatabaseAway(error: unknown): boolean {
-  const code =
-    (error as { code?: unknown }).code ?? (error as { cause?: { code?: unknown } }).cause?.code
-  return (
-    typeof code === 'string' &&
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT$|EPIPE|ETIMEDOUT|EHOSTUNREACH|08|25006|40001|40P01|53|55P03|57014|57P)/.test(
-      code,
-    )
+  return /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT$|EPIPE|ETIMEDOUT|EHOSTUNREACH|08|25006|40001|40P01|53|55P03|57014|57P)/.test(
+    codeOf(error),
   )
+}
+
+/** Of an error of Node, postgres.js or Postgres (SQLSTATE), or of what it wraps; empty: it has none. */
+function codeOf(error: unknown): string {
+  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } }
+  return String(code ?? cause?.code ?? '')
 }

@@ -30,11 +30,30 @@ const decoders = new Map<string, Coder>([
   ]),
 ])
 
-/** To be awaited once in a thread, before anything else here. */
-export async function startCodecs(): Promise<void> {
+/**
+ * To be awaited once in a thread, before anything else here.
+ *
+ * @param limitBytes What the codecs may take. A job that wants more fails, and nothing of them is to be used afterwards.
+ */
+export async function startCodecs(limitBytes: number): Promise<void> {
   // What a codec has to complain about comes as an error; nothing is to be printed.
   log.setLevel('silent')
-  await NativeCodecs.initializeAsync()
+  const { instantiate } = WebAssembly
+  const limited = (bytes: BufferSource, imports: WebAssembly.Imports) => {
+    // The codecs grow their memory themselves and tell so afterwards, page by page: they are stopped then.
+    const env = { ...imports.env, emscripten_notify_memory_growth: refuseMore }
+    return instantiate(bytes, { ...imports, env })
+  }
+  const refuseMore = () => {
+    if (memoryBytes() <= limitBytes) return
+    throw new RangeError(`it takes more than ${Math.floor(limitBytes / 2 ** 20)} MiB`)
+  }
+  try {
+    WebAssembly.instantiate = limited as typeof instantiate
+    await NativeCodecs.initializeAsync()
+  } finally {
+    WebAssembly.instantiate = instantiate
+  }
 }
 
 /** What the codecs of this thread have taken. */

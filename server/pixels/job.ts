@@ -44,3 +44,9 @@ export type JobAnswer = (JobOutcome | { problem: string }) & {
   /** The worker is to be ended. */
   isSpent: boolean
 }
+
+/** What a worker is told at its start. */
+export interface WorkerData {
+  /** What its codecs may take. */
+  memoryBytes: number
+}

@@ -1,6 +1,6 @@
 import { frameBytes, type ImagePixel } from './image-pixel.ts'
 import { byPixel } from './planes.ts'
-import type { LookupTable, Picture, Rendering, Window } from './rendering.ts'
+import type { LookupTable, Overlay, Picture, Rendering, Window } from './rendering.ts'
 import { intoViewport } from './viewport.ts'
 
 /**
@@ -14,7 +14,20 @@ export function render(image: ImagePixel, bytes: Uint8Array, rendering: Renderin
   const picture = image.photometricInterpretation.startsWith('MONOCHROME')
     ? renderGrey(image, samplesOf(image, bytes), rendering)
     : renderColour(image, bytes, rendering)
+  for (const overlay of rendering.overlays ?? []) draw(overlay, picture)
   return rendering.viewport === undefined ? picture : intoViewport(picture, rendering.viewport)
+}
+
+function draw({ top, left, rows, columns, firstBit, bits }: Overlay, picture: Picture): void {
+  const { width, height, channels, pixels } = picture
+  for (let y = Math.max(0, -top); y < Math.min(rows, height - top); y++) {
+    for (let x = Math.max(0, -left); x < Math.min(columns, width - left); x++) {
+      const bit = firstBit + y * columns + x
+      if ((((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1) === 0) continue
+      const at = ((top + y) * width + left + x) * channels
+      pixels.fill(255, at, at + channels)
+    }
+  }
 }
 
 type Samples =

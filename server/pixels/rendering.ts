@@ -13,7 +13,21 @@ export interface Rendering {
   paddingValue?: number | undefined
   /** Red, green and blue of PALETTE COLOR. */
   palette?: [LookupTable, LookupTable, LookupTable] | undefined
+  /** Drawn in white on what has become of the pixels. */
+  overlays?: readonly Overlay[] | undefined
   viewport?: Viewport | undefined
+}
+
+/** Graphics of one bit a pixel, the first one the lowest bit (PS3.3 C.9.2, PS3.5 8.1.2). */
+export interface Overlay {
+  /** The pixel of the image, from 0, on which the first one lies; may lie outside. */
+  top: number
+  left: number
+  rows: number
+  columns: number
+  /** Where the plane begins in the bits. */
+  firstBit: number
+  bits: Uint8Array
 }
 
 export type WindowFunction = 'LINEAR' | 'LINEAR_EXACT' | 'SIGMOID'

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { Job, JobAnswer, JobOutcome } from './job.ts'
+import type { Job, JobAnswer, JobOutcome, WorkerData } from './job.ts'
 
 export interface PoolLimits {
   /** Threads at most. */
@@ -9,12 +9,16 @@ export interface PoolLimits {
   waiting: number
   /** Milliseconds that one job may take. */
   jobMs: number
+  /** Bytes that the codecs of one thread may take, beside the frame and what becomes of it. */
+  memoryBytes: number
 }
 
 export const defaultPoolLimits: PoolLimits = {
   workers: Math.max(1, Math.min(4, availableParallelism())),
   waiting: 256,
   jobMs: 20_000,
+  // A frame of 256 MiB, and in JPEG 2000 four bytes for each sample of it, do not fit; one of half of that does.
+  memoryBytes: 2 ** 30,
 }
 
 /** The pixels cannot be decoded or encoded: broken, hostile, or of a kind that no codec here knows. */
@@ -38,8 +42,8 @@ interface Task {
  * Threads that decode, encode and render, so that the server's own thread never stalls.
  *
  * They start when there is work, as many as there is work for, and do not keep the process alive. A job that takes too
- * long ends its thread; so does one that fails, for what it left behind is unknown. A job whose
- * client has left is not begun.
+ * long, or too much memory, ends its thread; so does one that fails, for what it left behind is unknown. A thread that
+ * ends by itself takes its job with it, and nothing else. A job whose client has left is not begun.
  */
 export class WorkerPool implements AsyncDisposable {
   readonly #limits: PoolLimits
@@ -93,20 +97,25 @@ export class WorkerPool implements AsyncDisposable {
 
   /** A worker asks for work when it is ready. */
   #start(): void {
-    const worker = new Worker(new URL('./worker.mjs', import.meta.url))
+    const { memoryBytes } = this.#limits
+    const workerData: WorkerData = { memoryBytes }
+    const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData })
     worker.unref()
     this.#all.add(worker)
     worker.once('message', () => {
       worker.removeListener('error', failed)
+      worker.removeListener('exit', ended)
       this.#idle.push(worker)
       this.#next()
     })
+    const ended = () => failed(new Error('the codecs end at their start'))
     const failed = (error: Error) => {
       this.#end(worker)
       // Whoever waits would wait for ever, if no thread can be had.
       if (this.#all.size === 0) for (const { reject } of this.#waiting.splice(0)) reject(error)
     }
     worker.once('error', failed)
+    worker.once('exit', ended)
   }
 
   #give(worker: Worker, { job, resolve, reject }: Task): void {
@@ -114,6 +123,7 @@ export class WorkerPool implements AsyncDisposable {
       clearTimeout(timer)
       worker.removeListener('message', answered)
       worker.removeListener('error', broken)
+      worker.removeListener('exit', ended)
       if (isSpent) this.#end(worker)
       else this.#idle.push(worker)
       this.#next()
@@ -127,16 +137,19 @@ export class WorkerPool implements AsyncDisposable {
       settle(true)
       reject(new UndecodableError(error.message))
     }
+    const ended = () => broken(new Error('the codec ended'))
     const timer = setTimeout(() => {
       settle(true)
       reject(new UndecodableError(`it takes longer than ${this.#limits.jobMs / 1000} s`))
     }, this.#limits.jobMs)
     worker.on('message', answered)
     worker.on('error', broken)
+    worker.on('exit', ended)
     worker.postMessage(job, [job.bytes.buffer as ArrayBuffer])
   }
 
   #end(worker: Worker): void {
+    worker.removeAllListeners()
     this.#all.delete(worker)
     // An error while it ends is nobody's.
     worker.on('error', () => {})

@@ -1,7 +1,7 @@
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { memoryBytes, startCodecs } from './codecs.ts'
 import { doJob } from './do-job.ts'
-import type { Job, JobAnswer } from './job.ts'
+import type { Job, JobAnswer, WorkerData } from './job.ts'
 
 /**
  * A thread that does one job after another. It says `ready` once, and answers each job.
@@ -13,7 +13,7 @@ if (port === null) throw new Error('This is the entry of a worker')
 
 const keptMemoryBytes = 384 * 2 ** 20
 
-await startCodecs()
+await startCodecs((workerData as WorkerData).memoryBytes)
 port.on('message', (job: Job) => {
   const answer = answerTo(job)
   const buffers = 'bytes' in answer ? [answer.bytes.buffer as ArrayBuffer] : []

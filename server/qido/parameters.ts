@@ -51,7 +51,7 @@ export function parseParameters(level: SearchLevel, query: URLSearchParams): Par
   }
   reader.fields.include(query.getAll('includefield'))
   return {
-    conditions: withInstants(reader.allConditions()),
+    conditions: inZone(withInstants(reader.allConditions()), reader.timezone),
     limit: Math.min(unsigned('limit', query.get('limit') ?? String(defaultLimit)), maximumLimit),
     offset: unsigned('offset', query.get('offset') ?? '0'),
     tells: reader.fields.tells,
@@ -64,6 +64,8 @@ export function parseParameters(level: SearchLevel, query: URLSearchParams): Par
 class KeyReader {
   readonly fields: IncludedFields
   readonly warnings: string[] = []
+  /** Of the times that are searched for, `+0100`. */
+  timezone: string | undefined
   readonly #level: SearchLevel
   readonly #matching: Matching
   readonly #conditions: Condition[] = []
@@ -126,10 +128,22 @@ class KeyReader {
     if (!/^[+-](0\d|1[0-4])[0-5]\d$/.test(value)) {
       throw badParameter(parameter, 'its value is no offset of the form +0100')
     }
-    this.warnings.push(
-      'The TimezoneOffsetFromUTC parameter has been ignored: times are compared as they are stored',
-    )
+    this.timezone = value
   }
+}
+
+/** Dates and times are those of a zone, if one is given. (PS3.4 C.2.2.2.5) */
+function inZone(conditions: Condition[], offset: string | undefined): Condition[] {
+  if (offset === undefined) return conditions
+  return conditions.map((condition) => {
+    if (!('anyOf' in condition || 'range' in condition || 'instants' in condition)) return condition
+    const { attribute } = condition
+    const time = searchAttributes.find(
+      (one) => one.dateTag !== undefined && (one === attribute || one.dateTag === attribute.tag),
+    )
+    const date = searchAttributes.find((one) => one.tag === time?.dateTag)
+    return time && date ? { ...condition, zone: { date, time, offset } } : condition
+  })
 }
 
 function readMatching(query: URLSearchParams): Matching {

@@ -1,4 +1,4 @@
-import type { Running } from '../../db/search.ts'
+import type { Running } from '../../db/running.ts'
 import { HttpProblem } from '../http/problem.ts'
 
 /** How long one statement of a search may run: what takes longer asks for too much. */

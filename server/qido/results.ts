@@ -76,30 +76,35 @@ interface ResultsDeps {
 async function* readBlocks(
   keys: ResultKey[],
   atOnce: number,
+  asked: ResultsAsked,
+  deps: ResultsDeps,
+): AsyncGenerator<string, void, void> {
+  // Of a block only its text is held while the client takes it.
+  for (let at = 0; at < keys.length; at += atOnce) {
+    yield await readBlock(keys.slice(at, at + atOnce), asked, deps)
+  }
+}
+
+async function readBlock(
+  block: ResultKey[],
   { search, fields, studiesURL }: ResultsAsked,
   { db, store, patience }: ResultsDeps,
-): AsyncGenerator<string, void, void> {
-  for (let at = 0; at < keys.length; at += atOnce) {
-    const block = keys.slice(at, at + atOnce)
-    if (fields.length === 0) {
-      yield await patience.with(readResults(db, search, block, studiesURL))
-      continue
-    }
-    const places = await patience.with(locateMetadata(db, search.level, block))
-    const placeOf = new Map(places.map((place) => [place[uids[search.level].name], place]))
-    const json = await patience.with(readResults(db, search, block, studiesURL))
-    const results = JSON.parse(`[${json}]`) as DicomJson[]
-    const texts: string[] = []
-    for (let from = 0; from < results.length; from += readsAtOnce) {
-      const few = results.slice(from, from + readsAtOnce).map(async (result) => {
-        const place = placeOf.get(result[uids[search.level].tag]?.Value?.[0] as string)
-        const read = place && (await readFields(fields, place, store, studiesURL))
-        return datasetJson({ ...result, ...read })
-      })
-      texts.push(...(await Promise.all(few)))
-    }
-    yield texts.join(',')
+): Promise<string> {
+  const readRows = () => patience.with(readResults(db, search, block, studiesURL))
+  if (fields.length === 0) return readRows()
+  const places = await patience.with(locateMetadata(db, search.level, block))
+  const placeOf = new Map(places.map((place) => [place[uids[search.level].name], place]))
+  const results = JSON.parse(`[${await readRows()}]`) as DicomJson[]
+  const texts: string[] = []
+  for (let from = 0; from < results.length; from += readsAtOnce) {
+    const few = results.slice(from, from + readsAtOnce).map(async (result) => {
+      const place = placeOf.get(result[uids[search.level].tag]?.Value?.[0] as string)
+      const read = place && (await readFields(fields, place, store, studiesURL))
+      return datasetJson({ ...result, ...read })
+    })
+    texts.push(...(await Promise.all(few)))
   }
+  return texts.join(',')
 }
 
 /** What identifies a result. */

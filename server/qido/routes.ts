@@ -78,8 +78,11 @@ function chooseType(c: Context<AppEnv>): string {
 
 function remaining(beyondCount: number): string[] {
   if (beyondCount === 0) return []
-  const count = beyondCount > countedBeyond ? `more than ${countedBeyond}` : beyondCount
-  return [`There are ${count} additional results that can be requested`]
+  // The sentence of PS3.18, whose number clients read; it is true where there are more, too.
+  const sentence = (count: number) => `There are ${count} additional results that can be requested`
+  return beyondCount > countedBeyond
+    ? [`${sentence(countedBeyond)}, and more after those`]
+    : [sentence(beyondCount)]
 }
 
 /** Parents are told of wherever the path does not name them (QI-A4), and where they were asked for (QI-A1, QI-A5). */

@@ -8,6 +8,7 @@ import { SegmentFolders } from './segment-folders.ts'
 import {
   type SegmentEntry,
   SegmentNotFoundError,
+  type SegmentRange,
   SegmentTooShortError,
   type Store,
   StoreError,
@@ -43,20 +44,11 @@ export function fileStore(folder: string): Store {
     },
 
     async *read(segmentID, offset, length) {
-      const fd = await openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
-        throw error.code === 'ENOENT'
-          ? new SegmentNotFoundError(segmentID)
-          : new StoreError('read a segment', error)
-      })
+      const fd = await openToRead(folder, segmentID)
       try {
         for (let done = 0; done < length; ) {
           const chunk = new Uint8Array(Math.min(readBytes, length - done))
-          const result = await readAsync(fd, chunk, 0, chunk.length, offset + done).catch(
-            (error) => {
-              throw new StoreError('read a segment', error)
-            },
-          )
-          const count = counted(result, 'bytesRead')
+          const count = await readSome(fd, chunk, 0, offset + done)
           if (count === 0) {
             throw new SegmentTooShortError(segmentID, offset + length, offset + done)
           }
@@ -66,6 +58,28 @@ export function fileStore(folder: string): Store {
       } finally {
         closeSync(fd)
       }
+    },
+
+    async readRanges(segmentID, ranges) {
+      const fd = await openToRead(folder, segmentID)
+      const readOne = async ({ offset, length }: SegmentRange) => {
+        const bytes = new Uint8Array(length)
+        for (let done = 0; done < length; ) {
+          const count = await readSome(fd, bytes, done, offset + done)
+          if (count === 0) {
+            throw new SegmentTooShortError(segmentID, offset + length, offset + done)
+          }
+          done += count
+        }
+        return bytes
+      }
+      // All of them, also when one fails: nothing may be read from a file that is closed.
+      const read = await Promise.allSettled(ranges.map(readOne))
+      closeSync(fd)
+      return read.map((one) => {
+        if (one.status === 'rejected') throw one.reason
+        return one.value
+      })
     },
 
     // Kept is who cannot be written any more: the mode is there at once, for every server, and costs no name.
@@ -111,6 +125,27 @@ export function fileStore(folder: string): Store {
       }
     },
   }
+}
+
+function openToRead(folder: string, segmentID: string): Promise<number> {
+  return openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
+    throw error.code === 'ENOENT'
+      ? new SegmentNotFoundError(segmentID)
+      : new StoreError('read a segment', error)
+  })
+}
+
+/** @returns How many bytes came, which may be fewer than there is room for; 0 at the end. */
+async function readSome(
+  fd: number,
+  into: Uint8Array,
+  at: number,
+  position: number,
+): Promise<number> {
+  const result = await readAsync(fd, into, at, into.length - at, position).catch((error) => {
+    throw new StoreError('read a segment', error)
+  })
+  return counted(result, 'bytesRead')
 }
 
 function isKept({ mode }: Stats): boolean {

@@ -38,6 +38,17 @@ export function memoryStore(): Store {
       }
     },
 
+    async readRanges(segmentID, ranges) {
+      const segment = segments.get(segmentID)
+      if (segment === undefined) throw new SegmentNotFoundError(segmentID)
+      return ranges.map(({ offset, length }) => {
+        if (offset + length > segment.bytes.length) {
+          throw new SegmentTooShortError(segmentID, offset + length, segment.bytes.length)
+        }
+        return segment.bytes.slice(offset, offset + length)
+      })
+    },
+
     async keep(segmentID) {
       const segment = segments.get(segmentID)
       if (segment === undefined)

@@ -17,6 +17,11 @@ export interface Store {
    */
   read(segmentID: string, offset: number, length: number): AsyncIterable<Uint8Array>
   /**
+   * Reads several small ranges of one segment at once, each whole into memory of its own: the caller bounds what they
+   * are together. Throws as `read` does.
+   */
+  readRanges(segmentID: string, ranges: readonly SegmentRange[]): Promise<Uint8Array[]>
+  /**
    * Marks a segment whose instances are committed. A sweep works by what the database says, and the
    * database may be an old copy or another one; the mark says that these bytes were acknowledged.
    * A writer that is still open goes on.
@@ -31,6 +36,12 @@ export interface Store {
   list(): AsyncIterable<SegmentEntry>
   /** Resolves when the store can be written, for readiness. @throws {StoreError} */
   probe(): Promise<void>
+}
+
+/** Bytes from the front of a segment. */
+export interface SegmentRange {
+  offset: number
+  length: number
 }
 
 export interface SegmentEntry {

@@ -11,6 +11,8 @@ export interface Whole {
   contentType: string
   /** Bytes; undefined where they are known at the end only. */
   length?: number | undefined
+  /** How the bytes are packed; `identity`: another client would have them packed. */
+  encoding?: 'gzip' | 'identity' | undefined
   /** What changes when the bytes do: it becomes the ETag. */
   version?: string | undefined
   /** The bytes; with a range only those, if `length` is known. */
@@ -52,13 +54,16 @@ export async function begun(
  * range of bytes (RFC 9110 14, WA-S16). Several ranges at once are answered with the whole.
  */
 export function answerWhole(c: Context<AppEnv>, log: Log, whole: Whole): Response {
-  const { contentType, length, version } = whole
+  const { contentType, length, version, encoding } = whole
   const headers: Record<string, string> = { ...common, 'content-type': contentType }
-  const etag = version === undefined ? undefined : etagOf(version, contentType)
+  if (encoding !== undefined) headers.vary = 'Accept, Accept-Encoding'
+  if (encoding === 'gzip') headers['content-encoding'] = encoding
+  const form = encoding === 'gzip' ? `${contentType} gzip` : contentType
+  const etag = version === undefined ? undefined : etagOf(version, form)
   if (etag !== undefined) headers.etag = etag
   checkConditions(c, etag)
   if (isNotModified(c, etag)) {
-    const { 'content-type': _, ...rest } = headers
+    const { 'content-type': _, 'content-encoding': __, ...rest } = headers
     return new Response(null, { status: 304, headers: rest })
   }
   if (length === undefined) return stream(c, log, whole.read(), 200, headers)
@@ -111,8 +116,8 @@ function stream(
   return new Response(streamOf(chunks, failed), { status, headers })
 }
 
-function etagOf(version: string, contentType: string): string {
-  const hash = createHash('sha256').update(`${version}\n${contentType}`)
+function etagOf(version: string, form: string): string {
+  const hash = createHash('sha256').update(`${version}\n${form}`)
   return `"${hash.digest('base64url').slice(0, 27)}"`
 }
 

@@ -1,37 +1,32 @@
 import { Buffer } from 'node:buffer'
 import type { Instance } from '../../db/instances.ts'
-import type { Store } from '../store/store.ts'
+import type { SegmentRange, Store } from '../store/store.ts'
 import { instancePath } from './paths.ts'
 
 const key = Buffer.from('"BulkDataURI":"')
 
-/** Metadata that are read at once: as many bytes, and as many instances. */
+/** Metadata that are held at once: as many bytes, and as many instances. */
 const blockBytes = 256 * 1024
 const blockInstances = 64
 
 /**
- * The metadata of instances, a block after the other, each instance by itself: in a block, what the store takes time for
- * is waited for together.
+ * The metadata of instances, a block after the other: what lies in one segment is read at once. The next block is on its
+ * way while the last one is taken.
  */
 export async function* readMetadataBlocks(
   instances: AsyncIterable<Instance>,
   store: Store,
   studiesURL: string,
 ): AsyncGenerator<Uint8Array[], void, void> {
-  let block: Promise<Uint8Array>[] = []
-  let bytes = 0
-  for await (const instance of instances) {
-    const json = readMetadata(instance, store, studiesURL)
-    // Told when the block is waited for.
-    json.catch(() => {})
-    block.push(json)
-    bytes += instance.metadataLength
-    if (bytes < blockBytes && block.length < blockInstances) continue
-    yield await Promise.all(block)
-    block = []
-    bytes = 0
+  let before: Promise<Uint8Array[]> | undefined
+  for await (const block of blocksOf(instances)) {
+    const next = readBlock(block, store, studiesURL)
+    // Told when it is waited for.
+    next.catch(() => {})
+    if (before !== undefined) yield await before
+    before = next
   }
-  if (block.length > 0) yield await Promise.all(block)
+  if (before !== undefined) yield await before
 }
 
 /**
@@ -45,17 +40,49 @@ export async function readMetadata(
   store: Store,
   studiesURL: string,
 ): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  const offset = instance.segmentOffset + instance.byteLength
-  for await (const chunk of store.read(instance.segmentID, offset, instance.metadataLength)) {
-    chunks.push(chunk)
+  const [json] = await readBlock([instance], store, studiesURL)
+  return json as Uint8Array
+}
+
+/** Neighbours of one segment, not too many at once. */
+async function* blocksOf(
+  instances: AsyncIterable<Instance>,
+): AsyncGenerator<Instance[], void, void> {
+  let block: Instance[] = []
+  let bytes = 0
+  for await (const instance of instances) {
+    const isOther = block.length > 0 && block[0]?.segmentID !== instance.segmentID
+    if (isOther || bytes >= blockBytes || block.length >= blockInstances) {
+      yield block
+      block = []
+      bytes = 0
+    }
+    block.push(instance)
+    bytes += instance.metadataLength
   }
-  const [first = new Uint8Array()] = chunks
-  const json =
-    chunks.length > 1
-      ? Buffer.concat(chunks)
-      : Buffer.from(first.buffer, first.byteOffset, first.byteLength)
-  const prefix = Buffer.from(`${studiesURL}/${instancePath(instance)}/`)
+  if (block.length > 0) yield block
+}
+
+async function readBlock(
+  instances: Instance[],
+  store: Store,
+  studiesURL: string,
+): Promise<Uint8Array[]> {
+  const { segmentID } = instances[0] as Instance
+  const read = await store.readRanges(segmentID, instances.map(rangeOf))
+  return read.map((json, i) =>
+    withURLs(json, `${studiesURL}/${instancePath(instances[i] as Instance)}/`),
+  )
+}
+
+/** Behind the file. */
+function rangeOf({ segmentOffset, byteLength, metadataLength }: Instance): SegmentRange {
+  return { offset: segmentOffset + byteLength, length: metadataLength }
+}
+
+function withURLs(bytes: Uint8Array, base: string): Uint8Array {
+  const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const prefix = Buffer.from(base)
   const pieces: Uint8Array[] = []
   let from = 0
   for (let at = json.indexOf(key); at !== -1; at = json.indexOf(key, from)) {

@@ -6,6 +6,8 @@ export interface RenderedParameters {
   quality: number
   window?: Window | undefined
   viewport?: Viewport | undefined
+  /** Whether Overlay Planes are drawn: on no thumbnail, for they may say who it is (WA-R7). */
+  hasOverlays: boolean
 }
 
 const maximumViewport = 8192
@@ -19,7 +21,7 @@ const windowFunctions: Record<string, WindowFunction> = {
 }
 
 /**
- * The parameters of a rendered resource (PS3.18 8.3.5.1). `annotation` and `iccprofile` are checked; nothing is drawn
+ * The parameters of a rendered resource (PS3.18 8.3.5.1). `annotation` and `iccprofile` are checked; nothing is written
  * on pictures, and they are sRGB without a profile.
  *
  * @throws {HttpProblem} 400 a value that is none
@@ -35,6 +37,7 @@ export function renderedParameters(query: Record<string, string>): RenderedParam
     throw wrong('iccprofile', 'no, yes, srgb, adobergb, rommrgb or displayp3')
   }
   return {
+    hasOverlays: true,
     quality: quality === undefined ? defaultQuality : qualityOf(quality),
     window: window === undefined ? undefined : windowOf(window),
     viewport: viewport === undefined ? undefined : viewportOf(viewport, true),
@@ -44,6 +47,7 @@ export function renderedParameters(query: Record<string, string>): RenderedParam
 /** A thumbnail takes a size only (PS3.18 8.3.5.1.3). @throws {HttpProblem} 400 */
 export function thumbnailParameters({ viewport }: Record<string, string>): RenderedParameters {
   return {
+    hasOverlays: false,
     quality: defaultQuality,
     viewport:
       viewport === undefined

@@ -4,9 +4,10 @@ import { type DicomJson, toNativeDicomModel } from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
 import { answerParts, answerWhole, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
+import { type KeptAnswers, takesGzip } from './kept-answers.ts'
 import { readMetadata, readMetadataBlocks } from './metadata.ts'
 import { acceptedBy, choose } from './negotiation.ts'
-import { open } from './open.ts'
+import { type Opened, open } from './open.ts'
 import { instanceURLOf, resourceOf, studiesURLOf } from './paths.ts'
 
 const json = { type: 'application/dicom+json', aliases: ['application/json'] }
@@ -14,27 +15,48 @@ const comma = Buffer.from(',')
 const xml = { type: 'multipart/related', root: 'application/dicom+xml' }
 
 /** Metadata of a study, series or instance: one JSON array, or an XML document for each instance (WA-R2). */
-export async function retrieveMetadata(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
+export async function retrieveMetadata(
+  c: Context<AppEnv>,
+  deps: WadoDeps,
+  kept: KeptAnswers,
+): Promise<Response> {
   const path = resourceOf(c.req.param())
   const { offer } = choose(acceptedBy(c), [json, xml])
   // Before the instances are read: what comes meanwhile makes the tag too old, never too new.
   const version = path.sopInstanceUID === undefined ? await versionOf(deps.db, path) : undefined
-  const { first, all } = await open(deps, path)
   const studiesURL = studiesURLOf(c)
+  // One instance alone is small.
+  const isPacked = version !== undefined && takesGzip(c.req.header('accept-encoding'))
+  const key = `${path.studyInstanceUID} ${path.seriesInstanceUID} ${version} ${studiesURL}`
+  const answerPacked = (make: () => AsyncGenerator<Uint8Array, void, void>) =>
+    answerWhole(c, deps.log, {
+      contentType: json.type,
+      version: `${version} ${studiesURL}`,
+      encoding: 'gzip',
+      read: () => kept.gzipped(key, make),
+    })
+  async function* array(instances: Opened['all']): AsyncGenerator<Uint8Array, void, void> {
+    let separator = Buffer.from('[')
+    for await (const block of readMetadataBlocks(instances(), deps.store, studiesURL)) {
+      yield Buffer.concat(block.flatMap((one, i) => [i === 0 ? separator : comma, one]))
+      separator = comma
+    }
+    yield Buffer.from(']')
+  }
+  if (offer === json && isPacked && kept.has(key)) {
+    return answerPacked(async function* () {
+      yield* array((await open(deps, path)).all)
+    })
+  }
+  const { first, all } = await open(deps, path)
+  if (offer === json && isPacked) return answerPacked(() => array(all))
   if (offer === json) {
     return answerWhole(c, deps.log, {
       contentType: json.type,
       // With the address in it, for it is in the BulkDataURIs.
       version: `${version ?? Buffer.from(first.digest).toString('hex')} ${studiesURL}`,
-      async *read() {
-        let separator = '['
-        for await (const block of readMetadataBlocks(all(), deps.store, studiesURL)) {
-          const pieces = block.flatMap((one, i) => [i === 0 ? Buffer.from(separator) : comma, one])
-          yield Buffer.concat(pieces)
-          separator = ','
-        }
-        yield Buffer.from(']')
-      },
+      encoding: version === undefined ? undefined : 'identity',
+      read: () => array(all),
     })
   }
   async function* parts(): AsyncGenerator<Part, void, void> {

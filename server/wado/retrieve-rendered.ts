@@ -12,6 +12,7 @@ import type { WadoDeps } from './deps.ts'
 import { type Frames, frameInMemory, framesOf } from './frames.ts'
 import { acceptedRendered, choose, notAcceptable } from './negotiation.ts'
 import { open, openInstance } from './open.ts'
+import { overlaysOf } from './overlays.ts'
 import { frameListOf, instanceURLOf, resourceOf } from './paths.ts'
 import { isDocument, renderDocument } from './render-document.ts'
 import {
@@ -171,7 +172,7 @@ async function renderFrame(
   { instance, model, frames }: Shown,
   frame: number,
   type: PictureType,
-  { quality, window, viewport }: RenderedParameters,
+  { quality, window, viewport, hasOverlays }: RenderedParameters,
 ): Promise<JobOutcome> {
   const { image, transferSyntaxUID } = frames
   try {
@@ -180,6 +181,7 @@ async function renderFrame(
       ...found,
       ...(window === undefined ? {} : { window, voiLUT: undefined }),
       viewport,
+      overlays: hasOverlays ? await overlaysOf(instance, deps.store, model, frame - 1) : [],
     }
     const bytes = await frameInMemory(frames, frame - 1)
     const delayMs = frameDelayMs(model)

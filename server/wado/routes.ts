@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono'
 import type { AppEnv } from '../http/env.ts'
 import type { WadoDeps } from './deps.ts'
+import { KeptAnswers } from './kept-answers.ts'
 import { retrieveAllBulkData, retrieveBulkData, retrievePixelData } from './retrieve-bulk-data.ts'
 import { retrieveFrames } from './retrieve-frames.ts'
 import { retrieveInstances } from './retrieve-instances.ts'
@@ -14,11 +15,12 @@ export function wadoRoutes(deps: WadoDeps): Hono<AppEnv> {
   const study = '/studies/:study'
   const series = `${study}/series/:series`
   const instance = `${series}/instances/:instance`
+  const kept = new KeptAnswers()
   const app = new Hono<AppEnv>()
   const at = (path: string, retrieve: Retrieve) => app.get(path, (c) => retrieve(c, deps))
   for (const resource of [study, series, instance]) {
     at(resource, retrieveInstances)
-    at(`${resource}/metadata`, retrieveMetadata)
+    at(`${resource}/metadata`, (c) => retrieveMetadata(c, deps, kept))
     at(`${resource}/bulkdata`, retrieveAllBulkData)
     at(`${resource}/pixeldata`, retrievePixelData)
     at(`${resource}/rendered`, retrieveRendered)

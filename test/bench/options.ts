@@ -23,6 +23,7 @@ export const usage = `Usage: npm run bench -- [OPTIONS]
 
 Measures how fast Stowage takes studies, side by side with bare servers and with Orthanc.
 
+  --queries          Searches and retrieval instead; has options of its own (--queries --help)
   --quick            About two minutes: 2 rounds, smaller sets; ${quickServers.join(', ')}
   --rounds N         Default 5
   --only CASE,...    ${caseIDs.join(', ')}

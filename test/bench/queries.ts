@@ -1,183 +1,163 @@
 /**
- * Measures how fast Stowage searches (QIDO-RS), side by side with Orthanc on the same studies.
+ * Measures how fast Stowage searches and gives back, side by side with Orthanc on the same studies, and with a bare
+ * server that streams the same bytes from one file.
  *
- *     node --import tsx test/bench/queries.ts --help
+ *     npm run bench -- --queries --help
  *
- * Each server gets 300 studies of ten instances and one of 600. In each round every query is asked of every server for
- * a while, right one after the other, so that what else the machine does hits all alike; ratios are those
+ * Each server gets 300 studies of ten instances and one of 600 (317 MB). In each round every read is asked of every
+ * server for a while, right one after the other, so that what else the machine does hits all alike; ratios are those
  * of one round.
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
-import { Agent, get } from 'node:http'
+import { spawn } from 'node:child_process'
+import { chmodSync, createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { freePort } from '../support/server.ts'
 import { makeFolder } from './folder.ts'
 import { LoadGenerator } from './load-generator.ts'
 import { wholeNumber } from './options.ts'
-import { type RunningServer, type ServerID, serverIDs, servers } from './servers.ts'
-import { formatNumber, formatSpread, quantile, spreadOf } from './statistics.ts'
-import { renderTable } from './tables.ts'
+import { end, lastWordsOf, untilReady } from './processes.ts'
+import { type ReadSample, renderReads } from './read-tables.ts'
+import { askFor, checkResults } from './reader.ts'
+import { type Filled, reads } from './reads.ts'
+import { type ServerID, serverIDs, servers } from './servers.ts'
 
-const usage = `Usage: node --import tsx test/bench/queries.ts [OPTIONS]
+const usage = `Usage: npm run bench -- --queries [OPTIONS]
 
   --rounds N         Default 3
-  --seconds N        For each query of each server in each round; default 3
-  --clients N        Default 8
+  --seconds N        For each read of each server in each round; default 3
+  --only TITLE,...   ${reads.map(({ title }) => title).join(', ')}
   --servers ID,...   Default node,orthanc-a
-  --folder DIR       Where to put the servers' data: 1 GB
+  --json FILE        Write all figures to a file
+  --folder DIR       Where to put the servers' data: 2 GB
 `
 
-/** What is asked, and how many results there have to be. (Orthanc does not decode %5E.) */
-function queriesOf(largeStudy: string): [title: string, path: string, results: number][] {
-  return [
-    ['studies?limit=50', '?limit=50', 50],
-    ['beginning of a name', '?PatientName=Bench^Adler*&limit=50', 39],
-    ['name', '?PatientName=Bench^Adler^00000008', 1],
-    ['period', '?StudyDate=20210101-20221231&limit=50', 50],
-    ['Patient ID', '?PatientID=many-00000007', 1],
-    ['instances of 600', `/${largeStudy}/instances`, 600],
-  ]
+/** Ends what was begun. */
+type Ending = () => Promise<void>
+
+interface Asked extends Filled {
+  id: ServerID
 }
 
-interface Sample {
-  round: number
-  server: ServerID
-  query: string
-  perSecond: number
-  latencies: number[]
-}
-
-const { values } = parseArgs({
-  options: {
-    help: { type: 'boolean', short: 'h' },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    clients: { type: 'string' },
-    servers: { type: 'string' },
-    folder: { type: 'string' },
-  },
-})
-if (values.help) console.log(usage)
-else await run()
-
-async function run(): Promise<void> {
+export async function runQueries(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      queries: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      only: { type: 'string' },
+      servers: { type: 'string' },
+      json: { type: 'string' },
+      folder: { type: 'string' },
+    },
+  })
+  if (values.help) {
+    console.log(usage)
+    return
+  }
   const rounds = wholeNumber('--rounds', values.rounds, 3, 1)
   const seconds = wholeNumber('--seconds', values.seconds, 3, 1)
-  const clients = wholeNumber('--clients', values.clients, 8, 1)
   const wanted = (values.servers ?? 'node,orthanc-a').split(',')
+  const only = values.only?.split(',')
+  const chosen = reads.filter(({ title }) => only === undefined || only.includes(title))
   const folder = await makeFolder(values.folder)
   mkdirSync(join(folder, 'shared'))
-  const running: { id: ServerID; server: RunningServer; largeStudy: string }[] = []
-  const samples: Sample[] = []
+  const samples: ReadSample[] = []
+  const running: Ending[] = []
   try {
+    await measure()
+  } finally {
+    for (const stop of running.reverse()) await stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  if (values.json !== undefined) {
+    const report = { version: 1, at: new Date().toISOString(), rounds, seconds, samples }
+    writeFileSync(values.json, `${JSON.stringify(report, undefined, 1)}\n`)
+  }
+  console.log(renderReads(samples, chosen))
+
+  async function measure(): Promise<void> {
+    const asked: Asked[] = []
     for (const id of serverIDs.filter((one) => wanted.includes(one))) {
       const obstacle = await servers[id].findObstacle()
       if (obstacle !== undefined) console.error(`${id} is left out: ${obstacle}`)
-      else running.push(await startFilled(id, folder))
+      else asked.push(await startFilled(id, folder, running))
     }
+    const [first] = asked
+    const bareURL = first && (await startFileServer(first, folder, running))
     for (let round = 1; round <= rounds; round++) {
-      for (const index of queriesOf('').keys()) {
-        for (const { id, server, largeStudy } of running) {
-          const [query, path, results] = queriesOf(largeStudy)[index] as [string, string, number]
-          const measured = await ask(`${server.studiesURL}${path}`, { clients, seconds, results })
-          samples.push({ round, server: id, query, ...measured })
-          console.error(`round ${round}  ${id}  ${query}: ${formatNumber(measured.perSecond)}/s`)
+      for (const read of chosen) {
+        for (const clients of read.clients) {
+          const common = { headers: read.headers, clients, seconds }
+          const keep = async (server: string, urls: string[]) => {
+            const figures = await askFor({ ...common, urls })
+            samples.push({ round, server, title: read.title, unit: read.unit, clients, ...figures })
+            console.error(`round ${round}  ${server}  ${read.title}, ${clients} at a time`)
+          }
+          for (const one of asked) {
+            if (round === 1) await checkResults(read, read.urls(one)[0] as string)
+            await keep(one.id, read.urls(one))
+          }
+          if (read.target?.peer === 'file' && bareURL) await keep('file', [bareURL])
         }
       }
     }
-  } finally {
-    for (const { server } of running) await server[Symbol.asyncDispose]()
-    rmSync(folder, { recursive: true, force: true })
   }
-  console.log(render(samples, clients))
 }
 
-/** Starts a server and sends it what is searched. */
-async function startFilled(id: ServerID, folder: string) {
+/** Starts a server and sends it what is read. */
+async function startFilled(id: ServerID, folder: string, running: Ending[]): Promise<Asked> {
   const ownFolder = join(folder, id)
   mkdirSync(ownFolder)
   chmodSync(ownFolder, 0o755)
   const server = await servers[id].start(ownFolder, join(folder, 'shared'))
+  running.push(async () => server[Symbol.asyncDispose]())
   using generator = new LoadGenerator()
-  const { studiesURL: url, isConfirming: isConfirmed } = server
-  const common = { url, isConfirmed, size: 'full', tag: 0, isChunked: false } as const
+  const { studiesURL, isConfirming: isConfirmed } = server
+  const common = { url: studiesURL, isConfirmed, size: 'full', tag: 0, isChunked: false } as const
   await generator.run({ ...common, set: 'many', perRequest: 10, concurrency: 4 })
-  await generator.run({ ...common, set: 'small', limit: 600, perRequest: 'whole', concurrency: 1 })
-  const answer = await fetch(`${url}?PatientID=small-00000000`)
-  const [study] = (await answer.json()) as [{ '0020000D': { Value: [string] } }]
-  return { id, server, largeStudy: study['0020000D'].Value[0] }
-}
-
-interface Asking {
-  clients: number
-  seconds: number
-  results: number
-}
-
-/** @throws {Error} An answer is not 200, or has another number of results. */
-async function ask(url: string, { clients, seconds, results }: Asking) {
-  const agent = new Agent({ keepAlive: true, maxSockets: clients })
-  const first = JSON.parse((await read(url, agent)).toString()) as unknown[]
-  if (first.length !== results)
-    throw new Error(`${url} has ${first.length} results, not ${results}`)
-  const latencies: number[] = []
-  const startedAt = performance.now()
-  const until = startedAt + seconds * 1000
-  async function client(): Promise<void> {
-    while (performance.now() < until) {
-      const askedAt = performance.now()
-      await read(url, agent)
-      latencies.push(performance.now() - askedAt)
+  await generator.run({ ...common, set: 'ct', perRequest: 50, concurrency: 1 })
+  type Results = Record<string, { Value: [string] }>[]
+  const ask = async (path: string): Promise<Results> =>
+    (await fetch(`${studiesURL}${path}`, { headers: { accept: 'application/dicom+json' } })).json()
+  const [found] = await ask('?PatientID=ct-00000000')
+  const study = found?.['0020000D']?.Value[0] as string
+  const instancePaths: string[] = []
+  for (let number = 0; number < 20; number++) {
+    const [other] = await ask(`?PatientID=many-${String(number).padStart(8, '0')}`)
+    const uid = other?.['0020000D']?.Value[0]
+    for (const one of await ask(`/${uid}/instances`)) {
+      const [series, instance] = ['0020000E', '00080018'].map((tag) => one[tag]?.Value[0])
+      instancePaths.push(`${uid}/series/${series}/instances/${instance}`)
     }
   }
-  await Promise.all(Array.from({ length: clients }, client))
-  const perSecond = latencies.length / ((performance.now() - startedAt) / 1000)
-  agent.destroy()
-  return { perSecond, latencies }
+  return { id, studiesURL, study, instancePaths }
 }
 
-function read(url: string, agent: Agent): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const request = get(url, { agent, headers: { accept: 'application/dicom+json' } }, (answer) => {
-      const chunks: Buffer[] = []
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-      answer.on('error', reject)
-      answer.on('end', () => {
-        if (answer.statusCode === 200) resolve(Buffer.concat(chunks))
-        else reject(new Error(`${url} is answered ${answer.statusCode}`))
-      })
-    })
-    request.on('error', reject)
-  })
-}
-
-function render(samples: Sample[], clients: number): string {
-  const groups = new Map<string, Sample[]>()
-  for (const sample of samples) {
-    const name = `${sample.query} ${sample.server}`
-    groups.set(name, [...(groups.get(name) ?? []), sample])
+/** Keeps the answer to the retrieval of the study in a file, and serves that. */
+async function startFileServer(
+  { studiesURL, study }: Filled,
+  folder: string,
+  running: Ending[],
+): Promise<string> {
+  const path = join(folder, 'answer')
+  const headers = {
+    accept: 'multipart/related; type="application/dicom"; transfer-syntax=*',
   }
-  const rows = [...groups.values()].map((group) => {
-    const { query, server } = group[0] as Sample
-    const latencies = group.flatMap((sample) => sample.latencies)
-    const ratios = group.flatMap(({ round, perSecond }) => {
-      const peer = samples.find(
-        (one) => one.round === round && one.query === query && one.server.startsWith('orthanc'),
-      )
-      return peer === undefined || peer.server === server ? [] : perSecond / peer.perSecond
-    })
-    return [
-      query,
-      server,
-      formatSpread(spreadOf(group.map(({ perSecond }) => perSecond))),
-      formatNumber(quantile(latencies, 0.5)),
-      formatNumber(quantile(latencies, 0.99)),
-      formatSpread(spreadOf(ratios)),
-    ]
+  const answer = await fetch(`${studiesURL}/${study}`, { headers })
+  await pipeline(Readable.fromWeb(answer.body as never), createWriteStream(path))
+  const port = await freePort()
+  const script = fileURLToPath(new URL('file-server.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', script, String(port), path], {
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  return renderTable(
-    `Searches, ${clients} clients at a time`,
-    ['query', 'server', 'requests/s', 'p50 ms', 'p99 ms', 'times Orthanc'],
-    rows,
-  )
+  running.push(() => end(child, 'SIGKILL'))
+  const url = `http://127.0.0.1:${port}/`
+  await untilReady(url, child, lastWordsOf(child))
+  return url
 }

@@ -2,6 +2,7 @@
  * Measures how fast Stowage takes studies, side by side with bare servers and with Orthanc, in rounds.
  *
  *     npm run bench -- --help
+ *     npm run bench -- --queries --help    how fast it searches and gives back
  *
  * Each figure begins with a fresh server and an empty store. A round measures each case with every server,
  * one right after the other and in another order than the round before, so that what else the machine
@@ -14,13 +15,17 @@ import { renderComparison } from './compare.ts'
 import { makeFolder } from './folder.ts'
 import { LoadGenerator } from './load-generator.ts'
 import { type BenchOptions, readOptions, usage } from './options.ts'
+import { runQueries } from './queries.ts'
 import type { Report } from './report.ts'
 import { servers } from './servers.ts'
 import { renderReport } from './tables.ts'
 
-const options = readOptionsOrExit()
-if (options === 'help') console.log(usage)
-else process.exitCode = await run(options)
+if (process.argv.includes('--queries')) await runQueries(process.argv.slice(2))
+else {
+  const options = readOptionsOrExit()
+  if (options === 'help') console.log(usage)
+  else process.exitCode = await run(options)
+}
 
 function readOptionsOrExit(): BenchOptions | 'help' {
   try {

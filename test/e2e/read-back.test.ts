@@ -115,7 +115,7 @@ describe('Retrieve instances (PS3.18 10.4)', () => {
     ['study', 'multipart/related; type=application/dicom', [a1, a2, a3]],
     ['study', 'multipart/related', [a1, a2, a3]],
   ] as const)(
-    'WA-R1, WA-S9: a %s by Accept: %s is its files, byte for byte',
+    'WA-R1, WA-S1, WA-S9: a %s by Accept: %s is its files, byte for byte',
     async (level, accept, files) => {
       const { response, body } = await retrieve(paths[level], accept)
       expect(response.status).toBe(200)
@@ -331,7 +331,32 @@ describe('Retrieve metadata (PS3.18 10.4.1.1.2, Annex F)', () => {
     },
   )
 
-  test('tells all that the file says, and where the rest is', async () => {
+  test('come in gzip to who takes it, the same every time, until an instance comes', async () => {
+    const study = uniqueUID()
+    const [one, two] = [1, 2].map((instanceNumber) =>
+      dicomFile({ studyInstanceUID: study, seriesInstanceUID: `${study}.1`, instanceNumber }),
+    )
+    const ask = (encoding: string) =>
+      fetch(`${studies}/${study}/metadata`, { headers: { 'accept-encoding': encoding } })
+    await stow(studies, [one as Buffer])
+    const plain = await ask('identity')
+    expect(plain.headers.get('content-encoding')).toBeNull()
+    const expected = await plain.text()
+    const tags: (string | null)[] = [plain.headers.get('etag')]
+    for (let round = 0; round < 2; round++) {
+      const answer = await ask('gzip')
+      expect(answer.headers.get('content-encoding')).toBe('gzip')
+      expect(answer.headers.get('vary')).toBe('Accept, Accept-Encoding')
+      tags.push(answer.headers.get('etag'))
+      expect(await answer.text()).toBe(expected)
+    }
+    expect(tags[1]).toBe(tags[2])
+    expect(new Set(tags).size).toBe(2)
+    await stow(studies, [two as Buffer])
+    expect(await (await ask('gzip')).json()).toHaveLength(2)
+  })
+
+  test('WA-S14: tells all that the file says, and where the rest is', async () => {
     const { body } = await get(`${instancePath}/metadata`)
     const offset = a1.indexOf(Buffer.alloc(5000, 1))
     expect(body).toEqual([
@@ -427,7 +452,7 @@ describe('URLs behind a trusted proxy', () => {
     expect(studiesFound.body[0]['00081190'].Value).toEqual([`${base}/${a.uid}`])
     const limited = await get('/instances?limit=1', headers)
     expect(limited.headers.get('warning')).toMatch(
-      /^299 https:\/\/pacs\.example\/archive\/dicom-web "There are more than \d+ additional/,
+      /^299 https:\/\/pacs\.example\/archive\/dicom-web "There are 1000 additional results that can be requested, and more/,
     )
     const path = `/studies/${a.uid}/series/${a.series}/instances/1.2.826.10.1.1.1`
     const metadata = await get(`${path}/metadata`, headers)

@@ -259,7 +259,7 @@ describe('Search (PS3.18 10.6; Tables 10.6.3-3 to 10.6.3-5)', () => {
       ],
     ],
   ])(
-    '%s: %s answers with every required attribute, and the same twice (QI-A7 to QI-A10)',
+    '%s: %s answers with every required attribute, and the same twice (QI-A7, QI-A8, QI-A9, QI-A10)',
     async (_id, path, expected) => {
       const answer = await get(path)
       expect(answer.status).toBe(200)
@@ -344,6 +344,7 @@ describe('Search (PS3.18 10.6; Tables 10.6.3-3 to 10.6.3-5)', () => {
     ['limit', '/studies?limit=-1'],
     ['limit', '/studies?limit=1.5'],
     ['limit', '/studies?limit=1&limit=2'],
+    ['fuzzymatching', '/studies?fuzzymatching=true&fuzzymatching=true'],
     ['offset', '/studies?offset='],
     ['fuzzymatching', '/studies?fuzzymatching=yes'],
     ['StudyDate', '/studies?StudyDate=2026-01-02'],
@@ -355,15 +356,19 @@ describe('Search (PS3.18 10.6; Tables 10.6.3-3 to 10.6.3-5)', () => {
     ['PatientID', '/studies?PatientID=P%00'],
     ['Manufacturer', '/series?Manufacturer=Doe'],
     ['00101010', '/studies?00101010=Doe'],
+    ['20010010', '/instances?20010010=Acme%201.0&20011003=Doe'],
     ['includefield', '/studies?includefield=all,PatientID'],
     ['SOPInstanceUID', '/studies?SOPInstanceUID=1.2.3'],
-  ])('QI-S6: answers 400 that names "%s" to %s, without its value', async (parameter, path) => {
-    const answer = await get(path)
-    expect(answer.status).toBe(400)
-    expect(answer.headers.get('content-type')).toBe('application/problem+json')
-    expect(answer.body.detail).toContain(`"${parameter}"`)
-    expect(answer.body.detail).not.toMatch(/Doe|PAT/)
-  })
+  ])(
+    'QI-S6, QI-P3, QI-P5, QI-P13: answers 400 that names "%s" to %s, without its value',
+    async (parameter, path) => {
+      const answer = await get(path)
+      expect(answer.status).toBe(400)
+      expect(answer.headers.get('content-type')).toBe('application/problem+json')
+      expect(answer.body.detail).toContain(`"${parameter}"`)
+      expect(answer.body.detail).not.toMatch(/Doe|PAT/)
+    },
+  )
 
   test.each(['/studies/abc/series', '/studies/1.2/series/1.02/instances'])(
     'answers 400 to %s',
@@ -481,7 +486,7 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     expect(await found(path)).toEqual(expected)
   })
 
-  test('QI-A1, QI-A5: keys and fields of a higher level are told', async () => {
+  test('QI-A1, QI-A2, QI-A5: keys and fields of a higher level are told, and all that there is', async () => {
     const byKey = await get(`/studies/${a.uid}/series?PatientID=PAT%201`)
     expect(byKey.body[0]).toEqual({ ...studyA(), ...seriesA() })
     const byField = await get(
@@ -575,13 +580,35 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     expect((await get(`/studies?${query}`)).status).toBe(status)
   })
 
-  test('a time zone is not applied, and that is said', async () => {
-    const answer = await get('/studies?StudyTime=1015&TimezoneOffsetFromUTC=%2B0200')
-    expect(uidsOf(answer.body)).toEqual([a.uid])
-    expect(answer.headers.get('warning')).toContain('TimezoneOffsetFromUTC')
+  // The study `a` is of 2 January 2026, 10:15, at +0100; of `b` no zone is known.
+  test.each<[string, string, string[]]>([
+    ['the same moment', 'StudyDate=20260102&StudyTime=1115&TimezoneOffsetFromUTC=%2B0200', [a.uid]],
+    ['the same clock', 'StudyTime=1015&TimezoneOffsetFromUTC=%2B0200', []],
+    ['a range of times', 'StudyTime=1100-1130&TimezoneOffsetFromUTC=%2B0200', [a.uid]],
+    ['another day', 'StudyDate=20260101&TimezoneOffsetFromUTC=-1000', [a.uid]],
+    ['the day where it was made', 'StudyDate=20260102&TimezoneOffsetFromUTC=-1000', []],
+    ['a range of days', 'StudyDate=20251231-20260101&TimezoneOffsetFromUTC=-1000', [a.uid]],
+    [
+      'a period',
+      'StudyDate=20260101-20260102&StudyTime=2314-2316&TimezoneOffsetFromUTC=-1000',
+      [a.uid],
+    ],
+    [
+      'a period that begins later',
+      'StudyDate=20260101-20260102&StudyTime=2316-2359&TimezoneOffsetFromUTC=-1000',
+      [],
+    ],
+    ['half hours', 'StudyTime=1445&TimezoneOffsetFromUTC=%2B0530', [a.uid]],
+    ['what has no zone', 'StudyDate=20260304&TimezoneOffsetFromUTC=-1000', [b.uid]],
+    ['no time at all', 'PatientID=P2&TimezoneOffsetFromUTC=-1000', [b.uid]],
+  ])('Timezone Offset From UTC: %s', async (_what, query, expected) => {
+    const answer = await get(`/studies?${query}`)
+    expect(answer.status).toBe(expected.length === 0 ? 204 : 200)
+    expect(answer.headers.get('warning')).toBeNull()
+    expect(answer.status === 204 ? [] : uidsOf(answer.body)).toEqual(expected)
   })
 
-  test('more results than are held at once come as one array, or as one multipart', async () => {
+  test('QI-S3: more results than are held at once, or counted, come as one array, or as one multipart', async () => {
     const study = '1.2.826.30.1'
     const files = Array.from({ length: 1203 }, (_, index) =>
       dicomFile({
@@ -600,6 +627,10 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     const byDefault = await get(path)
     expect(uidsOf(byDefault.body)).toEqual(expected.slice(0, 1000))
     expect(byDefault.headers.get('warning')).toContain('There are 203 additional results')
+    const one = await get(`${path}?limit=1`)
+    expect(one.headers.get('warning')).toMatch(
+      /"There are 1000 additional results that can be requested, and more after those"$/,
+    )
     expect(await found(`${path}?limit=5000`)).toEqual(expected)
     expect(await found(`${path}?offset=900&limit=150`)).toEqual(expected.slice(900, 1050))
     const withField = await get(`${path}?limit=5000&includefield=PatientAge,ImageType`)

@@ -141,6 +141,20 @@ describe.skipIf(why !== undefined)(
       expect(unknown.map(({ name }) => name)).toEqual(['pydicom/GDCMJ2K_TextGBR.dcm'])
     })
 
+    test('an image on which a codec gives up takes no other request with it', async () => {
+      const bad = byPath.get(undecodable[0] as string) as string
+      const good = byPath.get('dicom-test-files/WG04/JLSL/CT1_JLSL') as string
+      const asked = Array.from({ length: 12 }, async (_, i) => {
+        const answer = await retrieve(`${i % 2 ? good : bad}/rendered`)
+        return answer.status
+      })
+      expect(await Promise.all(asked)).toEqual(asked.map((_, i) => (i % 2 ? 200 : 406)))
+      // As stored it comes all the same.
+      const { status, body } = await retrieve(bad, 'application/dicom')
+      expect(status).toBe(200)
+      expect(body.equals(corpusFile(undecodable[0] as string))).toBe(true)
+    })
+
     test('dcmtk dumps what was encoded anew without a complaint', async () => {
       for (const [path, url] of byPath) {
         const { transferSyntaxUID } = readInstance(corpusFile(path))

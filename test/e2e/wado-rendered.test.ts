@@ -150,6 +150,55 @@ describe('Rendered (PS3.18 8.3.5, 8.7.4; WA-R6)', () => {
     expect((await png(`${url}/rendered`)).pixels).toEqual([255, 0, 7, 255, 9, 1])
   })
 
+  test('Overlay Planes are drawn in white where they lie, each on its frames; on no thumbnail', async () => {
+    const dark = Buffer.alloc(16, 10)
+    const plane = (group: string, type: string, origin: number[], bits: number) => [
+      { tag: `${group}0010`, vr: 'US', value: 2 },
+      { tag: `${group}0011`, vr: 'US', value: 3 },
+      { tag: `${group}0040`, vr: 'CS', value: type },
+      { tag: `${group}0050`, vr: 'SS', value: origin },
+      { tag: `${group}0100`, vr: 'US', value: 1 },
+      { tag: `${group}0102`, vr: 'US', value: 0 },
+      { tag: `${group}3000`, vr: 'OW', value: Buffer.from([bits & 0xff, bits >> 8]) },
+    ]
+    const { url } = await store(server, {
+      rows: 2,
+      columns: 4,
+      numberOfFrames: 2,
+      pixelBytes: dark,
+      elements: [
+        ...eightBits,
+        { tag: '00281050', vr: 'DS', value: '128' },
+        { tag: '00281051', vr: 'DS', value: '256' },
+        // The two corners of 2 x 3, one pixel to the right.
+        ...plane('6000', 'G', [1, 2], 0b100001),
+        // Its first column lies outside, and it is for the second frame alone.
+        ...plane('6002', 'G', [1, 0], 0b000011),
+        { tag: '60020015', vr: 'IS', value: '1' },
+        { tag: '60020051', vr: 'US', value: 2 },
+        // A region of interest is no graphics.
+        ...plane('6004', 'R', [1, 1], 0b111111),
+      ],
+    })
+    const first = [10, 255, 10, 10, 10, 10, 10, 255]
+    expect((await png(`${url}/frames/1/rendered`)).pixels).toEqual(first)
+    const second = [255, 255, 10, 10, 10, 10, 10, 255]
+    expect((await png(`${url}/frames/2/rendered`)).pixels).toEqual(second)
+    const bare = await store(server, {
+      rows: 2,
+      columns: 4,
+      numberOfFrames: 2,
+      pixelBytes: dark,
+      elements: [
+        ...eightBits,
+        { tag: '00281050', vr: 'DS', value: '128' },
+        { tag: '00281051', vr: 'DS', value: '256' },
+      ],
+    })
+    const [one, other] = await Promise.all([url, bare.url].map((of) => retrieve(`${of}/thumbnail`)))
+    expect(one?.body.equals(other?.body as Buffer)).toBe(true)
+  })
+
   test('viewport scales into its size and shows a region', async () => {
     expect(await png(`${grey.url}/rendered?viewport=2,2`)).toMatchObject({ width: 2, height: 1 })
     const region = await png(`${grey.url}/rendered?viewport=2,2,1,0,2,1`)

@@ -113,7 +113,7 @@ describe('Hostile code streams', () => {
 
 describe('WorkerPool', () => {
   test('a job that takes too long ends its thread, and is undecodable', async () => {
-    await using slow = new WorkerPool({ workers: 1, waiting: 9, jobMs: 1 })
+    await using slow = new WorkerPool({ ...defaultPoolLimits, workers: 1, jobMs: 1 })
     const large = imagePixel({ rows: 3000, columns: 3000, bitsStored: 12 })
     const job: Job = {
       kind: 'encode',
@@ -122,6 +122,27 @@ describe('WorkerPool', () => {
       bytes: new Uint8Array(3000 * 3000 * 2).fill(9),
     }
     await expect(slow.run(job)).rejects.toThrow('takes longer than')
+  })
+
+  test('a job that takes too much memory ends its thread, and the next is done by another', async () => {
+    await using small = new WorkerPool({
+      ...defaultPoolLimits,
+      workers: 1,
+      memoryBytes: 2 ** 28,
+    })
+    // What the codecs begin with is 256 MiB.
+    const [rows, columns] = [7000, 7000]
+    const large: Job = {
+      kind: 'encode',
+      image: imagePixel({ rows, columns, bitsStored: 12 }),
+      transferSyntaxUID: `${base}.4.90`,
+      bytes: new Uint8Array(rows * columns * 2).fill(9),
+    }
+    const refused = small.run(large)
+    const next = small.run(encode(`${base}.4.90`))
+    await expect(refused).rejects.toThrow('more than 256 MiB')
+    await expect(refused).rejects.toThrow(UndecodableError)
+    expect((await next).bytes.length).toBeGreaterThan(100)
   })
 
   test('refuses the job that is one too many, and does all others', async () => {

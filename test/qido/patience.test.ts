@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { type Running, running } from '../../db/search.ts'
+import { type Running, running } from '../../db/running.ts'
 import { Patience } from '../../server/qido/patience.ts'
 import { freshDatabase } from '../support/database.ts'
 
@@ -8,7 +8,13 @@ describe('patience with a statement', () => {
     await using database = await freshDatabase()
     const { sql } = database
     const left = new AbortController()
-    const waiting = new Patience(left.signal).with(running(sql`select pg_sleep(600)`, () => 1))
+    const waiting = new Patience(left.signal).with(
+      running(
+        database,
+        (own) => own`select pg_sleep(600)`,
+        () => 1,
+      ),
+    )
     const outcome = expect(waiting).rejects.toMatchObject({ status: 400 })
     const sleeping = () => sql`
       select from pg_stat_activity
@@ -41,7 +47,11 @@ describe('patience with a statement', () => {
 
   test('any other error is passed on', async () => {
     await using database = await freshDatabase()
-    const failing = running(database.sql`select 1 / 0`, () => 1)
+    const failing = running(
+      database,
+      (own) => own`select 1 / 0`,
+      () => 1,
+    )
     const patience = new Patience(new AbortController().signal)
     await expect(patience.with(failing)).rejects.toMatchObject({ code: '22012' })
   })

@@ -161,6 +161,29 @@ export function testStore(name: string, openStore: () => Promise<TestStore>): vo
       expect((await read(store, writer.segmentID, 0, 15)).toString()).toBe('committed later')
     })
 
+    test('gives back several ranges at once, in the order asked for, in memory of their own', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const content = randomBytes(MiB)
+      const segmentID = await write(store, split(content, [3, MiB - 3]))
+      const ranges = [
+        { offset: 500_000, length: 70_000 },
+        { offset: 0, length: 2 },
+        { offset: MiB, length: 0 },
+        { offset: MiB - 1, length: 1 },
+      ]
+      const found = await store.readRanges(segmentID, ranges)
+      expect(found.map((bytes) => Buffer.from(bytes).toString('hex'))).toEqual(
+        ranges.map(({ offset, length }) => content.toString('hex', offset, offset + length)),
+      )
+      found[1]?.fill(0)
+      const again = await store.readRanges(segmentID, ranges)
+      expect(again[1]).toEqual(new Uint8Array(content.subarray(0, 2)))
+      const beyond = store.readRanges(segmentID, [...ranges, { offset: MiB - 1, length: 2 }])
+      await expect(beyond).rejects.toThrow(SegmentTooShortError)
+      await expect(store.readRanges(randomUUID(), ranges)).rejects.toThrow(SegmentNotFoundError)
+    })
+
     test('refuses a range that reaches past the end', async () => {
       await using opened = await openStore()
       const { store } = opened
