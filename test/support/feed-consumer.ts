@@ -113,13 +113,15 @@ export class FeedConsumer {
 export async function linesOfSearch(server: { url: string; dicomWeb: string }): Promise<string[]> {
   const lines: string[] = []
   for await (const one of searchAll(`${server.dicomWeb}/studies`)) {
-    const study = valueOf(one, '0020000D')
+    const study = firstValue(one, '0020000D')
     const answer = await fetch(`${server.url}/api/studies/${study}`)
     const { byteLength } = (await answer.json()) as { byteLength: number }
-    lines.push([study, valueOf(one, '00201206'), valueOf(one, '00201208'), byteLength].join(' '))
+    lines.push(
+      [study, firstValue(one, '00201206'), firstValue(one, '00201208'), byteLength].join(' '),
+    )
   }
   for await (const one of searchAll(`${server.dicomWeb}/series`)) {
-    lines.push([valueOf(one, '0020000E'), valueOf(one, '00201209')].join(' '))
+    lines.push([firstValue(one, '0020000E'), firstValue(one, '00201209')].join(' '))
   }
   return lines.sort()
 }
@@ -136,6 +138,6 @@ async function* searchAll(url: string): AsyncGenerator<DataSet> {
   }
 }
 
-function valueOf(dataSet: DataSet, tag: string): unknown {
+function firstValue(dataSet: DataSet, tag: string): unknown {
   return dataSet[tag]?.Value?.[0]
 }
