@@ -1,6 +1,7 @@
 import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
+import { Retention } from './changes/retention.ts'
 import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
@@ -77,6 +78,7 @@ export async function startServices({
     untoldStudies: () => intake.untoldStudies,
     changed: () => live.changed(),
   })
+  const retention = new Retention({ db, log, keepMs: config.keepChangesMs })
   const webhooks = { isPrivateAllowed: config.webhookPrivateAddresses === 'on' }
   const deliverer = new Deliverer({
     db,
@@ -100,6 +102,7 @@ export async function startServices({
       deliverer.wake()
     })
     scheduler.start()
+    retention.start()
     deliverer.start()
   } catch (error) {
     await intake.stop(0)
@@ -128,6 +131,7 @@ export async function startServices({
     async [Symbol.asyncDispose]() {
       await intake.stop(graceMs)
       await scheduler.stop()
+      await retention.stop()
       await deliverer.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()

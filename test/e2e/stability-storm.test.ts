@@ -79,7 +79,7 @@ describe('servers that share a database, killed and started again while many sen
       })
       await Promise.all([...killers, ...senders])
 
-      const [first] = servers as [StowageServer]
+      const first = servers[0] as StowageServer
       await using sql = await first.connect()
       await first.until(async () => {
         const [row] = await sql`
