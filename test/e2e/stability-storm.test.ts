@@ -24,7 +24,7 @@ interface Study {
 
 describe('servers that share a database, killed and started again while many send to any of them (P4, P7)', () => {
   test.each(Array.from({ length: repeats }, (_, run) => run + 1))(
-    'say each event once for each generation, none too early, none lost; a consumer of the feed knows what a search finds (OST-2, OST-4, OST-7, run %i)',
+    'say each event once for each generation, none too early, none lost; a consumer of the feed knows what a search finds (OST-2, OST-3, OST-4, OST-7, OST-15, run %i)',
     async (run) => {
       const beganAt = Date.now()
       const random = new SeededRandom()
@@ -101,6 +101,13 @@ describe('servers that share a database, killed and started again while many sen
         const own = stable.filter((one) => one.level === 'study' && one.studyInstanceUID === uid)
         expect(own.at(-1)?.generation).toBe(generation)
       }
+      // Whichever server is asked, it says the same, of studies and of what was set at another one.
+      for (const path of ['studies', 'quiet-rules', 'transfers']) {
+        const query = path === 'studies' ? `studies/${rows[0]?.uid}` : path
+        const says = await Promise.all(servers.map(({ url }) => textOf(`${url}/api/${query}`)))
+        expect(new Set(says).size).toBe(1)
+        if (path === 'studies') expect(says[0]).toContain('"state":"stable"')
+      }
       const seconds = Math.round((Date.now() - beganAt) / 1000)
       console.info(
         `storm ${run}: ${kills} kills, ${acknowledged} instances of ${rows.length} studies, ${consumer.changes.length} changes, ${stable.length} stable events, ${seconds} s, seed ${random.seed}`,
@@ -109,6 +116,10 @@ describe('servers that share a database, killed and started again while many sen
     600_000,
   )
 })
+
+async function textOf(url: string): Promise<string> {
+  return (await fetch(url)).text()
+}
 
 /** Two series each; every other patient has two studies. */
 function makeStudies(random: SeededRandom): Study[] {
