@@ -92,7 +92,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json(toJSON(found, countsOf(found, await countDeliveries(db))))
     })
     .post('/webhooks/:webhook/secret', async (c) => {
-      const oldSeconds = oldSecondsOf(await readJSON(c.req.raw))
+      const oldSeconds = oldSecondsOf(await readJSON(c.req.raw, bodyLimits))
       const webhookID = webhookIDOf(c.req.param('webhook'))
       const found = await replaceSecret(db, webhookID, newSecret(), oldSeconds * 1000)
       const { secret, oldSecretUntil } = mustExist(found)
