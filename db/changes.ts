@@ -52,6 +52,53 @@ export async function listChanges({ orm }: Database, query: ChangeQuery): Promis
     .limit(limit)
 }
 
+/** Reads from a point of the feed that is not all there any more. */
+export class ChangesRemovedError extends RangeError {
+  override name = 'ChangesRemovedError'
+  /** Changes up to this one are removed: who goes on from there misses nothing else. */
+  readonly removedSeq: number
+
+  constructor(removedSeq: number) {
+    super(`The changes up to ${removedSeq} are removed`)
+    this.removedSeq = removedSeq
+  }
+}
+
+/**
+ * To be called after changes were listed: what is gone by now may have been gone then.
+ *
+ * @param query Deletions are never removed, so who asks for nothing else may begin anywhere.
+ * @throws {ChangesRemovedError} Changes after its `since` are removed.
+ */
+export async function insistOnAll({ sql }: Database, query: ChangeQuery): Promise<void> {
+  if (query.types?.every((type) => type === 'deleted')) return
+  const [row] = await sql`select removed_seq from feed`
+  const removedSeq = Number(row?.removed_seq ?? 0)
+  if (query.since < removedSeq) throw new ChangesRemovedError(removedSeq)
+}
+
+/** Changes that are removed in one transaction. */
+const removedAtOnce = 5000
+
+/**
+ * Removes changes that are older than `keepMs`, from the oldest on, as far as every consumer has acknowledged
+ * and every webhook delivered them; deletions stay. By the clock of the database. Any server may call it.
+ *
+ * @returns how many.
+ */
+export async function removeOldChanges(
+  { sql }: Database,
+  keepMs: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  for (let total = 0; ; ) {
+    const [row] = await sql`
+      select * from remove_old_changes(${keepMs / 1000}::double precision, ${removedAtOnce})`
+    total += row?.removed as number
+    if (!row?.has_more || signal?.aborted) return total
+  }
+}
+
 /** The last number that was given; 0 when there is none. */
 export async function lastChange({ sql }: Database): Promise<number> {
   const [row] = await sql`select last_seq from feed`

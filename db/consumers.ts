@@ -1,6 +1,7 @@
 import { asc, eq, sql as raw } from 'drizzle-orm'
+import { ChangesRemovedError } from './changes.ts'
 import type { Database } from './database.ts'
-import { consumers } from './schema.ts'
+import { consumers, feed } from './schema.ts'
 
 /** A reader of the feed whose position the database keeps. */
 export interface Consumer {
@@ -16,6 +17,8 @@ const shown = {
   acknowledgedAt: consumers.acknowledgedAt,
 }
 
+const removed = { removedSeq: feed.removedSeq }
+
 export async function listConsumers({ orm }: Database): Promise<Consumer[]> {
   return orm.select(shown).from(consumers).orderBy(asc(consumers.name))
 }
@@ -25,17 +28,27 @@ export async function findConsumer({ orm }: Database, name: string): Promise<Con
   return found
 }
 
-/** Makes the consumer if there is none; may go back, to read again. */
-export async function acknowledge({ orm }: Database, name: string, seq: number): Promise<Consumer> {
-  const [row] = await orm
-    .insert(consumers)
-    .values({ name, acknowledgedSeq: seq })
-    .onConflictDoUpdate({
-      target: consumers.name,
-      set: { acknowledgedSeq: seq, acknowledgedAt: raw`now()` },
-    })
-    .returning(shown)
-  return row as Consumer
+/**
+ * Makes the consumer if there is none; may go back, to read again.
+ *
+ * @throws {ChangesRemovedError} What comes after `seq` is not all there any more.
+ */
+export async function acknowledge(db: Database, name: string, seq: number): Promise<Consumer> {
+  return db.orm.transaction(async (orm) => {
+    // Whoever removes changes waits until this one is known, or is waited for.
+    const [row] = await orm.select(removed).from(feed).for('share')
+    const removedSeq = row?.removedSeq ?? 0
+    if (seq < removedSeq) throw new ChangesRemovedError(removedSeq)
+    const [consumer] = await orm
+      .insert(consumers)
+      .values({ name, acknowledgedSeq: seq })
+      .onConflictDoUpdate({
+        target: consumers.name,
+        set: { acknowledgedSeq: seq, acknowledgedAt: raw`now()` },
+      })
+      .returning(shown)
+    return consumer as Consumer
+  })
 }
 
 /** @returns false: there is none of this name. */

@@ -8,6 +8,8 @@ export interface OpenWebhook {
   webhookID: string
   url: string
   secret: string
+  /** Signs too, for a time after the secret was replaced. */
+  oldSecret: string | null
   /** There are changes that have not been looked at for it. */
   isBehind: boolean
   /** Milliseconds until one is due that never failed; null: there is none. */
@@ -20,7 +22,9 @@ export interface OpenWebhook {
 export async function openWebhooks({ sql }: Database): Promise<OpenWebhook[]> {
   return sql<OpenWebhook[]>`
     select
-      w.webhook_id as "webhookID", w.url, w.secret, w.position_seq < f.last_seq as "isBehind",
+      w.webhook_id as "webhookID", w.url, w.secret,
+      case when w.old_secret_until > now() then w.old_secret end as "oldSecret",
+      w.position_seq < f.last_seq as "isBehind",
       (extract(epoch from (
         select min(d.due_at)
         from webhook_deliveries d

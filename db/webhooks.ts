@@ -1,6 +1,7 @@
-import { asc, eq } from 'drizzle-orm'
+import { asc, eq, sql as raw } from 'drizzle-orm'
+import { ChangesRemovedError } from './changes.ts'
 import type { Database } from './database.ts'
-import { type DeliveryState, webhooks } from './schema.ts'
+import { type DeliveryState, feed, webhooks } from './schema.ts'
 
 export type Webhook = typeof webhooks.$inferSelect
 export type NewWebhook = Pick<
@@ -9,15 +10,24 @@ export type NewWebhook = Pick<
 >
 export type WebhookUpdate = Partial<Pick<NewWebhook, 'url' | 'types' | 'levels' | 'isPaused'>>
 
-/** @returns undefined: there are `atMost` already. */
+/**
+ * @returns undefined: there are `atMost` already.
+ * @throws {ChangesRemovedError} What comes after its position is not all there any more.
+ */
 export async function addWebhook(
   { orm }: Database,
   webhook: NewWebhook,
   atMost: number,
 ): Promise<Webhook | undefined> {
-  if ((await orm.$count(webhooks)) >= atMost) return undefined
-  const [row] = await orm.insert(webhooks).values(webhook).returning()
-  return row
+  return orm.transaction(async (orm) => {
+    // Whoever removes changes waits until this one is known, or is waited for.
+    const [row] = await orm.select().from(feed).for('share')
+    const removedSeq = row?.removedSeq ?? 0
+    if (webhook.positionSeq < removedSeq) throw new ChangesRemovedError(removedSeq)
+    if ((await orm.$count(webhooks)) >= atMost) return undefined
+    const [added] = await orm.insert(webhooks).values(webhook).returning()
+    return added
+  })
 }
 
 export async function listWebhooks({ orm }: Database): Promise<Webhook[]> {
@@ -42,6 +52,27 @@ export async function updateWebhook(
   const [row] = await db.orm
     .update(webhooks)
     .set(update)
+    .where(eq(webhooks.webhookID, webhookID))
+    .returning()
+  return row
+}
+
+/**
+ * Gives it another secret. Until `oldMs` are over, by the clock of the database, the one that it had signs too.
+ */
+export async function replaceSecret(
+  { orm }: Database,
+  webhookID: string,
+  secret: string,
+  oldMs: number,
+): Promise<Webhook | undefined> {
+  const [row] = await orm
+    .update(webhooks)
+    .set({
+      secret,
+      oldSecret: raw`secret`,
+      oldSecretUntil: raw`now() + ${oldMs}::double precision * interval '1 ms'`,
+    })
     .where(eq(webhooks.webhookID, webhookID))
     .returning()
   return row

@@ -40,6 +40,18 @@ export function seconds(lowest: number, highest = 31_536_000): Shape<number> {
   }
 }
 
+/** Days for people, milliseconds for code. */
+export const days: Shape<number> = {
+  name: 'days',
+  parse(text) {
+    const value = Number(text)
+    if (!/^\d+(\.\d+)?$/.test(text) || value > 36_500) {
+      throw new ShapeError(`write a number of days from 0 to 36500, not ${quote(text)}`)
+    }
+    return Math.round(value * 86_400_000)
+  },
+}
+
 const UNITS: Record<string, number> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
 
 export function byteCount(lowest: number): Shape<number> {

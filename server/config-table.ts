@@ -1,6 +1,7 @@
 import {
   bearerToken,
   byteCount,
+  days,
   folder,
   hostname,
   oneOf,
@@ -84,6 +85,11 @@ export const SETTINGS = {
     'STOWAGE_QUIET_SECONDS',
     seconds(0),
     'Quiet time: how long nothing may arrive before a study, series or patient is stable. Set, it is written to the database at the start, for all servers. Not set: as the database says, which is 60 at first',
+  ),
+  keepChangesMs: optional(
+    'STOWAGE_KEEP_CHANGES_DAYS',
+    days,
+    'How long changes stay in the feed, once every consumer and webhook is done with them; deletions stay for ever. Not set: all for ever',
   ),
   handling: setting(
     'STOWAGE_HANDLING',

@@ -1,3 +1,4 @@
+import { ChangesRemovedError } from '../db/changes.ts'
 import { MetadataSyntaxError } from './dicom/json-text.ts'
 import { BodyCutError } from './http/body.ts'
 import { HttpProblem } from './http/problem.ts'
@@ -24,6 +25,7 @@ const retryAfterSeconds = '5'
  * | `MediaTypeError`, `BodyCutError`, `MetadataSyntaxError` | 400 |
  * | `InstanceTooLargeError` | 413 |
  * | `TooManyTransfersError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
+ * | `ChangesRemovedError` | 410 |
  * | `StoreError` | 507 when no space is left, else 503 |
  * | no space is left for Postgres (53100) | 507 |
  * | `PoolBusyError`, the database is away | 503 |
@@ -54,6 +56,11 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     error instanceof OutcomeUnknownError
   ) {
     return unavailable(error.message, cause)
+  }
+  if (error instanceof ChangesRemovedError) {
+    const since = error.removedSeq
+    const detail = `${error.message}: search for what there is (QIDO-RS), then go on with since=${since}`
+    return new HttpProblem(410, detail, { members: { since }, cause })
   }
   if (error instanceof PoolBusyError) return unavailable(error.message, cause)
   if (error instanceof UndecodableError) {

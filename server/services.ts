@@ -1,6 +1,7 @@
 import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
+import { Retention } from './changes/retention.ts'
 import { PeerAsker } from './completeness/peer-asker.ts'
 import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
@@ -78,6 +79,7 @@ export async function startServices({
     untoldStudies: () => intake.untoldStudies,
     changed: () => live.changed(),
   })
+  const retention = new Retention({ db, log, keepMs: config.keepChangesMs })
   const webhooks = { isPrivateAllowed: config.webhookPrivateAddresses === 'on' }
   const deliverer = new Deliverer({
     db,
@@ -111,6 +113,7 @@ export async function startServices({
       peerAsker.wake()
     })
     scheduler.start()
+    retention.start()
     deliverer.start()
     peerAsker.start()
   } catch (error) {
@@ -141,6 +144,7 @@ export async function startServices({
     async [Symbol.asyncDispose]() {
       await intake.stop(graceMs)
       await scheduler.stop()
+      await retention.stop()
       await deliverer.stop()
       await peerAsker.stop()
       await live.stop()

@@ -48,6 +48,8 @@ export const changesToCome = pgTable('changes_to_come', {
 export const feed = pgTable('feed', {
   onlyRow: integer('only_row').primaryKey(),
   lastSeq: key('last_seq').notNull(),
+  /** Changes up to this one are removed, but for deletions. */
+  removedSeq: key('removed_seq').notNull().default(0),
 })
 
 /** Readers of the feed whose position the database keeps. */

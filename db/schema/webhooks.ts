@@ -21,6 +21,9 @@ export const webhooks = pgTable('webhooks', {
   levels: text('levels').array().$type<ChangeLevel[]>(),
   /** What its deliveries are signed with: `whsec_` and base64. */
   secret: text('secret').notNull(),
+  /** The one before it signs too until then, so that a receiver can change over. */
+  oldSecret: text('old_secret'),
+  oldSecretUntil: instant('old_secret_until'),
   isPaused: boolean('is_paused').notNull().default(false),
   /** Of all changes up to this one, those that fit have become deliveries. */
   positionSeq: key('position_seq').notNull(),

@@ -31,3 +31,52 @@ begin
   update feed set last_seq = before + numbered where only_row = 1;
   return numbered;
 end $$;
+
+-- Removes the oldest changes, `at_most` of them at once: those that are older than `keep_seconds`, as far as
+-- every consumer has acknowledged them, and every webhook is past them and has delivered them. Deletions stay.
+--
+-- It is a piece of the beginning of the feed that goes: who reads from `feed.removed_seq` on misses nothing. The
+-- lock lets nobody become a consumer, or a webhook, that begins in what is being removed.
+create or replace function remove_old_changes(
+  keep_seconds double precision, at_most integer, out removed integer, out has_more boolean
+) language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+  before bigint;
+  reached bigint;
+  too_young bigint;
+begin
+  removed := 0;
+  has_more := false;
+  select removed_seq, least(last_seq, removed_seq + at_most)
+  into before, reached
+  from feed
+  where only_row = 1
+  for update;
+  reached := least(
+    reached,
+    (select min(acknowledged_seq) from consumers),
+    (
+      select min(least(w.position_seq, d.oldest - 1))
+      from webhooks w
+      left join lateral (
+        select min(seq) as oldest from webhook_deliveries d where d.webhook_id = w.webhook_id
+      ) d on true
+    )
+  );
+  select c.seq
+  into too_young
+  from changes c
+  where c.seq > before
+  and c.seq <= reached
+  and c.at > clock_timestamp() - make_interval(secs => keep_seconds)
+  order by c.seq
+  limit 1;
+  reached := least(reached, too_young - 1);
+  if reached <= before then
+    return;
+  end if;
+  delete from changes where seq > before and seq <= reached and type <> 'deleted';
+  get diagnostics removed = row_count;
+  update feed set removed_seq = reached where only_row = 1;
+  has_more := reached = before + at_most;
+end $$;

@@ -36,6 +36,8 @@ $$;
 -- number of servers may call it at the same time, or pg_cron; what one of them works on the others pass over.
 --
 -- `held`: see studies_on_their_way; what the calling server is receiving and has not told the database of yet.
+-- `at` of an event is the moment that its due time was compared with, not when the transaction began, which
+-- may be a little before it was due.
 -- A call works for a fifth of a second at most, so that no commit waits long for the rows it holds.
 -- `settled`: events written. `wait_ms`: when to call it again, 0: there is more to do now, null: nothing waits.
 create or replace function settle_due(
@@ -96,9 +98,9 @@ begin
       settled_byte_length = byte_length, content_digest = the_digest
     where series_key = r.series_key;
     insert into changes_to_come (
-      type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
+      at, type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     ) values (
-      'stable', 'series', r.study_instance_uid, r.series_instance_uid, r.patient_id,
+      asked_at, 'stable', 'series', r.study_instance_uid, r.series_instance_uid, r.patient_id,
       r.issuer_of_patient_id, jsonb_build_object(
         'generation', r.generation, 'instanceCount', r.instance_count, 'byteLength', r.byte_length,
         'addedInstanceCount', r.instance_count - r.settled_instance_count,
@@ -147,9 +149,9 @@ begin
       content_digest = the_digest
     where study_key = r.study_key;
     insert into changes_to_come (
-      type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
+      at, type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
     ) values (
-      'stable', 'study', r.study_instance_uid, r.patient_id, r.issuer_of_patient_id, jsonb_build_object(
+      asked_at, 'stable', 'study', r.study_instance_uid, r.patient_id, r.issuer_of_patient_id, jsonb_build_object(
         'generation', r.generation, 'seriesCount', r.series_count, 'instanceCount', r.instance_count,
         'byteLength', r.byte_length, 'addedSeriesCount', r.series_count - r.settled_series_count,
         'addedInstanceCount', r.instance_count - r.settled_instance_count,
@@ -195,9 +197,9 @@ begin
       settled_instance_count = instance_count, settled_byte_length = byte_length,
       content_digest = the_digest
     where patient_key = r.patient_key;
-    insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
+    insert into changes_to_come (at, type, level, patient_id, issuer_of_patient_id, details)
     values (
-      'stable', 'patient', r.patient_id, nullif(r.issuer_of_patient_id, ''), jsonb_build_object(
+      asked_at, 'stable', 'patient', r.patient_id, nullif(r.issuer_of_patient_id, ''), jsonb_build_object(
         'generation', r.generation, 'studyCount', r.study_count, 'seriesCount', r.series_count,
         'instanceCount', r.instance_count, 'byteLength', r.byte_length,
         'addedSeriesCount', r.series_count - r.settled_series_count,

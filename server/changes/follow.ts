@@ -1,6 +1,7 @@
 import {
   type Change,
   type ChangeQuery,
+  insistOnAll,
   lastChange,
   listChanges,
   numberChanges,
@@ -17,6 +18,8 @@ export interface Notices {
 /**
  * Changes as they come, some at a time, from those after `since` on, until the signal is aborted or the
  * server stops. Nothing came: an empty list, at least every `heartbeatMs`.
+ *
+ * @throws {ChangesRemovedError} The reader is so slow, or began so early, that changes are removed before it.
  *
  * A notice is only a reason to look: one that is lost costs a heartbeat, and never a change.
  */
@@ -42,6 +45,7 @@ export async function* follow(
       await numberChanges(db)
       const last = await lastChange(db)
       const found = await listChanges(db, { ...query, since })
+      await insistOnAll(db, { ...query, since })
       // Up to there is nothing else that the filter lets pass, so it need not be looked at again.
       const reached = found.length < query.limit ? last : 0
       since = Math.max(since, reached, found.at(-1)?.seq ?? 0)

@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import {
   type Change,
   type ChangeQuery,
+  insistOnAll,
   lastChange,
   listChanges,
   numberChanges,
@@ -38,7 +39,9 @@ export function changesRoutes({ db, live }: ChangesDeps): Hono<AppEnv> {
       if (c.req.header('accept')?.includes('text/event-stream')) {
         const lastEventID = c.req.header('last-event-id')
         const since = wholeNumber(() => lastEventID, 'Last-Event-ID', 0) ?? (await sinceOf(db, ask))
-        return streamChanges(c.req.raw, { db, live }, { ...filter, since, limit: streamedAtOnce })
+        const query = { ...filter, since, limit: streamedAtOnce }
+        await insistOnAll(db, query)
+        return streamChanges(c.req.raw, { db, live }, query)
       }
       const before = wholeNumber(ask, 'before', 1)
       if (before !== undefined) {
@@ -88,6 +91,7 @@ async function nextChanges(
   await numberChanges(db)
   const last = await lastChange(db)
   let found = await listChanges(db, { ...query, limit: query.limit + 1 })
+  await insistOnAll(db, query)
   if (found.length === 0 && waitMs > 0) {
     const signal = AbortSignal.any([request.signal, AbortSignal.timeout(waitMs)])
     const more = { ...query, limit: query.limit + 1, since: Math.max(query.since, last) }

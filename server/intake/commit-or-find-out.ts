@@ -94,7 +94,7 @@ async function untilAnswered(
   cause: unknown,
   ask: () => Promise<CommitResult>,
 ): Promise<CommitResult> {
-  for (const giveUpAt = Date.now() + outcomeWaitMs; Date.now() < giveUpAt; ) {
+  for (const giveUpAt = performance.now() + outcomeWaitMs; performance.now() < giveUpAt; ) {
     try {
       return await ask()
     } catch {

@@ -68,7 +68,7 @@ export class Intake {
   /** What the first sweep of strays may take; later ones leave the young alone. */
   #straysOlderThan: Date | undefined
   #sweptAt = 0
-  #straysSweptAt = 0
+  #straysSweptAt = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(deps: IntakeDeps) {
@@ -101,7 +101,7 @@ export class Intake {
     if (swept.expired > 0 || swept.deleted > 0) {
       log.info('swept up after a server that died', swept)
     }
-    this.#sweptAt = Date.now()
+    this.#sweptAt = performance.now()
     // Where nobody else writes, whatever has no row now will never get one. Else it may be on its way.
     if (alone) this.#straysOlderThan = new Date()
     else this.#straysSweptAt = this.#sweptAt - strayBeatsMs + 2 * this.#deps.limits.leaseMs
@@ -111,7 +111,10 @@ export class Intake {
   /** Opens no more transfers; waits up to `graceMs` for those that are open, then aborts them. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
-    for (const giveUpAt = Date.now() + graceMs; this.openCount > 0 && Date.now() < giveUpAt; ) {
+    for (
+      const giveUpAt = performance.now() + graceMs;
+      this.openCount > 0 && performance.now() < giveUpAt;
+    ) {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     for (const transfer of [...this.#open.values()]) {
@@ -191,7 +194,7 @@ export class Intake {
   ): void {
     this.#deps.ended?.({
       service,
-      ageMs: Date.now() - openedAt,
+      ageMs: performance.now() - openedAt,
       receivedBytes,
       partCount,
       ...end,
@@ -245,7 +248,7 @@ export class Intake {
   async #renew(): Promise<void> {
     const { db, limits } = this.#deps
     // Most transfers are over within a second; those that last get a row, for people and other servers to see.
-    const old = [...this.#open.values()].filter((t) => t.openedAt < Date.now() - beatMs)
+    const old = [...this.#open.values()].filter((t) => t.openedAt < performance.now() - beatMs)
     // Not waited for, so that no lease depends on it; the transfer itself meets its error.
     for (const transfer of old) transfer.open().catch(() => {})
     const opened = old.filter((transfer) => transfer.isOpen)
@@ -259,7 +262,7 @@ export class Intake {
 
   async #sweep(): Promise<void> {
     const { db, store, log, limits } = this.#deps
-    const now = Date.now()
+    const now = performance.now()
     if (this.#straysOlderThan !== undefined) {
       await this.#sweepStrays(this.#straysOlderThan)
       this.#straysOlderThan = undefined
@@ -269,12 +272,12 @@ export class Intake {
     const swept = await sweepTransfers(db, store, this.serverID)
     if (swept.expired > 0) log.info('swept up after a server that died', swept)
     if (now - this.#straysSweptAt < strayBeatsMs) return
-    await this.#sweepStrays(new Date(now - 2 * limits.leaseMs))
+    await this.#sweepStrays(new Date(Date.now() - 2 * limits.leaseMs))
   }
 
   async #sweepStrays(olderThan: Date): Promise<void> {
     const { db, store, log } = this.#deps
-    this.#straysSweptAt = Date.now()
+    this.#straysSweptAt = performance.now()
     const { deleted, kept } = await sweepStrays(db, store, olderThan)
     if (deleted > 0) log.info('deleted segments without a row', { deleted })
     if (kept > 0) {

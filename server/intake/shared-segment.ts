@@ -44,7 +44,7 @@ export class SharedSegment {
       const { db, store } = this.#deps
       await announceSharedSegment(db, segmentID, this.#serverID)
       this.#isCommitted = false
-      this.#openedAt = Date.now()
+      this.#openedAt = performance.now()
       this.#writer = await store.create(segmentID).catch(async (error) => {
         await this.#release(segmentID)
         throw error
@@ -121,7 +121,7 @@ export class SharedSegment {
   get #isOver(): boolean {
     return (
       this.#writer !== undefined &&
-      (this.#writer.byteLength >= this.#limitBytes || Date.now() - this.#openedAt > appendMs)
+      (this.#writer.byteLength >= this.#limitBytes || performance.now() - this.#openedAt > appendMs)
     )
   }
 }

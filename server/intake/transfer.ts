@@ -102,7 +102,8 @@ const referencesOfARow = 10
  */
 export class Transfer {
   readonly transferID = randomUUID()
-  readonly openedAt = Date.now()
+  /** By the monotonic clock: a step of the wall clock must not hide it from the other servers. */
+  readonly openedAt = performance.now()
   receivedBytes = 0
   partCount = 0
   readonly #request: TransferRequest
@@ -351,7 +352,7 @@ export class Transfer {
     const held = this.#segments.held as HeldSegment
     return groupWay(this.#batch, (instances, facts) => {
       const { transferID } = this
-      const ageMs = Date.now() - this.openedAt
+      const ageMs = performance.now() - this.openedAt
       const storedCount = instances.length
       const member = { ...this.#request, ...facts, transferID, ageMs, storedCount }
       this.#grouped = this.#deps.groups.commit({ member, instances, held })
@@ -459,7 +460,7 @@ export class Transfer {
     await Promise.allSettled(this.#staging)
     const { transferID } = this
     const segmentIDs = this.#segmentIDs
-    const ageMs = Date.now() - this.openedAt
+    const ageMs = performance.now() - this.openedAt
     const { serverID } = this.#deps
     const unrecorded =
       this.#opening === undefined ? { ...this.#request, transferID, serverID, ageMs } : undefined

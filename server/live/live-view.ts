@@ -61,7 +61,7 @@ export class LiveView<Region> {
    */
   async *watch(signal: AbortSignal): AsyncGenerator<LiveNews<Region>, void, void> {
     let wake = () => {}
-    let toldAt = Date.now()
+    let toldAt = performance.now()
     const seen = new Map<string, Region>()
     const heard = () => wake()
     signal.addEventListener('abort', heard)
@@ -76,8 +76,8 @@ export class LiveView<Region> {
           if (this.#failure !== undefined) throw this.#failure
           const news = this.#newsFor(seen)
           // Half, because the looks of the heartbeat began with another watcher.
-          if (news.size > 0 || Date.now() - toldAt >= this.#heartbeatMs / 2) {
-            toldAt = Date.now()
+          if (news.size > 0 || performance.now() - toldAt >= this.#heartbeatMs / 2) {
+            toldAt = performance.now()
             yield news
             // While it was being taken, more may have come.
             continue
@@ -124,7 +124,7 @@ export class LiveView<Region> {
     if (this.#isLooking) {
       this.#isStale = true
     } else if (this.#next === undefined) {
-      const waitMs = Math.max(0, this.#lookedAt + this.#betweenLooksMs - Date.now())
+      const waitMs = Math.max(0, this.#lookedAt + this.#betweenLooksMs - performance.now())
       this.#next = setTimeout(() => void this.#lookNow(), waitMs)
     }
   }
@@ -133,7 +133,7 @@ export class LiveView<Region> {
     this.#next = undefined
     this.#isLooking = true
     this.#isStale = false
-    this.#lookedAt = Date.now()
+    this.#lookedAt = performance.now()
     try {
       this.#regions = await this.#deps.look()
       this.#failure = undefined

@@ -79,4 +79,6 @@ export function problem(description: string): Schema {
 }
 
 export const notFound = problem('There is no such thing')
+/** Its `since` says from where to go on. */
+export const gone = problem('The changes that were asked for are removed')
 export const badRequest = problem('What is wrong, by its name')

@@ -7,6 +7,7 @@ import {
   count,
   empty,
   flag,
+  gone,
   inPath,
   inQuery,
   instant,
@@ -81,6 +82,7 @@ export const webhookPaths: Paths = {
           object({ ...webhook, secret: text }),
         ),
         400: badRequest,
+        410: gone,
       },
     },
   },
@@ -100,6 +102,20 @@ export const webhookPaths: Paths = {
       summary: 'Delete it, with what was not delivered',
       parameters: [webhookID],
       responses: { 204: empty('Deleted'), 404: notFound },
+    },
+  },
+  '/api/webhooks/{webhook}/secret': {
+    post: {
+      summary: 'Give it another secret; the one before it signs too for a time',
+      parameters: [webhookID],
+      requestBody: body(
+        object({ 'oldSeconds?': { type: 'number', minimum: 0, maximum: 2592000 } }),
+      ),
+      responses: {
+        200: json('The new one', object({ secret: text, oldSecretUntil: instant })),
+        400: badRequest,
+        404: notFound,
+      },
     },
   },
   '/api/webhooks/{webhook}/deliveries': {

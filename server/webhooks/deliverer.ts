@@ -9,6 +9,7 @@ import {
   type OpenWebhook,
   openWebhooks,
 } from '../../db/deliveries.ts'
+import { updateWebhook } from '../../db/webhooks.ts'
 import { toJSON } from '../changes/routes.ts'
 import { describeError, type Log } from '../log.ts'
 import { messageOf } from './message.ts'
@@ -33,6 +34,9 @@ export interface DelivererDeps {
   log: Log
   limits: DelivererLimits
 }
+
+/** 410: the receiver wants nothing any more (Standard Webhooks). */
+const gone = 410
 
 /** Between two looks at most: a notice that was lost costs no more. */
 const idleMs = 15_000
@@ -183,21 +187,30 @@ export class Deliverer {
     this.#attempts.add(attempt)
   }
 
-  async #attempt({ url, secret }: OpenWebhook, claim: Claim): Promise<void> {
+  async #attempt({ url, secret, oldSecret }: OpenWebhook, claim: Claim): Promise<void> {
     const { db, log, limits } = this.#deps
     const { change, webhookID } = claim
-    const { headers, body } = messageOf(change, toJSON(change), { webhookID, secret }, new Date())
+    const secrets = oldSecret === null ? [secret] : [secret, oldSecret]
+    const { headers, body } = messageOf(change, toJSON(change), { webhookID, secrets }, new Date())
     const { signal } = this.#stopping
     const answer = await post(new URL(url), body, headers, { ...limits, signal })
-    if (answer.status !== undefined && answer.status >= 200 && answer.status < 300) {
-      await completeDelivery(db, claim, answer.status)
+    const { status } = answer
+    if (status !== undefined && status >= 200 && status < 300) {
+      await completeDelivery(db, claim, status)
       return
     }
-    const { status } = answer
+    const isGone = status === gone
     const error = status === undefined ? answer.error : `answered ${status}`
-    const retryMs = signal.aborted
-      ? 0
-      : retryDelayMs(claim.attempt, limits.retryDelaysMs, Math.random())
+    const askedMs = status === undefined ? undefined : answer.retryAfterMs
+    const retryMs =
+      signal.aborted || isGone
+        ? 0
+        : retryDelayMs(claim.attempt, limits.retryDelaysMs, Math.random(), askedMs)
+    // First, so that nothing else is sent there.
+    if (isGone) {
+      await updateWebhook(db, webhookID, { isPaused: true })
+      log.warn('a webhook is paused: its receiver says that it is gone', { webhookID })
+    }
     const isOurs = await failDelivery(db, claim, { status, error, retryMs })
     if (isOurs && retryMs === undefined) {
       log.warn('a delivery is dead: an administrator may send it again', {

@@ -10,12 +10,14 @@ export interface Message {
  * A change as a message of the Standard Webhooks scheme (https://www.standardwebhooks.com, version 1): its id is
  * the same for each attempt, its timestamp and signature are those of this attempt.
  *
+ * Each secret signs it: while one takes the place of another, a receiver may know either.
+ *
  * @param data The change as the feed shows it.
  */
 export function messageOf(
   change: Change,
   data: object,
-  webhook: { webhookID: string; secret: string },
+  webhook: { webhookID: string; secrets: string[] },
   now: Date,
 ): Message {
   const { type, level, at, seq } = change
@@ -27,7 +29,9 @@ export function messageOf(
       'user-agent': 'Stowage',
       'webhook-id': id,
       'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-      'webhook-signature': new Signer(webhook.secret).sign(id, now, text),
+      'webhook-signature': webhook.secrets
+        .map((secret) => new Signer(secret).sign(id, now, text))
+        .join(' '),
     },
     body: new TextEncoder().encode(text),
   }

@@ -8,8 +8,13 @@ export interface PostOptions {
   signal: AbortSignal
 }
 
-/** What a receiver answered, or why there is no answer; no word of it is the receiver's own. */
-export type Answer = { status: number } | { status: undefined; error: string }
+/**
+ * What a receiver answered, or why there is no answer; no word of it is the receiver's own. `retryAfterMs`: how
+ * long it wants to be left alone (RFC 9110, section 10.2.3).
+ */
+export type Answer =
+  | { status: number; retryAfterMs?: number | undefined }
+  | { status: undefined; error: string }
 
 /** Nothing was sent, so that another address of the same name may be tried. */
 const unreachable = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'])
@@ -32,7 +37,7 @@ export async function post(
     const addresses = await unlessAborted(addressesOf(url.hostname, isPrivateAllowed), ended)
     for (const [index, address] of addresses.entries()) {
       try {
-        return { status: await postTo(address, url, body, headers, ended) }
+        return await postTo(address, url, body, headers, ended)
       } catch (error) {
         if (index === addresses.length - 1 || !unreachable.has(codeOf(error))) throw error
       }
@@ -60,7 +65,7 @@ function postTo(
   body: Uint8Array,
   headers: Record<string, string>,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Answer> {
   const isTLS = url.protocol === 'https:'
   const name = url.hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve, reject) => {
@@ -79,12 +84,21 @@ function postTo(
       (response) => {
         response.on('error', () => {})
         response.destroy()
-        resolve(response.statusCode as number)
+        const status = response.statusCode as number
+        resolve({ status, retryAfterMs: retryAfterMs(response.headers['retry-after']) })
       },
     )
     request.on('error', reject)
     request.end(body)
   })
+}
+
+/** Seconds, or a date. What is neither says nothing. */
+function retryAfterMs(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000
+  const ms = Date.parse(value) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }
 
 /** A name that is never found holds up nobody longer than the time limit. */

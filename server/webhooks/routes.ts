@@ -10,6 +10,7 @@ import {
   deleteWebhook,
   findWebhook,
   listWebhooks,
+  replaceSecret,
   updateWebhook,
   type Webhook,
 } from '../../db/webhooks.ts'
@@ -35,6 +36,9 @@ const deliveriesAtMost = 1000
 /** Of a secret. The scheme asks for 24 to 64. */
 const secretBytes = 32
 
+const oldSecondsByDefault = 24 * 3600
+const oldSecondsAtMost = 30 * 24 * 3600
+
 /** `/api/webhooks`: who is told of changes, and what could not be delivered. See docs/changes.md. */
 export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
@@ -59,7 +63,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
         webhookID: randomUUID(),
         url,
         ...rest,
-        secret: `whsec_${randomBytes(secretBytes).toString('base64')}`,
+        secret: newSecret(),
         positionSeq: since ?? last,
       }
       const added = await addWebhook(db, webhook, webhooksAtMost)
@@ -86,6 +90,13 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       const found = mustExist(await updateWebhook(db, webhookID, update))
       live.changed()
       return c.json(toJSON(found, countsOf(found, await countDeliveries(db))))
+    })
+    .post('/webhooks/:webhook/secret', async (c) => {
+      const oldSeconds = oldSecondsOf(await readJSON(c.req.raw, bodyLimits))
+      const webhookID = webhookIDOf(c.req.param('webhook'))
+      const found = await replaceSecret(db, webhookID, newSecret(), oldSeconds * 1000)
+      const { secret, oldSecretUntil } = mustExist(found)
+      return c.json({ secret, oldSecretUntil })
     })
     .delete('/webhooks/:webhook', async (c) => {
       if (!(await deleteWebhook(db, webhookIDOf(c.req.param('webhook'))))) throw noWebhook()
@@ -138,15 +149,32 @@ function countsOf(
   return Object.fromEntries(own.map(({ state, count }) => [state, count]))
 }
 
-/** All but the secret. */
-function toJSON({ secret: _, isPaused, positionSeq, ...webhook }: Webhook, counts: Counts): object {
+/** All but the secrets. */
+function toJSON(webhook: Webhook, counts: Counts): object {
+  const { secret: _, oldSecret: __, isPaused, positionSeq, ...shown } = webhook
   const deliveries = Object.fromEntries(deliveryStates.map((state) => [state, counts[state] ?? 0]))
-  return present({ ...webhook, paused: isPaused, position: positionSeq, deliveries })
+  return present({ ...shown, paused: isPaused, position: positionSeq, deliveries })
 }
 
 /** Members that have no value are left out. */
 function present(members: object): object {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null))
+}
+
+function newSecret(): string {
+  return `whsec_${randomBytes(secretBytes).toString('base64')}`
+}
+
+/** How long the secret that is replaced signs too: `{"oldSeconds":N}`, a day when left out. */
+function oldSecondsOf(body: unknown): number {
+  const { oldSeconds = oldSecondsByDefault } = (body ?? {}) as { oldSeconds?: unknown }
+  if (typeof oldSeconds === 'number' && oldSeconds >= 0 && oldSeconds <= oldSecondsAtMost) {
+    return oldSeconds
+  }
+  throw new HttpProblem(
+    400,
+    `Cannot replace the secret: "oldSeconds" is no number from 0 to ${oldSecondsAtMost}`,
+  )
 }
 
 function noWebhook(): HttpProblem {

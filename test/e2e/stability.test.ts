@@ -284,6 +284,48 @@ describe('the feed over HTTP (P7)', () => {
   })
 })
 
+describe('a feed whose old changes are removed (P7)', () => {
+  test('tells a reader that begins in them where to go on, also one that comes again by Last-Event-ID', async () => {
+    await using server = await startServer({ env: { STOWAGE_KEEP_CHANGES_DAYS: '0' } })
+    await send(server, [dicomFile(oneStudy())])
+    const url = `${server.url}/api/changes`
+    const all = (await (await fetch(url)).json()) as { last: number }
+    await server.stop()
+    await server.start()
+    await server.until(async () => (await fetch(`${url}?since=0`)).status === 410)
+    const stream = { accept: 'text/event-stream', 'last-event-id': '1' }
+    for (const [query, headers] of [
+      ['', {}],
+      ['?since=1', {}],
+      ['?since=1&wait=5', {}],
+      ['', stream],
+    ] as const) {
+      const answer = await fetch(`${url}${query}`, { headers })
+      expect(answer.headers.get('content-type')).toBe('application/problem+json')
+      expect(await answer.json()).toMatchObject({
+        status: 410,
+        since: all.last,
+        detail: expect.stringContaining(`since=${all.last}`),
+      })
+    }
+    const put = (acknowledged: number) =>
+      fetch(`${server.url}/api/consumers/mine`, {
+        method: 'PUT',
+        body: JSON.stringify({ acknowledged }),
+      })
+    expect((await put(0)).status).toBe(410)
+    expect((await put(all.last)).status).toBe(200)
+    // From here on nothing is removed that it has not acknowledged.
+    await send(server, [dicomFile(oneStudy())])
+    await server.stop()
+    await server.start()
+    const rest = (await (await fetch(`${url}?consumer=mine`)).json()) as { changes: Change[] }
+    expect(rest.changes.map(({ seq }) => seq)[0]).toBe(all.last + 1)
+    expect(await (await fetch(`${url}?since=0&type=deleted`)).json()).toMatchObject({ done: true })
+    expect((await fetch(`${server.url}/changes?since=0`)).status).toBe(200)
+  })
+})
+
 describe("Orthanc's /changes", () => {
   test('is there for scripts that poll an Orthanc, with its identifiers (OST-14)', async () => {
     await using server = await startServer({ env: { STOWAGE_QUIET_SECONDS: '0.2' } })

@@ -94,6 +94,15 @@ describe('webhooks over HTTP (issue 5, point 6)', () => {
       expect(text).not.toMatch(/whsec|secret/)
     }
 
+    const replaced = await ask(server, 'POST', `/${webhookID}/secret`, { oldSeconds: 60 })
+    expect(replaced.json).toEqual({
+      secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
+      oldSecretUntil: expect.any(String),
+    })
+    expect(replaced.json.secret).not.toBe(secret)
+    expect((await ask(server, 'POST', `/${webhookID}/secret`, { oldSeconds: -1 })).status).toBe(400)
+    expect((await ask(server, 'GET', `/${webhookID}`)).text).not.toMatch(/whsec|ecret"/)
+
     const paused = await ask(server, 'PATCH', `/${webhookID}`, { paused: true, levels: null })
     expect(paused.json).toMatchObject({ paused: true })
     expect(paused.json).not.toHaveProperty('levels')

@@ -142,6 +142,7 @@ describe('/api/openapi.json', () => {
     await server.db.sql`
       insert into webhook_deliveries (webhook_id, seq, subject, state, attempts, last_attempt_at, last_status, last_error)
       values (${id}, 1, 'a', 'dead', 3, now(), 500, 'It answered 500'), (${id}, 2, 'b', 'dead', 3, now(), null, null)`
+    await ask('post /api/webhooks/{webhook}/secret', [id], { oldSeconds: 60 })
     await ask('get /api/webhooks/{webhook}/deliveries', [id])
     await ask('delete /api/webhooks/{webhook}/deliveries/{seq}', [id, '2'])
     await ask('post /api/webhooks/{webhook}/deliveries/{seq}/resend', [id, '1'])

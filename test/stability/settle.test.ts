@@ -190,6 +190,13 @@ describe('what is on its way (OTA-3)', () => {
     expect((await feed(t.db)).filter(({ type }) => type === 'reopened')).toEqual([])
   })
 
+  test('outlives a crash of Postgres, as the transfer may: what says so is in the log of Postgres (OST-5)', async () => {
+    await using t = await testIntake(nothingHeld)
+    const rows = await t.db.sql`
+      select relname, relpersistence from pg_class where relname in ('transfers', 'transfer_studies')`
+    expect(rows.map(({ relpersistence }) => relpersistence)).toEqual(['p', 'p'])
+  })
+
   test('holds its study back while it is small and only this server knows of it', async () => {
     await using t = await testIntake()
     const here = ofOneStudy()

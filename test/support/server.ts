@@ -47,6 +47,26 @@ export async function startServer(options: ServerOptions = {}): Promise<StowageS
   return server
 }
 
+/** So many servers with the same settings, on one external database. */
+export async function startServers(
+  count: number,
+  options: ServerOptions & { databaseURL: string },
+): Promise<StowageServer[] & AsyncDisposable> {
+  const servers: StowageServer[] = []
+  const all = Object.assign(servers, {
+    async [Symbol.asyncDispose]() {
+      await Promise.all(servers.map((one) => one[Symbol.asyncDispose]()))
+    },
+  })
+  try {
+    for (let n = 0; n < count; n++) servers.push(await startServer(options))
+    return all
+  } catch (error) {
+    await all[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 export class StowageServer implements AsyncDisposable {
   readonly dataDir: string
   readonly databaseURL: string | undefined
