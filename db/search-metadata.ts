@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { type InstancePlace, placeOf } from './instances.ts'
 import type { ResultKey, Running } from './search.ts'
 import { running } from './search.ts'
 import type { SearchLevel } from './search-attributes.ts'
@@ -10,8 +11,12 @@ export interface MetadataPlace {
   seriesInstanceUID: string
   sopInstanceUID: string
   segmentID: string
-  metadataOffset: number
+  segmentOffset: number
+  byteLength: number
   metadataLength: number
+  digest: Uint8Array
+  /** See `Instance`. */
+  whereNow(): Promise<InstancePlace>
 }
 
 /**
@@ -19,14 +24,15 @@ export interface MetadataPlace {
  * unless there are new ones.
  */
 export function locateMetadata(
-  { sql }: Database,
+  { sql, orm }: Database,
   level: SearchLevel,
   keys: ResultKey[],
 ): Running<MetadataPlace[]> {
   const query = sql`
     select
       r.*, i.sop_instance_uid as "sopInstanceUID", g.segment_id as "segmentID",
-      i.segment_offset + i.byte_length as "metadataOffset", i.metadata_length as "metadataLength"
+      i.segment_offset as "segmentOffset", i.byte_length as "byteLength",
+      i.metadata_length as "metadataLength", i.digest
     from unnest(${keys}::text[]) p (key)
     cross join lateral (${constant(sql, instanceOf[level])} limit 1) one
     join instances i on i.sop_instance_uid = one.sop_instance_uid
@@ -38,7 +44,12 @@ export function locateMetadata(
       where e.series_key = i.series_key
       offset 0
     ) r`
-  return running(query, (rows) => rows as MetadataPlace[])
+  return running(query, (rows) =>
+    (rows as Omit<MetadataPlace, 'whereNow'>[]).map((row) => ({
+      ...row,
+      whereNow: () => placeOf({ orm }, row),
+    })),
+  )
 }
 
 const instanceOf = {

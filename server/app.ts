@@ -6,6 +6,7 @@ import { adminRoutes } from './admin/routes.tsx'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
+import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
@@ -35,6 +36,8 @@ export interface AppDeps {
   metrics: Metrics
   /** Makes the scheduler look at once. */
   wake(): void
+  /** Something was deleted. */
+  deleted(): void
   log: Log
   limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
@@ -71,12 +74,14 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', stowRoutes(deps))
     .route('/', qidoRoutes(deps))
     .route('/', wadoRoutes(deps))
+    .route('/', deleteRoutes(deps))
   app.route('/dicom-web', dicomWeb)
   app.route('/', capabilitiesRoutes(dicomWeb))
   app.route('/', uploadRoutes(deps))
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
+  app.route('/api', deletionRoutes(deps))
   app.route('/api', webhookRoutes(deps))
   app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))

@@ -1,3 +1,4 @@
+import { DeletedMeanwhileError } from '../db/instances.ts'
 import { MetadataSyntaxError } from './dicom/json-text.ts'
 import { BodyCutError } from './http/body.ts'
 import { HttpProblem } from './http/problem.ts'
@@ -27,6 +28,7 @@ const retryAfterSeconds = '5'
  * | `StoreError` | 507 when no space is left, else 503 |
  * | `PoolBusyError`, the database is away | 503 |
  * | `UndecodableError` | 406 |
+ * | `DeletedMeanwhileError` | 410 |
  */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof HttpProblem) return error
@@ -58,6 +60,9 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof UndecodableError) {
     const detail = `Cannot convert the pixel data: ${error.message}; retrieve it with transfer-syntax=*`
     return new HttpProblem(406, detail, { cause })
+  }
+  if (error instanceof DeletedMeanwhileError) {
+    return new HttpProblem(410, error.message, { cause })
   }
   if (error instanceof StoreError) {
     const failureReason = 0xa700

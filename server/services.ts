@@ -2,6 +2,7 @@ import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
 import type { Config } from './config.ts'
+import { Compactor } from './deletion/compactor.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
@@ -89,6 +90,13 @@ export async function startServices({
       retryDelaysMs,
     },
   })
+  const compactor = new Compactor({
+    db,
+    store,
+    log,
+    leaseMs: config.leaseMs,
+    keepTransfersDays: config.keepTransfersDays,
+  })
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
@@ -101,6 +109,7 @@ export async function startServices({
     })
     scheduler.start()
     deliverer.start()
+    await compactor.start(isAlone)
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -113,6 +122,11 @@ export async function startServices({
     live,
     metrics,
     wake: () => scheduler.wake(),
+    deleted() {
+      live.changed()
+      scheduler.wake()
+      compactor.wake()
+    },
     intake,
     log,
     handling: config.handling,
@@ -128,6 +142,7 @@ export async function startServices({
     async [Symbol.asyncDispose]() {
       await intake.stop(graceMs)
       await scheduler.stop()
+      await compactor.stop()
       await deliverer.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()

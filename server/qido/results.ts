@@ -8,6 +8,7 @@ import {
   resultsAtOnce,
   type Search,
 } from '../../db/search.ts'
+import { DeletedMeanwhileError } from '../../db/instances.ts'
 import { locateMetadata } from '../../db/search-metadata.ts'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
 import type { Store } from '../store/store.ts'
@@ -93,7 +94,7 @@ async function* readBlocks(
     for (let from = 0; from < results.length; from += readsAtOnce) {
       const few = results.slice(from, from + readsAtOnce).map(async (result) => {
         const place = placeOf.get(result[uids[search.level].tag]?.Value?.[0] as string)
-        const read = place && (await readFields(fields, place, store, studiesURL))
+        const read = place && (await readFields(fields, place, store, studiesURL).catch(deleted))
         return datasetJson({ ...result, ...read })
       })
       texts.push(...(await Promise.all(few)))
@@ -108,3 +109,8 @@ const uids = {
   series: { tag: '0020000E', name: 'seriesInstanceUID' },
   instance: { tag: '00080018', name: 'sopInstanceUID' },
 } as const
+
+/** What was deleted since it was found has nothing more to tell. */
+function deleted(error: unknown): undefined {
+  if (!(error instanceof DeletedMeanwhileError)) throw error
+}

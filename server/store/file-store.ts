@@ -44,7 +44,7 @@ export function fileStore(folder: string): Store {
 
     async *read(segmentID, offset, length) {
       const fd = await openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
-        throw error.code === 'ENOENT'
+        throw error.code === 'ENOENT' || error.code === 'ESTALE'
           ? new SegmentNotFoundError(segmentID)
           : new StoreError('read a segment', error)
       })
@@ -81,11 +81,13 @@ export function fileStore(folder: string): Store {
         if (isKept(await stat(path))) return false
         await unlink(path)
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-          throw new StoreError('delete a segment', error)
-        }
+        passOverMissing(error)
       }
       return true
+    },
+
+    async discard(segmentID) {
+      await unlink(pathOf(folder, segmentID)).catch(passOverMissing)
     },
 
     async *list() {
@@ -111,6 +113,11 @@ export function fileStore(folder: string): Store {
       }
     },
   }
+}
+
+function passOverMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+  throw new StoreError('delete a segment', error)
 }
 
 function isKept({ mode }: Stats): boolean {

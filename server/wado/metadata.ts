@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { Instance } from '../../db/instances.ts'
+import { readMoving } from '../store/read-moving.ts'
 import type { Store } from '../store/store.ts'
 import { instancePath } from './paths.ts'
 
@@ -46,8 +47,8 @@ export async function readMetadata(
   studiesURL: string,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
-  const offset = instance.segmentOffset + instance.byteLength
-  for await (const chunk of store.read(instance.segmentID, offset, instance.metadataLength)) {
+  const { byteLength, metadataLength } = instance
+  for await (const chunk of readMoving(store, instance, byteLength, metadataLength)) {
     chunks.push(chunk)
   }
   const [first = new Uint8Array()] = chunks
