@@ -118,7 +118,7 @@ export async function allowResend(
   { studyInstanceUID, seriesInstanceUID, sopInstanceUID }: ResourcePath,
 ): Promise<{ found: number; lifted: number }> {
   const [row] = await sql`
-    select found, lifted
+    select tombstone_count as found, lifted_count as lifted
     from allow_resend(
       ${studyInstanceUID}, ${seriesInstanceUID ?? null}, ${sopInstanceUID ?? null}
     )`

@@ -248,7 +248,7 @@ $$;
 -- Lets what was deleted of a study, a series or an instance come again. Returns how many tombstones there are
 -- of it, and how many of them stood until now.
 create or replace function allow_resend(
-  the_study text, the_series text, the_instance text, out found integer, out lifted integer
+  the_study text, the_series text, the_instance text, out tombstone_count integer, out lifted_count integer
 ) language plpgsql as $$
 begin
   perform insist_on_durability();
@@ -268,7 +268,7 @@ begin
     and c.lifted_at is null
     returning 1
   )
-  select (select count(*) from concerned), (select count(*) from changed) into found, lifted;
+  select (select count(*) from concerned), (select count(*) from changed) into tombstone_count, lifted_count;
 end $$;
 
 -- Deletes the records of transfers that ended before a time: some of the oldest, with their refusals and warnings.

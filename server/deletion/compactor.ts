@@ -63,7 +63,7 @@ export class Compactor {
     while (this.#isWanted && !this.#stop.signal.aborted) {
       this.#isWanted = false
       try {
-        await this.#round()
+        await this.round()
       } catch (error) {
         this.#deps.log.warn('giving back bytes failed, and is tried again', {
           error: describeError(error),
@@ -72,7 +72,8 @@ export class Compactor {
     }
   }
 
-  async #round(): Promise<void> {
+  /** Gives back all that can be given back now. */
+  async round(): Promise<void> {
     const { db, store } = this.#deps
     await expireCompactions(db, false)
     await freeSegments(db)

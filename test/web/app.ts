@@ -35,6 +35,7 @@ export async function testApp(
     live,
     metrics: new Metrics({ db: base.db, log }),
     wake() {},
+    deleted() {},
     log,
     handling: 'strict',
     webhooks: { isPrivateAllowed: false },
