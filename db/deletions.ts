@@ -51,10 +51,7 @@ export async function deleteResource(
     },
   )
   if (typeof result !== 'number') return result
-  const [deletion] = await db.orm
-    .select()
-    .from(deletions)
-    .where(eq(deletions.deletionKey, result))
+  const [deletion] = await db.orm.select().from(deletions).where(eq(deletions.deletionKey, result))
   return { outcome: 'deleted', deletion: deletion as Deletion }
 }
 

@@ -87,9 +87,7 @@ export async function* instancesOf(
       .where(and(at(path), present && within(present), after && following(after)))
       .orderBy(asc(instances.seriesKey), asc(instances.sopInstanceUID))
       .limit(instancesAtOnce)
-    const page = rows.map(
-      (row): Instance => ({ ...row, whereNow: () => placeOf({ orm }, row) }),
-    )
+    const page = rows.map((row): Instance => ({ ...row, whereNow: () => placeOf({ orm }, row) }))
     yield* page
     missing -= page.length
     after = page.at(-1)

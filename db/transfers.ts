@@ -318,7 +318,9 @@ export async function forgetSegments({ orm }: Database, segmentIDs: string[]): P
   if (segmentIDs.length === 0) return
   await orm
     .delete(segments)
-    .where(and(inArray(segments.segmentID, segmentIDs), inArray(segments.state, ['doomed', 'emptied'])))
+    .where(
+      and(inArray(segments.segmentID, segmentIDs), inArray(segments.state, ['doomed', 'emptied'])),
+    )
 }
 
 /** Of these segments, those that have a row. */

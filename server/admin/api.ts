@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
+import { lastDeletionOf } from '../../db/deletions.ts'
 import { findStudy } from '../../db/listing.ts'
 import { type TransferState, transferStates } from '../../db/schema.ts'
 import { stabilityOfStudy } from '../../db/stability.ts'
@@ -80,11 +81,16 @@ export async function readTransfer(db: Database, transferID: string) {
   return found
 }
 
-/** @throws {HttpProblem} 404 */
+/** @throws {HttpProblem} 404; 410 it was deleted */
 export async function readStudy(db: Database, studyInstanceUID: string) {
   const study = isUID(studyInstanceUID) ? await findStudy(db, studyInstanceUID) : undefined
-  if (study === undefined) throw new HttpProblem(404, 'There is no such study')
-  return study
+  if (study !== undefined) return study
+  const deletion = await lastDeletionOf(db, { studyInstanceUID })
+  if (deletion === undefined) throw new HttpProblem(404, 'There is no such study')
+  const { deletionKey, deletedAt } = deletion
+  throw new HttpProblem(410, 'The study was deleted', {
+    members: { deletion: deletionKey, deletedAt },
+  })
 }
 
 function toTransfer(transfer: Transfer) {

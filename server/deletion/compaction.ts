@@ -10,7 +10,7 @@ import {
   renewCompaction,
 } from '../../db/compaction.ts'
 import type { Database } from '../../db/database.ts'
-import { type SegmentWriter, SegmentTooShortError, type Store } from '../store/store.ts'
+import { SegmentTooShortError, type SegmentWriter, type Store } from '../store/store.ts'
 
 export interface CompactionDeps {
   db: Database

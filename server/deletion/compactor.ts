@@ -75,10 +75,12 @@ export class Compactor {
   /** Gives back all that can be given back now. */
   async round(): Promise<void> {
     const { db, store } = this.#deps
-    await expireCompactions(db, false)
-    await freeSegments(db)
-    await deleteDoomedSegments(db, store)
-    while (!this.#stop.signal.aborted && (await this.#compact())) await deleteDoomedSegments(db, store)
+    // What is left over of these the sweep of the transfers finds, if we do not come that far.
+    const givenUp = (await expireCompactions(db, false)) + (await freeSegments(db))
+    if (givenUp > 0) await deleteDoomedSegments(db, store)
+    while (!this.#stop.signal.aborted && (await this.#compact())) {
+      await deleteDoomedSegments(db, store)
+    }
     await this.#prune()
   }
 

@@ -4,6 +4,7 @@ import {
   commaList,
   count,
   empty,
+  gone,
   inPath,
   inQuery,
   instant,
@@ -101,7 +102,7 @@ export const archivePaths: Paths = {
     get: {
       summary: 'What is known of a study: whether it is stable, and how much it holds',
       parameters: [inPath('study', uid)],
-      responses: { 200: json('It', study), 404: notFound },
+      responses: { 200: json('It', study), 404: notFound, 410: gone },
     },
   },
   '/api/studies/{study}/settle': {

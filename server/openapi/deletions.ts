@@ -9,9 +9,9 @@ import {
   json,
   list,
   notFound,
+  type Operation,
   object,
   oneOf,
-  type Operation,
   type Paths,
   text,
   uid,
@@ -73,7 +73,10 @@ function allowResend(level: string, ...names: string[]): Operation {
     summary: `What was deleted of the ${level} may be sent again`,
     parameters: names.map((name) => inPath(name, uid)),
     responses: {
-      200: json('How many instances were refused until now', object({ allowedInstanceCount: count })),
+      200: json(
+        'How many instances were refused until now',
+        object({ allowedInstanceCount: count }),
+      ),
       400: badRequest,
       404: notFound,
     },

@@ -79,4 +79,5 @@ export function problem(description: string): Schema {
 }
 
 export const notFound = problem('There is no such thing')
+export const gone = problem('It was deleted; `deletion` is its number')
 export const badRequest = problem('What is wrong, by its name')

@@ -1,4 +1,5 @@
 import type { Database } from '../../db/database.ts'
+import { DeletedMeanwhileError } from '../../db/instances.ts'
 import {
   findKeys,
   findResults,
@@ -8,7 +9,6 @@ import {
   resultsAtOnce,
   type Search,
 } from '../../db/search.ts'
-import { DeletedMeanwhileError } from '../../db/instances.ts'
 import { locateMetadata } from '../../db/search-metadata.ts'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
 import type { Store } from '../store/store.ts'

@@ -92,7 +92,8 @@ describe('a compaction', () => {
     ])
     const [counts] = await t.db.sql`select damaged_instance_count from studies`
     expect(counts?.damaged_instance_count).toBe(1)
-    const [change] = await t.db.sql`select sop_instance_uid from changes_to_come where type = 'damaged'`
+    const [change] = await t.db
+      .sql`select sop_instance_uid from changes_to_come where type = 'damaged'`
     expect(change?.sop_instance_uid).toBe(damaged?.sopInstanceUID)
     expect(await wrongRows(t.db)).toEqual([])
     // And it is not tried for ever.
@@ -137,7 +138,9 @@ describe('a compaction', () => {
     }
     const deps = { ...t, store, leaseMs: 30_000, signal: new AbortController().signal }
     await expect(compactOne(deps, [])).rejects.toThrow('Cannot compact a segment')
-    expect(await t.db.sql`select from segments where origin_key is not null and state = 'kept'`).toHaveLength(0)
+    expect(
+      await t.db.sql`select from segments where origin_key is not null and state = 'kept'`,
+    ).toHaveLength(0)
     await expectAsSent(t, t.rest)
   })
 

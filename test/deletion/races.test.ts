@@ -142,7 +142,10 @@ async function expectTrue(t: TestIntake): Promise<void> {
   expect((await checked(t)).findings).toEqual([])
 }
 
-function fileOf({ studyInstanceUID, patientID, instances }: MadeStudy, sopInstanceUID = uniqueUID()) {
+function fileOf(
+  { studyInstanceUID, patientID, instances }: MadeStudy,
+  sopInstanceUID = uniqueUID(),
+) {
   const seriesInstanceUID = instances[0]?.seriesInstanceUID as string
   return dicomFile({
     studyInstanceUID,
