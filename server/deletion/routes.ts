@@ -34,7 +34,7 @@ export function deleteRoutes({ db, deleted }: DeletionDeps): Hono<AppEnv> {
     app.delete(resource, async (c) => {
       const path = resourceOf(c)
       const request = await readDeletionRequest(c.req.raw)
-      const result = await deleteResource(db, path, { ...request, sender: c.env.address })
+      const result = await deleteResource(db, path, { ...request, sender: c.env?.address })
       if (result.outcome === 'not-found') throw await notFound(db, path)
       if (result.outcome === 'committed') {
         const { committedInstanceCount } = result
