@@ -152,7 +152,10 @@ describe('/api/openapi.json', () => {
     await ask('get /api/studies/{study}', [studyInstanceUID])
     const uids = path.split('/').filter((part) => /^[\d.]+$/.test(part))
     const resource = '/api/studies/{study}'
-    const within = [`${resource}/series/{series}`, `${resource}/series/{series}/instances/{instance}`]
+    const within = [
+      `${resource}/series/{series}`,
+      `${resource}/series/{series}/instances/{instance}`,
+    ]
     for (const [index, one] of [resource, ...within].entries()) {
       await ask(`post ${one}/allow-resend`, uids.slice(0, index + 1))
     }
