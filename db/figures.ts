@@ -39,7 +39,7 @@ export async function readFigures({ sql }: Database): Promise<Figures> {
         ),
         '{}'
       ) as deliveries,
-      (select count(*) from segments where state = 'doomed')::float8 as doomed_segments,
+      (select count(*) from segments where state in ('doomed', 'emptied'))::float8 as doomed_segments,
       pg_database_size(current_database())::float8 as database_bytes,
       (
         select jsonb_object_agg(relname, greatest(reltuples, 0))

@@ -10,6 +10,22 @@ export interface Instance extends Omit<typeof instances.$inferSelect, 'studyKey'
   studyInstanceUID: string
   seriesInstanceUID: string
   segmentID: string
+  /** Where it is now, for who does not find it there any more. @throws {DeletedMeanwhileError} */
+  whereNow(): Promise<InstancePlace>
+}
+
+export interface InstancePlace {
+  segmentID: string
+  segmentOffset: number
+}
+
+/** Some of a resource was deleted while it was being read. */
+export class DeletedMeanwhileError extends Error {
+  override name = 'DeletedMeanwhileError'
+
+  constructor() {
+    super('Cannot read on: some of it was deleted meanwhile')
+  }
 }
 
 /** A study, a series of it, or an instance of that: the resource that a path names. */
@@ -27,21 +43,26 @@ const instancesAtOnce = 500
  *
  * What is committed while somebody reads is left out as a whole, for he may be past a part of it
  * already: each commit lies in segments of its own or at the end of a shared one, so the segments, and how
- * long they are at the beginning, tell what was. (No snapshot is held open for a reader who takes his time.)
+ * long they are at the beginning, tell what was. (No snapshot is held open for a reader who takes his time.) What
+ * is moved meanwhile, from one segment to another, is still found.
+ *
+ * @throws {DeletedMeanwhileError} at the end, when there were fewer than there were at the beginning: so nobody takes
+ *   what he got for all.
  */
 export async function* instancesOf(
   { orm, sql }: Database,
   path: ResourcePath,
 ): AsyncGenerator<Instance, void, void> {
   if (path.sopInstanceUID !== undefined) {
-    yield* await oneInstance(sql, path as Record<keyof ResourcePath, string>)
+    yield* await oneInstance({ orm, sql }, path as Record<keyof ResourcePath, string>)
     return
   }
   const present = await segmentsOf({ orm }, path)
   if (present.length === 0) return
+  let missing = present.reduce((sum, { count }) => sum + count, 0)
   let after: Instance | undefined
   for (;;) {
-    const page: Instance[] = await orm
+    const rows = await orm
       .select({
         sopInstanceUID: instances.sopInstanceUID,
         seriesKey: instances.seriesKey,
@@ -70,15 +91,18 @@ export async function* instancesOf(
       .where(and(at(path), within(present), after && following(after)))
       .orderBy(asc(instances.seriesKey), asc(instances.sopInstanceUID))
       .limit(instancesAtOnce)
+    const page = rows.map((row): Instance => ({ ...row, whereNow: () => placeOf({ orm }, row) }))
     yield* page
+    missing -= page.length
     after = page.at(-1)
-    if (page.length < instancesAtOnce) return
+    if (page.length < instancesAtOnce) break
   }
+  if (missing > 0) throw new DeletedMeanwhileError()
 }
 
 /** By a statement that stays prepared: to plan this takes several times as long as to run it. */
 async function oneInstance(
-  sql: Database['sql'],
+  { orm, sql }: Database,
   path: Record<keyof ResourcePath, string>,
 ): Promise<Instance[]> {
   const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = path
@@ -106,31 +130,66 @@ async function oneInstance(
     receivedAt: instant(row.receivedAt) as Date,
     committedAt: instant(row.committedAt),
     damagedAt: instant(row.damagedAt),
+    whereNow: () => placeOf({ orm }, row),
   }))
 }
 
 interface Present {
-  segmentKey: number
+  /** That into which the instances came first, if they were moved. */
+  originKey: number
   byteLength: number
+  /** Of the instances of the resource that lie in it. */
+  count: number
+  askedAt: string
 }
+
+/** Where an instance with these bytes is. @throws {DeletedMeanwhileError} */
+export async function placeOf(
+  { orm }: Pick<Database, 'orm'>,
+  { sopInstanceUID, digest }: { sopInstanceUID: string; digest: Uint8Array },
+): Promise<InstancePlace> {
+  const [place] = await orm
+    .select({ segmentID: segments.segmentID, segmentOffset: instances.segmentOffset })
+    .from(instances)
+    .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
+    .where(and(eq(instances.sopInstanceUID, sopInstanceUID), eq(instances.digest, digest)))
+  if (place === undefined) throw new DeletedMeanwhileError()
+  return place
+}
+
+const originKey = raw<number>`coalesce(${segments.originKey}, ${segments.segmentKey})`
 
 async function segmentsOf({ orm }: Pick<Database, 'orm'>, path: ResourcePath): Promise<Present[]> {
   return orm
-    .selectDistinct({ segmentKey: segments.segmentKey, byteLength: segments.byteLength })
+    .select({
+      originKey: originKey.as('origin_key'),
+      byteLength: raw<number>`max(${segments.byteLength})`,
+      count: raw<number>`count(*)::integer`,
+      askedAt: raw<string>`statement_timestamp()::text`,
+    })
     .from(studies)
     .innerJoin(series, eq(series.studyKey, studies.studyKey))
     .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
     .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
     .where(at(path))
+    .groupBy(originKey)
 }
 
-/** As two parameters, for there may be more of them than a statement takes. */
+/**
+ * In the segments that were there, as far as they went then; or moved from there, if it was there then.
+ *
+ * As parameters of arrays, for there may be more of them than a statement takes.
+ */
 function within(present: Present[]): SQL {
-  const keys = `{${present.map(({ segmentKey }) => segmentKey).join(',')}}`
+  const keys = `{${present.map((one) => one.originKey).join(',')}}`
   const lengths = `{${present.map(({ byteLength }) => byteLength).join(',')}}`
   return raw`exists (
-    select from unnest(${keys}::bigint[], ${lengths}::bigint[]) as p (segment_key, byte_length)
-    where p.segment_key = ${instances.segmentKey} and ${instances.segmentOffset} < p.byte_length)`
+    select from unnest(${keys}::bigint[], ${lengths}::bigint[]) as p (origin_key, byte_length)
+    where p.origin_key = ${originKey}
+    and case
+      when ${segments.originKey} is null then ${instances.segmentOffset} < p.byte_length
+      else ${instances.receivedAt} <= ${present[0]?.askedAt}::timestamptz
+    end)`
 }
 
 function at(path: ResourcePath): SQL | undefined {

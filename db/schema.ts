@@ -10,6 +10,8 @@
  * - shared segment: one that holds the parts of many small transfers; its server appends to it for a while
  * - spool: a segment of a transfer that is never committed: what waits until it is known what it belongs to
  * - group: small transfers that are committed together, to one shared segment
+ * - tombstone: what stays of a deleted instance; while it stands, the instance is refused when it comes again
+ * - compaction: writing a segment again without the bytes that belong to no instance any more
  * - refusal: an instance that was not accepted, with its Failure Reason
  * - quiet time: how long nothing may arrive before something is stable
  * - generation: the number of a resource's stable event; a late instance opens the next one
@@ -27,6 +29,7 @@
  */
 export * from './schema/archive.ts'
 export * from './schema/changes.ts'
+export * from './schema/deletions.ts'
 export * from './schema/evidence.ts'
 export * from './schema/quiet-rules.ts'
 export * from './schema/transfers.ts'

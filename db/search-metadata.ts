@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { type InstancePlace, placeOf } from './instances.ts'
 import { type Running, running } from './running.ts'
 import type { ResultKey } from './search.ts'
 import type { SearchLevel } from './search-attributes.ts'
@@ -10,8 +11,12 @@ export interface MetadataPlace {
   seriesInstanceUID: string
   sopInstanceUID: string
   segmentID: string
-  metadataOffset: number
+  segmentOffset: number
+  byteLength: number
   metadataLength: number
+  digest: Uint8Array
+  /** See `Instance`. */
+  whereNow(): Promise<InstancePlace>
 }
 
 /**
@@ -26,7 +31,8 @@ export function locateMetadata(
   const statement = (sql: Database['sql']) => sql`
     select
       r.*, i.sop_instance_uid as "sopInstanceUID", g.segment_id as "segmentID",
-      i.segment_offset + i.byte_length as "metadataOffset", i.metadata_length as "metadataLength"
+      i.segment_offset as "segmentOffset", i.byte_length as "byteLength",
+      i.metadata_length as "metadataLength", i.digest
     from unnest(${keys}::text[]) p (key)
     cross join lateral (${constant(sql, instanceOf[level])} limit 1) one
     join instances i on i.sop_instance_uid = one.sop_instance_uid
@@ -38,7 +44,12 @@ export function locateMetadata(
       where e.series_key = i.series_key
       offset 0
     ) r`
-  return running(db, statement, (rows) => rows as MetadataPlace[])
+  return running(db, statement, (rows) =>
+    (rows as Omit<MetadataPlace, 'whereNow'>[]).map((row) => ({
+      ...row,
+      whereNow: () => placeOf(db, row),
+    })),
+  )
 }
 
 const instanceOf = {

@@ -302,18 +302,22 @@ export async function findTransfer(
   return { ...transfer, refusals: refused, warnings: warned }
 }
 
-/** Segments whose objects nobody needs any more, of one transfer or of all, in the order of their keys. */
+/** Segments whose objects nobody needs any more, never kept ones and emptied ones, of one transfer or of all, in the order of their keys. */
 export async function doomedSegments(
   { orm }: Database,
   page: { transferID?: string | undefined; afterKey: number; limit: number },
-): Promise<{ segmentKey: number; segmentID: string }[]> {
+): Promise<{ segmentKey: number; segmentID: string; isEmptied: boolean }[]> {
   const { transferID, afterKey, limit } = page
   return orm
-    .select({ segmentKey: segments.segmentKey, segmentID: segments.segmentID })
+    .select({
+      segmentKey: segments.segmentKey,
+      segmentID: segments.segmentID,
+      isEmptied: raw<boolean>`${segments.state} = 'emptied'`,
+    })
     .from(segments)
     .where(
       and(
-        eq(segments.state, 'doomed'),
+        inArray(segments.state, ['doomed', 'emptied']),
         gt(segments.segmentKey, afterKey),
         transferID ? eq(segments.transferID, transferID) : undefined,
       ),
@@ -327,7 +331,9 @@ export async function forgetSegments({ orm }: Database, segmentIDs: string[]): P
   if (segmentIDs.length === 0) return
   await orm
     .delete(segments)
-    .where(and(inArray(segments.segmentID, segmentIDs), eq(segments.state, 'doomed')))
+    .where(
+      and(inArray(segments.segmentID, segmentIDs), inArray(segments.state, ['doomed', 'emptied'])),
+    )
 }
 
 /** Of these segments, those that have a row. */

@@ -8,6 +8,7 @@ import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
 import type { PeerAsker } from './completeness/peer-asker.ts'
 import { completenessRoutes } from './completeness/routes.ts'
+import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
@@ -37,6 +38,8 @@ export interface AppDeps {
   metrics: Metrics
   /** Makes the scheduler look at once. */
   wake(): void
+  /** Something was deleted. */
+  deleted(): void
   log: Log
   limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
@@ -74,6 +77,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', stowRoutes(deps))
     .route('/', qidoRoutes(deps))
     .route('/', wadoRoutes(deps))
+    .route('/', deleteRoutes(deps))
   app.route('/dicom-web', dicomWeb)
   app.route('/', capabilitiesRoutes(dicomWeb))
   app.route('/', uploadRoutes(deps))
@@ -81,6 +85,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
   app.route('/api', completenessRoutes(deps))
+  app.route('/api', deletionRoutes(deps))
   app.route('/api', webhookRoutes(deps))
   app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))

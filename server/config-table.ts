@@ -145,6 +145,12 @@ export const SETTINGS = {
     seconds(3),
     'How long the transfers of a server that died are kept before another one ends them',
   ),
+  keepTransfersDays: setting(
+    'STOWAGE_KEEP_TRANSFERS_DAYS',
+    '90',
+    wholeNumber(0, 36_500),
+    'Days for which the records of transfers, their refusals and warnings are kept after their end; 0 for good',
+  ),
   webhookPrivateAddresses: setting(
     'STOWAGE_WEBHOOK_PRIVATE_ADDRESSES',
     'off',

@@ -1,4 +1,5 @@
 import { ChangesRemovedError } from '../db/changes.ts'
+import { DeletedMeanwhileError } from '../db/instances.ts'
 import { MetadataSyntaxError } from './dicom/json-text.ts'
 import { BodyCutError } from './http/body.ts'
 import { HttpProblem } from './http/problem.ts'
@@ -30,6 +31,7 @@ const retryAfterSeconds = '5'
  * | no space is left for Postgres (53100) | 507 |
  * | `PoolBusyError`, the database is away | 503 |
  * | `UndecodableError` | 406 |
+ * | `DeletedMeanwhileError` | 410 |
  */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof HttpProblem) return error
@@ -73,6 +75,9 @@ export function toProblem(error: unknown): HttpProblem | undefined {
       'Cannot store the request: the storage is full. Nothing of it is stored; send it again when there is space',
       { members: { failureReason: 0xa700 }, headers: { connection: 'close' }, cause },
     )
+  }
+  if (error instanceof DeletedMeanwhileError) {
+    return new HttpProblem(410, error.message, { cause })
   }
   if (error instanceof StoreError) {
     return unavailable(

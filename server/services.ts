@@ -4,6 +4,7 @@ import type { AppDeps } from './app.ts'
 import { Retention } from './changes/retention.ts'
 import { PeerAsker } from './completeness/peer-asker.ts'
 import type { Config } from './config.ts'
+import { Compactor } from './deletion/compactor.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
@@ -101,6 +102,13 @@ export async function startServices({
         : { url: config.peerURL, token: config.peerToken, timeoutMs: config.peerTimeoutMs },
     changed: () => live.changed(),
   })
+  const compactor = new Compactor({
+    db,
+    store,
+    log,
+    leaseMs: config.leaseMs,
+    keepTransfersDays: config.keepTransfersDays,
+  })
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
@@ -116,6 +124,7 @@ export async function startServices({
     retention.start()
     deliverer.start()
     peerAsker.start()
+    await compactor.start(isAlone)
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -128,6 +137,11 @@ export async function startServices({
     live,
     metrics,
     wake: () => scheduler.wake(),
+    deleted() {
+      live.changed()
+      scheduler.wake()
+      compactor.wake()
+    },
     intake,
     log,
     handling: config.handling,
@@ -145,6 +159,7 @@ export async function startServices({
       await intake.stop(graceMs)
       await scheduler.stop()
       await retention.stop()
+      await compactor.stop()
       await deliverer.stop()
       await peerAsker.stop()
       await live.stop()

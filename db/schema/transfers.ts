@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import {
   bigint,
   index,
@@ -14,7 +15,8 @@ import { bytea, bytes, count, instant, key } from './columns.ts'
 export const transferStates = ['receiving', 'committed', 'refused', 'aborted', 'expired'] as const
 export type TransferState = (typeof transferStates)[number]
 
-export const segmentStates = ['open', 'kept', 'doomed'] as const
+/** `emptied`: it was kept once, and all its instances were deleted or moved on purpose; doomed: never kept. */
+export const segmentStates = ['open', 'kept', 'doomed', 'emptied'] as const
 export type SegmentState = (typeof segmentStates)[number]
 
 export const segments = pgTable(
@@ -30,10 +32,22 @@ export const segments = pgTable(
     /** Bytes of the object in the store, known when it is sealed; if it is shared, those committed. */
     byteLength: bytes('byte_length'),
     createdAt: instant('created_at').notNull().defaultNow(),
+    /** Bytes of it that belong to no instance any more. */
+    deadBytes: bytes('dead_bytes'),
+    /** Since when there are some. */
+    deadSince: instant('dead_since'),
+    /** The segment that is being written again into this one, while it is open. */
+    compactsKey: key('compacts_key'),
+    /** Until when somebody answers for that. */
+    leaseUntil: instant('lease_until'),
+    /** The first of the segments from which its instances were moved. Null: they came into this one. */
+    originKey: key('origin_key'),
   },
   (t) => [
     uniqueIndex('segments_segment_id').on(t.segmentID),
     index('segments_transfer_id').on(t.transferID),
+    index('segments_dead_bytes').on(t.segmentKey).where(sql`dead_bytes > 0`),
+    uniqueIndex('segments_compacts_key').on(t.compactsKey).where(sql`state = 'open'`),
   ],
 )
 

@@ -42,12 +42,21 @@ declare
   became record;
   committed_at timestamptz;
 begin
-  select count(*), count(*) = count(distinct s.sop_instance_uid), coalesce(bool_or(i.is_known), false)
+  select
+    count(*), count(*) = count(distinct s.sop_instance_uid),
+    coalesce(bool_or(i.is_known), false) or coalesce(bool_or(d.is_deleted), false)
   into staged_count, are_distinct, are_known
   from staged_instances s
   left join lateral (
     select true as is_known from instances i where i.sop_instance_uid = s.sop_instance_uid offset 0
   ) i on true
+  left join lateral (
+    select true as is_deleted
+    from tombstones d
+    where d.sop_instance_uid = s.sop_instance_uid
+    and d.lifted_at is null
+    offset 0
+  ) d on true
   where s.transfer_id = the_transfer;
   if staged_count <> expected_count then
     raise exception 'Staged instances are missing: % of %', expected_count - staged_count, expected_count
@@ -139,6 +148,9 @@ begin
     from before b
     where t.patient_key = r.patient_key
     returning t.generation, t.instance_count = r.instances as is_new, b.is_stable into became;
+    if not found then
+      perform raise_parent_gone();
+    end if;
     if became.is_stable then
       insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
       values (
@@ -183,6 +195,9 @@ begin
     from before b
     where t.study_key = r.study_key
     returning t.generation, t.instance_count = r.instances as is_new, b.is_stable into became;
+    if not found then
+      perform raise_parent_gone();
+    end if;
     if became.is_stable then
       insert into changes_to_come (
         type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
@@ -220,6 +235,9 @@ begin
     where t.series_key = r.series_key
     returning t.generation, t.instance_count, t.instance_count = r.instances as is_new, b.is_stable
     into became;
+    if not found then
+      perform raise_parent_gone();
+    end if;
     insert into changes_to_come (
       type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     )
@@ -268,12 +286,30 @@ begin
   where s.transfer_id = the_transfer
   order by s.sop_instance_uid;
 
+  -- Asked again, for only now nobody else can store or delete them: since it was asked first, another commit may have
+  -- brought one of them, and a deletion taken it away.
+  if exists (
+    select
+    from staged_instances s
+    cross join lateral (
+      select from tombstones d where d.sop_instance_uid = s.sop_instance_uid and d.lifted_at is null offset 0
+    ) d
+    where s.transfer_id = the_transfer
+  ) then
+    raise exception 'An instance was deleted meanwhile' using errcode = '40001';
+  end if;
   perform weigh_staged(the_transfer, parents.study_instance_uids);
 
   if not differs then
     return '[]';
   end if;
   return contradictions_of_staged(the_transfer);
+end $$;
+
+-- What a commit was to add to was deleted between its look and its lock: it begins again, and makes it anew.
+create or replace function raise_parent_gone() returns void language plpgsql as $$
+begin
+  raise exception 'What it belongs to was deleted meanwhile' using errcode = '40001';
 end $$;
 
 -- The series of the staged instances, and what they are to be added to, as arrays side by side; keys are
@@ -321,7 +357,7 @@ begin
 end $$;
 
 -- Says which staged instances are not to be stored (ST003 or ST004). Equal bytes are success, other
--- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) A series belongs to one study. (AT-12, DV-15) In a
+-- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) What was deleted is refused until somebody allows it. (P8) A series belongs to one study. (AT-12, DV-15) In a
 -- group two transfers may contradict each other: then the first one counts as stored.
 create or replace function raise_superfluous(the_transfer uuid, strict boolean) returns void language plpgsql as $$
 declare
@@ -331,12 +367,13 @@ begin
   with by_stored as (
     select
       s.position, s.study_instance_uid, s.series_instance_uid, s.sop_instance_uid, s.sop_class_uid,
-      s.digest,
+      s.digest, d.detail,
       case
         when i.digest = s.digest then 0
         when i.sop_class_uid <> s.sop_class_uid then x'0119'::int
         when i.series_instance_uid <> s.series_instance_uid then x'a902'::int
         when i.digest is not null then x'0111'::int
+        when d.detail is not null then x'c410'::int
         when t.study_instance_uid <> s.study_instance_uid then x'a903'::int
       end as reason
     from staged_instances s
@@ -354,6 +391,16 @@ begin
       where e.series_instance_uid = s.series_instance_uid
       offset 0
     ) t on true
+    left join lateral (
+      select
+        'It was deleted on ' || to_char(n.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+          || ': ' || coalesce(n.reason, 'no reason was given') as detail
+      from tombstones d
+      join deletions n on n.deletion_key = d.deletion_key
+      where d.sop_instance_uid = s.sop_instance_uid
+      and d.lifted_at is null
+      offset 0
+    ) d on true
     where s.transfer_id = the_transfer
   ), by_instance as (
     select
@@ -379,11 +426,11 @@ begin
     from by_instance
     where reason is null
   ), judged as (
-    select position, reason from by_stored where reason is not null
+    select position, reason, detail from by_stored where reason is not null
     union all
-    select position, reason from by_instance where reason is not null
+    select position, reason, null from by_instance where reason is not null
     union all
-    select position, reason from by_series where reason is not null
+    select position, reason, null from by_series where reason is not null
   )
   select
     coalesce(jsonb_agg(position order by position) filter (where reason = 0), '[]'),
@@ -394,6 +441,7 @@ begin
             when x'0119'::int then 'This SOP Instance UID is stored with another SOP Class UID'
             when x'a902'::int then 'This SOP Instance UID is stored in another series'
             when x'a903'::int then 'This Series Instance UID is stored in another study'
+            when x'c410'::int then detail
             else 'This SOP Instance UID is stored with other content'
           end
         )

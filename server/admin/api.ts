@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
+import { lastDeletionOf } from '../../db/deletions.ts'
 import { findStudy } from '../../db/listing.ts'
 import { type TransferState, transferStates } from '../../db/schema.ts'
 import { stabilityOfStudy } from '../../db/stability.ts'
@@ -84,22 +85,30 @@ export async function readTransfer(db: Database, transferID: string) {
   return found
 }
 
-/** A study, or what is to be said of one that was only spoken of. @throws {HttpProblem} 404 */
+/** A study, or what is to be said of one that was only spoken of. @throws {HttpProblem} 404; 410 it was deleted */
 async function findOrExpect(db: Database, studyInstanceUID: string) {
-  const study = isUID(studyInstanceUID) ? await findStudy(db, studyInstanceUID) : undefined
-  if (study !== undefined) return study
-  const completeness = await expectedCompleteness(db, studyInstanceUID)
-  if (completeness.evidence.length === 0) throw new HttpProblem(404, 'There is no such study')
-  const counts = { seriesCount: 0, instanceCount: 0, byteLength: 0 }
-  const commitment = { state: 'none', committed: 0, failed: 0 }
-  return { studyInstanceUID, state: 'expected', ...counts, completeness, commitment }
+  try {
+    return await readStudy(db, studyInstanceUID)
+  } catch (error) {
+    if (!(error instanceof HttpProblem) || error.status !== 404) throw error
+    const completeness = await expectedCompleteness(db, studyInstanceUID)
+    if (completeness.evidence.length === 0) throw error
+    const counts = { seriesCount: 0, instanceCount: 0, byteLength: 0 }
+    const commitment = { state: 'none', committed: 0, failed: 0 }
+    return { studyInstanceUID, state: 'expected', ...counts, completeness, commitment }
+  }
 }
 
-/** @throws {HttpProblem} 404 */
+/** @throws {HttpProblem} 404; 410 it was deleted */
 export async function readStudy(db: Database, studyInstanceUID: string) {
   const study = isUID(studyInstanceUID) ? await findStudy(db, studyInstanceUID) : undefined
-  if (study === undefined) throw new HttpProblem(404, 'There is no such study')
-  return study
+  if (study !== undefined) return study
+  const deletion = await lastDeletionOf(db, { studyInstanceUID })
+  if (deletion === undefined) throw new HttpProblem(404, 'There is no such study')
+  const { deletionKey, deletedAt } = deletion
+  throw new HttpProblem(410, 'The study was deleted', {
+    members: { deletion: deletionKey, deletedAt },
+  })
 }
 
 function toTransfer(transfer: Transfer) {

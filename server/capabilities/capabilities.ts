@@ -30,6 +30,7 @@ const representations: [method: string, path: RegExp, takes: string[], answers: 
     ],
     [json, xml, multipartXML],
   ],
+  ['DELETE', /^\/studies\//, ['application/json'], ['application/json']],
   ['GET', /\/metadata$/, [], [json, multipartXML]],
   ['GET', /\/(bulkdata|pixeldata)$|\/bulkdata\/|\/frames\/\{list\}$/, [], [octets]],
   ['GET', /\/rendered$/, [], ['image/jpeg', 'image/png']],

@@ -44,6 +44,7 @@ export const advice = {
   'study-of-other-patient': isBug,
   'patient-counts': isBug,
   'patient-without-studies': isBug,
+  'instance-deleted': isBug,
   'staged-without-transfer': 'harmless: nothing reads these rows; please report it',
   'segment-without-transfer': 'harmless but for the space: nothing reads it; please report it',
   'segment-without-instances': 'harmless but for the space: nothing reads it; please report it',

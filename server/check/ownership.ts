@@ -20,11 +20,12 @@ const rowsAtOnce = 200
 export async function checkOwnership(db: Database, report: Report): Promise<UnderWay> {
   await checkStaged(db, report)
   await checkSegments(db, report)
+  await checkTombstones(db, report)
   const [row] = await db.sql<{ receiving: number; leaseless: number; doomed: number }[]>`
     select
       (select count(*) from transfers where state = 'receiving') as receiving,
       (select count(*) from transfers where state = 'receiving' and lease_until < now()) as leaseless,
-      (select count(*) from segments where state = 'doomed') as doomed`
+      (select count(*) from segments where state in ('doomed', 'emptied')) as doomed`
   return {
     receivingCount: row?.receiving ?? 0,
     leaselessCount: row?.leaseless ?? 0,
@@ -67,17 +68,38 @@ async function checkSegments({ sql }: Database, report: Report): Promise<void> {
     from segments g
     left join transfers t on t.transfer_id = g.transfer_id
     where (
-      (g.state = 'open' and t.state is distinct from 'receiving')
+      -- Without an end of its compaction it is doomed when the lease is over.
+      (g.state = 'open' and g.compacts_key is null and t.state is distinct from 'receiving')
       or (g.state = 'kept')
         <> exists (select from instances i where i.segment_key = g.segment_key)
         -- Nothing lies yet in a shared one whose first group is on its way.
         and not (g.state = 'kept' and g.appended_by is not null)
+        -- All of it was deleted, and that is about to be added up.
+        and not (g.state = 'kept' and (
+          g.dead_bytes > 0 or exists (select from freed_bytes f where f.segment_key = g.segment_key)
+        ))
     )
     ${among === undefined ? sql`` : sql`and g.segment_id = any(${among}::uuid[])`}`
   for await (const rows of ask().cursor(rowsAtOnce)) {
     for (const row of await ask(rows.map(({ segmentID }) => segmentID))) {
       const { segmentID, transferID } = row
       report({ ...tell(row), place: { segmentID, transferID } })
+    }
+  }
+}
+
+/** What was deleted does not come again, until somebody allows it. */
+async function checkTombstones({ sql }: Database, report: Report): Promise<void> {
+  const ask = (among?: string[]) => sql<{ sopInstanceUID: string }[]>`
+    select i.sop_instance_uid as "sopInstanceUID"
+    from tombstones d
+    join instances i on i.sop_instance_uid = d.sop_instance_uid
+    where d.lifted_at is null
+    ${among === undefined ? sql`` : sql`and d.sop_instance_uid = any(${among})`}`
+  for await (const rows of ask().cursor(rowsAtOnce)) {
+    for (const { sopInstanceUID } of await ask(rows.map((row) => row.sopInstanceUID))) {
+      const detail = 'it was deleted and is stored, although nobody allowed it to come again'
+      report({ problem: 'instance-deleted', place: { sopInstanceUID }, detail })
     }
   }
 }

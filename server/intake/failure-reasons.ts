@@ -2,7 +2,8 @@
  * The Failure and Warning Reasons of our own, and those the intake itself gives.
  *
  * Those of a single file (not DICOM, truncated, a bad UID) come with the errors of `dicom/errors.ts`;
- * those of an instance that meets what is stored already come from `commit_transfer`.
+ * those of an instance that meets what is stored already (0x0111, 0x0119, 0xa902, 0xa903), or that was deleted
+ * (0xc410, a code of our own), come from `store_staged`.
  *
  * @see PS3.18 Tables I.2-1 and I.2-2; PS3.7 Annex C; docs/conformance.md
  */

@@ -11,9 +11,9 @@ import type { Store } from '../store/store.ts'
 const segmentsAtOnce = 500
 
 /**
- * Deletes the objects of doomed segments, then their rows: a crash in between repeats the deletion,
+ * Deletes the objects of doomed and of emptied segments, then their rows: a crash in between repeats the deletion,
  * and never leaves an object without a row. Any server may do it at any time. What the store says is
- * kept stays, whatever an old copy of the database says.
+ * kept stays, whatever an old copy of the database says; unless its row says that it was emptied on purpose.
  *
  * @param transferID Only those of this transfer. Default all.
  * @returns how many were deleted.
@@ -27,7 +27,11 @@ export async function deleteDoomedSegments(
   for (let afterKey = 0; ; ) {
     const doomed = await doomedSegments(db, { transferID, afterKey, limit: segmentsAtOnce })
     const gone: string[] = []
-    for (const { segmentID } of doomed) if (await store.delete(segmentID)) gone.push(segmentID)
+    for (const { segmentID, isEmptied } of doomed) {
+      if (isEmptied) await store.discard(segmentID)
+      else if (!(await store.delete(segmentID))) continue
+      gone.push(segmentID)
+    }
     await forgetSegments(db, gone)
     deleted += gone.length
     // Those that the store keeps are passed over, however many they are.

@@ -6,6 +6,7 @@ import {
   count,
   empty,
   flag,
+  gone,
   inPath,
   inQuery,
   instant,
@@ -155,7 +156,7 @@ export const archivePaths: Paths = {
     get: {
       summary: 'What is known of a study: whether it is stable, and how much it holds',
       parameters: [inPath('study', uid)],
-      responses: { 200: json('It', study), 404: notFound },
+      responses: { 200: json('It', study), 404: notFound, 410: gone },
     },
   },
   '/api/studies/{study}/evidence': {

@@ -79,6 +79,6 @@ export function problem(description: string): Schema {
 }
 
 export const notFound = problem('There is no such thing')
-/** Its `since` says from where to go on. */
-export const gone = problem('The changes that were asked for are removed')
+/** `deletion` is the number of the deletion; `since`, from where the feed goes on. */
+export const gone = problem('It was deleted, or the changes are removed')
 export const badRequest = problem('What is wrong, by its name')

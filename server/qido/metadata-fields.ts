@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { MetadataPlace } from '../../db/search-metadata.ts'
 import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
+import { readMoving } from '../store/read-moving.ts'
 import type { Store } from '../store/store.ts'
 import type { Field } from './fields.ts'
 
@@ -16,9 +17,9 @@ export async function readFields(
   studiesURL: string,
 ): Promise<DicomJson> {
   const chunks: Uint8Array[] = []
-  const { segmentID, metadataOffset, metadataLength } = place
-  for await (const chunk of store.read(segmentID, metadataOffset, metadataLength))
+  for await (const chunk of readMoving(store, place, place.byteLength, place.metadataLength)) {
     chunks.push(chunk)
+  }
   const metadata = JSON.parse(Buffer.concat(chunks).toString()) as DicomJson
   const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = place
   const url = `${studiesURL}/${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`

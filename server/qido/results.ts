@@ -1,4 +1,5 @@
 import type { Database } from '../../db/database.ts'
+import { DeletedMeanwhileError } from '../../db/instances.ts'
 import {
   findKeys,
   findResults,
@@ -99,7 +100,7 @@ async function readBlock(
   for (let from = 0; from < results.length; from += readsAtOnce) {
     const few = results.slice(from, from + readsAtOnce).map(async (result) => {
       const place = placeOf.get(result[uids[search.level].tag]?.Value?.[0] as string)
-      const read = place && (await readFields(fields, place, store, studiesURL))
+      const read = place && (await readFields(fields, place, store, studiesURL).catch(deleted))
       return datasetJson({ ...result, ...read })
     })
     texts.push(...(await Promise.all(few)))
@@ -113,3 +114,8 @@ const uids = {
   series: { tag: '0020000E', name: 'seriesInstanceUID' },
   instance: { tag: '00080018', name: 'sopInstanceUID' },
 } as const
+
+/** What was deleted since it was found has nothing more to tell. */
+function deleted(error: unknown): undefined {
+  if (!(error instanceof DeletedMeanwhileError)) throw error
+}

@@ -1,7 +1,7 @@
 /**
  * What the Failure Reason (0008,1197) of an answer means.
  *
- * PS3.18 Tables I.2-1 and I.2-2, PS3.7 Annex C, PS3.4 Table B.2-1. A901 to A903 and C0FF are Stowage's
+ * PS3.18 Tables I.2-1 and I.2-2, PS3.7 Annex C, PS3.4 Table B.2-1. A901 to A903, C0FF and C410 are Stowage's
  * own, within ranges that PS3.4 leaves open.
  */
 const words: Record<number, string> = {
@@ -22,6 +22,7 @@ const words: Record<number, string> = {
   43267: 'its series is stored in another study',
   49152: 'not readable as DICOM',
   49407: 'nothing is wrong with it; rolled back with its study',
+  50192: 'deleted, and not allowed to come again',
   49442: 'transfer syntax is not supported',
 }
 

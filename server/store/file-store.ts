@@ -95,11 +95,13 @@ export function fileStore(folder: string): Store {
         if (isKept(await stat(path))) return false
         await unlink(path)
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-          throw new StoreError('delete a segment', error)
-        }
+        passOverMissing(error)
       }
       return true
+    },
+
+    async discard(segmentID) {
+      await unlink(pathOf(folder, segmentID)).catch(passOverMissing)
     },
 
     async *list() {
@@ -129,7 +131,7 @@ export function fileStore(folder: string): Store {
 
 function openToRead(folder: string, segmentID: string): Promise<number> {
   return openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
-    throw error.code === 'ENOENT'
+    throw error.code === 'ENOENT' || error.code === 'ESTALE'
       ? new SegmentNotFoundError(segmentID)
       : new StoreError('read a segment', error)
   })
@@ -146,6 +148,11 @@ async function readSome(
     throw new StoreError('read a segment', error)
   })
   return counted(result, 'bytesRead')
+}
+
+function passOverMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+  throw new StoreError('delete a segment', error)
 }
 
 function isKept({ mode }: Stats): boolean {

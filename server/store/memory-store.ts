@@ -62,6 +62,10 @@ export function memoryStore(): Store {
       return true
     },
 
+    async discard(segmentID) {
+      segments.delete(segmentID)
+    },
+
     async *list() {
       for (const [segmentID, { bytes, ...entry }] of segments) {
         yield { segmentID, byteLength: bytes.length, ...entry } satisfies SegmentEntry

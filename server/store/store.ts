@@ -32,6 +32,8 @@ export interface Store {
    * @returns false when it is kept.
    */
   delete(segmentID: string): Promise<boolean>
+  /** Deletes a segment, also one that is kept: everything in it was deleted on purpose, or moved. */
+  discard(segmentID: string): Promise<void>
   /** All segments, in no order, also those still being written. */
   list(): AsyncIterable<SegmentEntry>
   /** Resolves when the store can be written, for readiness. @throws {StoreError} */

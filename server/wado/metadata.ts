@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Instance } from '../../db/instances.ts'
-import type { SegmentRange, Store } from '../store/store.ts'
+import { readMoving } from '../store/read-moving.ts'
+import { SegmentNotFoundError, type SegmentRange, type Store } from '../store/store.ts'
 import { instancePath } from './paths.ts'
 
 const key = Buffer.from('"BulkDataURI":"')
@@ -69,10 +70,23 @@ async function readBlock(
   studiesURL: string,
 ): Promise<Uint8Array[]> {
   const { segmentID } = instances[0] as Instance
-  const read = await store.readRanges(segmentID, instances.map(rangeOf))
+  const read = await store.readRanges(segmentID, instances.map(rangeOf)).catch((error) => {
+    if (!(error instanceof SegmentNotFoundError)) throw error
+    // It was moved, or deleted, since it was found.
+    return Promise.all(instances.map((instance) => readMoved(instance, store)))
+  })
   return read.map((json, i) =>
     withURLs(json, `${studiesURL}/${instancePath(instances[i] as Instance)}/`),
   )
+}
+
+async function readMoved(instance: Instance, store: Store): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  const { byteLength, metadataLength } = instance
+  for await (const chunk of readMoving(store, instance, byteLength, metadataLength)) {
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 /** Behind the file. */

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { lastDeletionOf } from '../../db/deletions.ts'
 import { type Instance, instancesOf, type ResourcePath } from '../../db/instances.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -11,11 +12,11 @@ export interface Opened {
   all(): AsyncGenerator<Instance, void, void>
 }
 
-/** @throws {HttpProblem} 404 there is no such resource (WA-S3) */
-export async function open({ db }: WadoDeps, path: ResourcePath): Promise<Opened> {
-  const found = instancesOf(db, path)
+/** @throws {HttpProblem} 404 there is no such resource (WA-S3); 410 it was deleted (WA-S4) */
+export async function open(deps: WadoDeps, path: ResourcePath): Promise<Opened> {
+  const found = instancesOf(deps.db, path)
   const { value: first } = await found.next()
-  if (!first) throw notFound()
+  if (!first) throw await notFound(deps, path)
   return {
     first,
     async *all() {
@@ -25,12 +26,19 @@ export async function open({ db }: WadoDeps, path: ResourcePath): Promise<Opened
   }
 }
 
-/** The one instance that the path names. @throws {HttpProblem} 400, 404 */
+/** The one instance that the path names. @throws {HttpProblem} 400, 404, 410 */
 export async function openInstance(c: Context<AppEnv>, deps: WadoDeps): Promise<Instance> {
   return (await open(deps, resourceOf(c.req.param()))).first
 }
 
-/** There is no such resource, or not under that study or series (WA-S3). */
-export function notFound(): HttpProblem {
-  return new HttpProblem(404, 'Cannot retrieve this: it is not in the archive')
+/** There is no such resource, or not under that study or series (WA-S3); or there was one (WA-S4). */
+export async function notFound({ db }: WadoDeps, path: ResourcePath): Promise<HttpProblem> {
+  const deletion = await lastDeletionOf(db, path)
+  if (deletion === undefined) {
+    return new HttpProblem(404, 'Cannot retrieve this: it is not in the archive')
+  }
+  const { deletionKey, deletedAt } = deletion
+  return new HttpProblem(410, 'Cannot retrieve this: it was deleted', {
+    members: { deletion: deletionKey, deletedAt },
+  })
 }

@@ -5,6 +5,7 @@ import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { type AcceptEntry, negotiate, type Offer } from '../multipart/accept.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
+import { readMoving } from '../store/read-moving.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
@@ -22,7 +23,7 @@ export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Pro
   if (path.sopInstanceUID !== undefined) return retrieveOne(c, deps, path)
   const entries = acceptedBy(c)
   const stored = await transferSyntaxesOf(deps.db, path)
-  if (stored.length === 0) throw notFound()
+  if (stored.length === 0) throw await notFound(deps, path)
   // A single part can hold one instance only, so it is for the instance resource. (WA-N7)
   const offers = stored.flatMap((syntax) => syntaxOffers(syntax, multipartForm))
   const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
@@ -31,7 +32,7 @@ export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Pro
   const isAll = stored.every((syntax) => chosenSyntax(syntax, entries) !== undefined)
   const { all } = await open(deps, path)
   const parts = await begun(partsOf(c, deps, all(), entries))
-  if (parts === undefined) throw notFound()
+  if (parts === undefined) throw await notFound(deps, path)
   return answerParts(c, deps.log, 'application/dicom', parts, isAll ? 200 : 206)
 }
 
@@ -49,7 +50,7 @@ async function retrieveOne(
   if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
   if (offer.type === multipartForm.type) {
     const parts = await begun(partsOf(c, deps, all(), entries))
-    if (parts === undefined) throw notFound()
+    if (parts === undefined) throw await notFound(deps, path)
     return answerParts(c, deps.log, 'application/dicom', parts)
   }
   const { signal } = c.req.raw
@@ -76,7 +77,7 @@ async function* fileRange(
   offset: number,
   length: number,
 ): AsyncGenerator<Uint8Array, void, void> {
-  yield* store.read(instance.segmentID, instance.segmentOffset + offset, length)
+  yield* readMoving(store, instance, offset, length)
 }
 
 async function* partsOf(

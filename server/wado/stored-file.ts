@@ -5,6 +5,7 @@ import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
 import { inflate } from '../dicom/re-encode.ts'
 import { swapped, wordBytes } from '../dicom/rewrite-data-set.ts'
 import { vrCode } from '../dicom/vr.ts'
+import { readMoving } from '../store/read-moving.ts'
 import type { Store } from '../store/store.ts'
 
 export const deflated = '1.2.840.10008.1.2.1.99'
@@ -19,13 +20,13 @@ export async function* readFile(
   instance: Instance,
   store: Store,
 ): AsyncGenerator<Uint8Array, void, void> {
-  yield* store.read(instance.segmentID, instance.segmentOffset, instance.byteLength)
+  yield* readMoving(store, instance, 0, instance.byteLength)
 }
 
 /** Its metadata, as they were made at receipt; BulkDataURIs are relative to the instance. */
 export async function readModel(instance: Instance, store: Store): Promise<DicomJson> {
-  const offset = instance.segmentOffset + instance.byteLength
-  const json = await gathered(store.read(instance.segmentID, offset, instance.metadataLength))
+  const { byteLength, metadataLength } = instance
+  const json = await gathered(readMoving(store, instance, byteLength, metadataLength))
   return JSON.parse(json.toString())
 }
 
@@ -34,7 +35,7 @@ export function rangesOf(instance: Instance, store: Store): ReadRange {
   if (instance.transferSyntaxUID === deflated) {
     return (offset, length) => cutOut(inflate(readFile(instance, store)), offset, length)
   }
-  return (offset, length) => store.read(instance.segmentID, instance.segmentOffset + offset, length)
+  return (offset, length) => readMoving(store, instance, offset, length)
 }
 
 /** A value that lies in the file, in little endian, whatever the file has. */

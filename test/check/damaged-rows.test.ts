@@ -196,6 +196,14 @@ describe('damaged rows', () => {
       ['segment-not-kept'],
     ],
     [
+      'an instance that was deleted, and that nobody allowed to come again',
+      ({ db, first }) => db.sql`
+        insert into tombstones (
+          sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, digest, deletion_key
+        ) values (${first.instances[0]?.sopInstanceUID as string}, '1', '2', '3', '', 1)`,
+      ['instance-deleted'],
+    ],
+    [
       'a segment whose length was changed',
       ({ db }) => db.sql`
         update segments set byte_length = byte_length + 1

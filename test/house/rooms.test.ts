@@ -45,6 +45,7 @@ const allowed: Record<string, string[]> = {
   // What is delivered is what the feed shows.
   'server/webhooks': ['db', 'server/changes', 'server/http', 'server/log.ts'],
   'server/stow': face,
+  'server/deletion': face,
   'server/qido': face,
   'server/wado': [...face, 'server/pixels'],
   // The two faces that people see know what is seen.

@@ -77,6 +77,12 @@ async function ask(operation: string, parameters: string[] = [], body?: unknown)
   return JSON.parse(text)
 }
 
+async function firstInstanceOf(studyInstanceUID: string): Promise<{ retrieveURL: string }> {
+  const answer = await server.app.request(`/dicom-web/studies/${studyInstanceUID}/instances`)
+  const [instance] = (await answer.json()) as Record<string, { Value: string[] }>[]
+  return { retrieveURL: instance?.['00081190']?.Value[0] as string }
+}
+
 describe('/api/openapi.json', () => {
   test('is a valid document of OpenAPI 3.1', async () => {
     const answer = await server.app.request('/api/openapi.json')
@@ -148,6 +154,25 @@ describe('/api/openapi.json', () => {
     await ask('post /api/webhooks/{webhook}/deliveries/{seq}/resend', [id, '1'])
     await ask('post /api/webhooks/{webhook}/resend', [id])
     await ask('delete /api/webhooks/{webhook}', [id])
+
+    const path = new URL((await firstInstanceOf(studyInstanceUID)).retrieveURL).pathname
+    const gone = await server.app.request(path, { method: 'DELETE', body: '{"reason":"Blurred"}' })
+    expect(await gone.text(), path).toContain('Blurred')
+    const { deletions } = await ask('get /api/deletions')
+    await ask('get /api/deletions', ['?limit=no'])
+    await ask('get /api/deletions/{deletion}', [String(deletions[0].deletion)])
+    await ask('get /api/deletions/{deletion}', ['no'])
+    await ask('get /api/studies/{study}', [studyInstanceUID])
+    const uids = path.split('/').filter((part) => /^[\d.]+$/.test(part))
+    const resource = '/api/studies/{study}'
+    const within = [
+      `${resource}/series/{series}`,
+      `${resource}/series/{series}/instances/{instance}`,
+    ]
+    for (const [index, one] of [resource, ...within].entries()) {
+      await ask(`post ${one}/allow-resend`, uids.slice(0, index + 1))
+    }
+    await ask(`post ${resource}/allow-resend`, ['1.2.3'])
 
     expect([...asked].sort()).toEqual(operations().sort())
   })

@@ -224,6 +224,16 @@ export function testStore(name: string, openStore: () => Promise<TestStore>): vo
       await expect(store.keep(randomUUID())).rejects.toThrow(StoreError)
     })
 
+    test('discards what is kept, where that is meant, and does not mind one that is gone', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const segmentID = await write(store, [Buffer.from('kept')])
+      await store.keep(segmentID)
+      await store.discard(segmentID)
+      await store.discard(segmentID)
+      expect(await list(store)).toEqual([])
+    })
+
     test('deletes a segment, sealed or not, and does not mind one that is gone', async () => {
       await using opened = await openStore()
       const { store } = opened

@@ -216,7 +216,7 @@ export async function expectConsistent(
     union all
     select 'segment', g.segment_key
     from segments g
-    where g.byte_length <> (
+    where g.byte_length - g.dead_bytes <> (
       select coalesce(sum(i.byte_length + i.metadata_length), 0)
       from instances i
       where i.segment_key = g.segment_key

@@ -36,6 +36,7 @@ export async function testApp(
     metrics: new Metrics({ db: base.db, log }),
     peerAsker: { ask: async () => undefined },
     wake() {},
+    deleted() {},
     log,
     handling: 'strict',
     webhooks: { isPrivateAllowed: false },

@@ -1,0 +1,40 @@
+import { SegmentNotFoundError, type Store } from './store.ts'
+
+/** Something that lies in a segment, and may be moved to another one, or deleted, while it is read. */
+export interface Movable {
+  segmentID: string
+  segmentOffset: number
+  /** Where it is now. Throws when it was deleted. */
+  whereNow(): Promise<{ segmentID: string; segmentOffset: number }>
+}
+
+/**
+ * Reads a range of something that may be moved meanwhile: where its segment is gone, it is looked for again. Its bytes
+ * are the same wherever it lies.
+ *
+ * @param it Is told where it lies now.
+ * @param offset Bytes from its first one.
+ * @throws what `Store.read` and `whereNow` throw
+ */
+export async function* readMoving(
+  store: Store,
+  it: Movable,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  for (let done = 0; ; ) {
+    try {
+      const from = it.segmentOffset + offset + done
+      for await (const chunk of store.read(it.segmentID, from, length - done)) {
+        done += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      if (!(error instanceof SegmentNotFoundError)) throw error
+      const place = await it.whereNow()
+      if (place.segmentID === it.segmentID) throw error
+      Object.assign(it, place)
+    }
+  }
+}
