@@ -161,13 +161,16 @@ begin
   end loop;
 end $$;
 
--- What deleted instances said, and what is said of them, when they are gone and their study is locked.
-create or replace function weigh_deleted(the_study text, deleted text[]) returns void
+-- What deleted instances said, and what is said of them, when they are gone, and their study is locked or gone, too.
+create or replace function weigh_deleted(the_study text, the_deletion bigint) returns void
 language plpgsql as $$
+declare
+  deleted text[];
 begin
   if not exists (select from evidence where study_instance_uid = the_study) then
     return;
   end if;
+  deleted := array(select sop_instance_uid from tombstones where deletion_key = the_deletion);
   delete from evidence
   where study_instance_uid = the_study
   and source = 'references'

@@ -194,9 +194,8 @@ begin
         jsonb_build_object('generation', t.generation + 1)
       );
     end if;
-    -- HERE the verdicts of the study and its series are computed anew: their instances are fewer, the evidence
-    -- is the same. The study is locked, and its counts are right.
   end if;
+  perform weigh_deleted(the_study, the_deletion);
 
   if t.patient_key is not null then
     select p.* into r from patients p where p.patient_key = t.patient_key;

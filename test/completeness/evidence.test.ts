@@ -207,6 +207,39 @@ describe('the verdict of a study (P5)', () => {
   })
 })
 
+describe('deleting', () => {
+  const remove = (path: string) =>
+    server.app.request(`/dicom-web/studies/${path}`, { method: 'DELETE' })
+
+  test('makes a whole study partial again, and names what is gone', async () => {
+    const study = aStudy(3)
+    await server.send(study.files)
+    await declare(study, { sopInstanceUIDs: study.uids })
+    const { studyInstanceUID, seriesInstanceUID, uids } = study
+    const path = `${studyInstanceUID}/series/${seriesInstanceUID}/instances/${uids[1]}`
+    expect((await remove(path)).status).toBe(200)
+    expect(await completenessOf(study)).toMatchObject({
+      verdict: 'partial',
+      received: 2,
+      expected: 3,
+      missing: [uids[1]],
+    })
+    expect(await toldOf(study)).toEqual(['complete: complete', 'incomplete: partial'])
+  })
+
+  test('a whole study leaves what was declared of it', async () => {
+    const study = aStudy(2)
+    await server.send(study.files)
+    await declare(study, { sopInstanceUIDs: study.uids })
+    expect((await remove(study.studyInstanceUID)).status).toBe(200)
+    expect((await ask('GET', `${study.studyInstanceUID}/evidence`)).body).toMatchObject({
+      verdict: 'partial',
+      received: 0,
+      missing: study.uids.toSorted(),
+    })
+  })
+})
+
 describe('a declaration', () => {
   test.each([
     [undefined, 'the body is no JSON object'],

@@ -117,6 +117,7 @@ describe('/api/openapi.json', () => {
       series: [{ seriesInstanceUID: uniqueUID(), instanceCount: 2 }],
     })
     await ask(`get ${evidence}`, [studyInstanceUID])
+    await ask(`post ${evidence}/ask`, [studyInstanceUID])
     await ask('get /api/studies/{study}', [studyInstanceUID])
     await ask('get /api/studies/{study}/missing', [studyInstanceUID, '?limit=1'])
     await ask('get /api/studies/{study}/missing', [studyInstanceUID, '?limit=x'])

@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { createApp } from '../../server/app.ts'
+import { PeerAsker } from '../../server/completeness/peer-asker.ts'
 import type { AppEnv } from '../../server/http/env.ts'
 import type { IntakeLimits } from '../../server/intake/intake.ts'
 import { LiveHub } from '../../server/live/live-hub.ts'
@@ -34,7 +35,13 @@ export async function testApp(
     intake: base.intake,
     live,
     metrics: new Metrics({ db: base.db, log }),
-    peerAsker: { ask: async () => undefined },
+    // Nobody listens there.
+    peerAsker: new PeerAsker({
+      db: base.db,
+      log,
+      peer: { url: 'http://127.0.0.1:9/dicom-web', token: undefined, timeoutMs: 1000 },
+      changed() {},
+    }),
     wake() {},
     deleted() {},
     log,
