@@ -1,6 +1,8 @@
+import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
+import { Committer } from './commitment/committer.ts'
 import type { Config } from './config.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
@@ -10,6 +12,7 @@ import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
+import { Scrubber } from './verification/scrubber.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { retryDelaysMs } from './webhooks/retries.ts'
 
@@ -21,6 +24,12 @@ const batchRows = 500
  * request of ten CT slices stays below, so does fifty times a small document.
  */
 const heldLimits = { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 }
+
+/** Commitment requests that a server works on at once: each has some 12 MiB in memory. */
+const commitmentsAtOnce = 4
+
+/** A segment that was verified in the last week is left alone, however few there are. */
+const verifyAgainSeconds = 7 * 24 * 3600
 
 /** Deliveries of one webhook at once, and how many of them may be such that failed before. */
 const deliveryLimits = { atOnce: 16, retriesAtOnce: 8 }
@@ -52,14 +61,15 @@ export async function startServices({
   await store.probe()
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
+  const changed = () => {
+    live.changed()
+    scheduler.wake()
+  }
   const intake = new Intake({
     db,
     store,
     log,
-    changed() {
-      live.changed()
-      scheduler.wake()
-    },
+    changed,
     ended: (transfer) => metrics.ended(transfer),
     limits: {
       transfers: config.maxTransfers,
@@ -89,18 +99,48 @@ export async function startServices({
       retryDelaysMs,
     },
   })
+  const { serverID } = intake
+  const { leaseMs } = config
+  const committer = new Committer({
+    db,
+    store,
+    log,
+    serverID,
+    changed,
+    limits: {
+      atOnce: commitmentsAtOnce,
+      leaseMs,
+      keptSeconds: config.commitmentKeptMs / 1000,
+    },
+  })
+  const scrubber = new Scrubber({
+    db,
+    store,
+    log,
+    serverID,
+    changed,
+    limits: {
+      bytesPerSecond: config.verifyBytesPerSecond,
+      againSeconds: verifyAgainSeconds,
+      leaseMs,
+    },
+  })
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
   await intake.start(isAlone)
+  if (isAlone) await releaseOtherClaims(db, serverID)
   try {
     await live.start(direct)
     live.subscribe(() => {
       scheduler.wake()
       deliverer.wake()
+      committer.wake()
     })
     scheduler.start()
     deliverer.start()
+    committer.start()
+    scrubber.start()
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -112,6 +152,9 @@ export async function startServices({
     codecs,
     live,
     metrics,
+    committer,
+    commitmentWaitBytes: config.commitmentWaitBytes,
+    changed,
     wake: () => scheduler.wake(),
     intake,
     log,
@@ -126,7 +169,9 @@ export async function startServices({
     },
     baseURLPolicy: config,
     async [Symbol.asyncDispose]() {
+      await scrubber.stop()
       await intake.stop(graceMs)
+      await committer.stop()
       await scheduler.stop()
       await deliverer.stop()
       await live.stop()

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import {
   bigint,
   index,
@@ -30,10 +31,20 @@ export const segments = pgTable(
     /** Bytes of the object in the store, known when it is sealed; if it is shared, those committed. */
     byteLength: bytes('byte_length'),
     createdAt: instant('created_at').notNull().defaultNow(),
+    /** When all of it was read again last; null: never. */
+    verifiedAt: instant('verified_at'),
+    /** The server that verifies it, and until when it answers for that. */
+    verifiedBy: uuid('verified_by'),
+    verifyUntil: instant('verify_until'),
   },
   (t) => [
     uniqueIndex('segments_segment_id').on(t.segmentID),
     index('segments_transfer_id').on(t.transferID),
+    // For claim_segment: the one that was read longest ago.
+    index('segments_verification')
+      .on(sql`coalesce(verified_at, created_at)`, t.segmentKey)
+      .where(sql`state = 'kept'`),
+    index('segments_being_verified').on(t.verifyUntil).where(sql`verify_until is not null`),
   ],
 )
 

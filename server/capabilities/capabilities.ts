@@ -30,6 +30,8 @@ const representations: [method: string, path: RegExp, takes: string[], answers: 
     ],
     [json, xml, multipartXML],
   ],
+  ['POST', /^\/commitment-requests\//, [json, xml], [json, xml]],
+  ['GET', /^\/commitment-requests\//, [], [json, xml]],
   ['GET', /\/metadata$/, [], [json, multipartXML]],
   ['GET', /\/(bulkdata|pixeldata)$|\/bulkdata\/|\/frames\/\{list\}$/, [], [octets]],
   ['GET', /\/rendered$/, [], ['image/jpeg', 'image/png']],

@@ -1,10 +1,16 @@
 import { archivePaths } from './archive.ts'
 import { changesPaths } from './changes.ts'
+import { commitmentPaths } from './commitments.ts'
 import { count, type Paths, type Schema, text } from './parts.ts'
 import { webhookMessages, webhookPaths } from './webhooks.ts'
 
 /** Every operation below `/api`. */
-export const apiPaths: Paths = { ...archivePaths, ...changesPaths, ...webhookPaths }
+export const apiPaths: Paths = {
+  ...archivePaths,
+  ...changesPaths,
+  ...commitmentPaths,
+  ...webhookPaths,
+}
 
 /** RFC 9457, with members of our own for some problems. */
 const problem: Schema = {

@@ -43,25 +43,31 @@ export function fileStore(folder: string): Store {
     },
 
     async *read(segmentID, offset, length) {
-      const fd = await openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
-        throw error.code === 'ENOENT'
-          ? new SegmentNotFoundError(segmentID)
-          : new StoreError('read a segment', error)
-      })
+      const fd = await openToRead(folder, segmentID)
       try {
         for (let done = 0; done < length; ) {
           const chunk = new Uint8Array(Math.min(readBytes, length - done))
-          const result = await readAsync(fd, chunk, 0, chunk.length, offset + done).catch(
-            (error) => {
-              throw new StoreError('read a segment', error)
-            },
-          )
-          const count = counted(result, 'bytesRead')
+          const count = await readSome(fd, chunk, 0, offset + done)
           if (count === 0) {
             throw new SegmentTooShortError(segmentID, offset + length, offset + done)
           }
           done += count
           yield count === chunk.length ? chunk : chunk.subarray(0, count)
+        }
+      } finally {
+        closeSync(fd)
+      }
+    },
+
+    async readInto(segmentID, offset, into) {
+      const fd = await openToRead(folder, segmentID)
+      try {
+        for (let done = 0; done < into.length; ) {
+          const count = await readSome(fd, into, done, offset + done)
+          if (count === 0) {
+            throw new SegmentTooShortError(segmentID, offset + into.length, offset + done)
+          }
+          done += count
         }
       } finally {
         closeSync(fd)
@@ -111,6 +117,27 @@ export function fileStore(folder: string): Store {
       }
     },
   }
+}
+
+async function openToRead(folder: string, segmentID: string): Promise<number> {
+  return openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
+    throw error.code === 'ENOENT'
+      ? new SegmentNotFoundError(segmentID)
+      : new StoreError('read a segment', error)
+  })
+}
+
+/** Reads into the rest of `into`, from `at` on. @returns how many bytes; 0 at the end. */
+async function readSome(
+  fd: number,
+  into: Uint8Array,
+  at: number,
+  position: number,
+): Promise<number> {
+  const result = await readAsync(fd, into, at, into.length - at, position).catch((error) => {
+    throw new StoreError('read a segment', error)
+  })
+  return counted(result, 'bytesRead')
 }
 
 function isKept({ mode }: Stats): boolean {
