@@ -18,6 +18,9 @@
  * - change: one row of the feed
  * - webhook: a URL that is told of changes as they come
  * - delivery: one change on its way to one webhook
+ * - commitment: one storage commitment request, with what became of it
+ * - verification: reading the bytes of instances again, and comparing them with their digests
+ * - damaged: an instance whose bytes are not what they were when they came
  * - warning: an instance that was stored although something about it is not right, with its Warning Reason
  *
  * DICOM attributes keep their keyword: StudyInstanceUID is `studyInstanceUID` here and
@@ -29,6 +32,7 @@
  */
 export * from './schema/archive.ts'
 export * from './schema/changes.ts'
+export * from './schema/commitments.ts'
 export * from './schema/deletions.ts'
 export * from './schema/evidence.ts'
 export * from './schema/quiet-rules.ts'

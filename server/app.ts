@@ -6,6 +6,9 @@ import { adminRoutes } from './admin/routes.tsx'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
+import { commitmentApiRoutes } from './commitment/api.ts'
+import type { Committer } from './commitment/committer.ts'
+import { commitmentRoutes } from './commitment/routes.ts'
 import type { PeerAsker } from './completeness/peer-asker.ts'
 import { completenessRoutes } from './completeness/routes.ts'
 import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
@@ -26,6 +29,7 @@ import { stabilityRoutes } from './stability/routes.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
+import { verificationRoutes } from './verification/routes.ts'
 import { wadoRoutes } from './wado/routes.ts'
 import { type WebhookPolicy, webhookRoutes } from './webhooks/routes.ts'
 
@@ -36,13 +40,18 @@ export interface AppDeps {
   intake: Intake
   live: LiveHub
   metrics: Metrics
+  committer: Committer
   /** Makes the scheduler look at once. */
   wake(): void
   /** Something was deleted. */
   deleted(): void
+  /** Something changed that pages, schedulers and committers of all servers look at. */
+  changed(): void
   log: Log
   limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
+  /** Bytes of the instances of a commitment request up to which it is answered at once. */
+  commitmentWaitBytes: number
   webhooks: WebhookPolicy
   peerAsker: Pick<PeerAsker, 'ask'>
   baseURLPolicy: BaseURLPolicy
@@ -78,6 +87,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', qidoRoutes(deps))
     .route('/', wadoRoutes(deps))
     .route('/', deleteRoutes(deps))
+    .route('/', commitmentRoutes(deps))
   app.route('/dicom-web', dicomWeb)
   app.route('/', capabilitiesRoutes(dicomWeb))
   app.route('/', uploadRoutes(deps))
@@ -89,6 +99,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', webhookRoutes(deps))
   app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))
+  app.route('/api', commitmentApiRoutes(deps))
+  app.route('/api', verificationRoutes(deps))
   app.route('/', adminRoutes(deps))
 
   app.notFound((c) => {

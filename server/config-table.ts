@@ -151,6 +151,24 @@ export const SETTINGS = {
     wholeNumber(0, 36_500),
     'Days for which the records of transfers, their refusals and warnings are kept after their end; 0 for good',
   ),
+  commitmentWaitBytes: setting(
+    'STOWAGE_COMMITMENT_WAIT_BYTES',
+    '64MiB',
+    byteCount(0),
+    'Bytes of the instances of a storage commitment request up to which it is answered at once; larger ones are answered 202',
+  ),
+  commitmentKeptMs: setting(
+    'STOWAGE_COMMITMENT_KEPT_SECONDS',
+    '7776000',
+    seconds(60),
+    'How long the result of a storage commitment request is kept: 90 days',
+  ),
+  verifyBytesPerSecond: setting(
+    'STOWAGE_VERIFY_BYTES_PER_SECOND',
+    '4MiB',
+    byteCount(0),
+    'Rate at which stored bytes are read again and compared with their digests, of all servers together; 0: never',
+  ),
   webhookPrivateAddresses: setting(
     'STOWAGE_WEBHOOK_PRIVATE_ADDRESSES',
     'off',

@@ -1,7 +1,9 @@
+import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import type { AppDeps } from './app.ts'
 import { Retention } from './changes/retention.ts'
+import { Committer } from './commitment/committer.ts'
 import { PeerAsker } from './completeness/peer-asker.ts'
 import type { Config } from './config.ts'
 import { Compactor } from './deletion/compactor.ts'
@@ -13,6 +15,7 @@ import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
+import { Scrubber } from './verification/scrubber.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { retryDelaysMs } from './webhooks/retries.ts'
 
@@ -24,6 +27,12 @@ const batchRows = 500
  * request of ten CT slices stays below, so does fifty times a small document.
  */
 const heldLimits = { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 }
+
+/** Commitment requests that a server works on at once: each has some 12 MiB in memory. */
+const commitmentsAtOnce = 4
+
+/** A segment that was verified in the last week is left alone, however few there are. */
+const verifyAgainSeconds = 7 * 24 * 3600
 
 /** Deliveries of one webhook at once, and how many of them may be such that failed before. */
 const deliveryLimits = { atOnce: 16, retriesAtOnce: 8 }
@@ -55,14 +64,15 @@ export async function startServices({
   await store.probe()
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
+  const changed = () => {
+    live.changed()
+    scheduler.wake()
+  }
   const intake = new Intake({
     db,
     store,
     log,
-    changed() {
-      live.changed()
-      scheduler.wake()
-    },
+    changed,
     ended: (transfer) => metrics.ended(transfer),
     limits: {
       transfers: config.maxTransfers,
@@ -109,22 +119,52 @@ export async function startServices({
     leaseMs: config.leaseMs,
     keepTransfersDays: config.keepTransfersDays,
   })
+  const { serverID } = intake
+  const { leaseMs } = config
+  const committer = new Committer({
+    db,
+    store,
+    log,
+    serverID,
+    changed,
+    limits: {
+      atOnce: commitmentsAtOnce,
+      leaseMs,
+      keptSeconds: config.commitmentKeptMs / 1000,
+    },
+  })
+  const scrubber = new Scrubber({
+    db,
+    store,
+    log,
+    serverID,
+    changed,
+    limits: {
+      bytesPerSecond: config.verifyBytesPerSecond,
+      againSeconds: verifyAgainSeconds,
+      leaseMs,
+    },
+  })
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
   await intake.start(isAlone)
+  if (isAlone) await releaseOtherClaims(db, serverID)
   try {
     await live.start(direct)
     live.subscribe(() => {
       scheduler.wake()
       deliverer.wake()
       peerAsker.wake()
+      committer.wake()
     })
     scheduler.start()
     retention.start()
     deliverer.start()
     peerAsker.start()
     await compactor.start(isAlone)
+    committer.start()
+    scrubber.start()
   } catch (error) {
     await intake.stop(0)
     throw error
@@ -136,6 +176,9 @@ export async function startServices({
     codecs,
     live,
     metrics,
+    committer,
+    commitmentWaitBytes: config.commitmentWaitBytes,
+    changed,
     wake: () => scheduler.wake(),
     deleted() {
       live.changed()
@@ -156,7 +199,9 @@ export async function startServices({
     },
     baseURLPolicy: config,
     async [Symbol.asyncDispose]() {
+      await scrubber.stop()
       await intake.stop(graceMs)
+      await committer.stop()
       await scheduler.stop()
       await retention.stop()
       await compactor.stop()

@@ -42,12 +42,22 @@ export const segments = pgTable(
     leaseUntil: instant('lease_until'),
     /** The first of the segments from which its instances were moved. Null: they came into this one. */
     originKey: key('origin_key'),
+    /** When all of it was read again last; null: never. */
+    verifiedAt: instant('verified_at'),
+    /** The server that verifies it, and until when it answers for that. */
+    verifiedBy: uuid('verified_by'),
+    verifyUntil: instant('verify_until'),
   },
   (t) => [
     uniqueIndex('segments_segment_id').on(t.segmentID),
     index('segments_transfer_id').on(t.transferID),
     index('segments_dead_bytes').on(t.segmentKey).where(sql`dead_bytes > 0`),
     uniqueIndex('segments_compacts_key').on(t.compactsKey).where(sql`state = 'open'`),
+    // For claim_segment: the one that was read longest ago.
+    index('segments_verification')
+      .on(sql`coalesce(verified_at, created_at)`, t.segmentKey)
+      .where(sql`state = 'kept'`),
+    index('segments_being_verified').on(t.verifyUntil).where(sql`verify_until is not null`),
   ],
 )
 

@@ -31,6 +31,8 @@ const representations: [method: string, path: RegExp, takes: string[], answers: 
     [json, xml, multipartXML],
   ],
   ['DELETE', /^\/studies\//, ['application/json'], ['application/json']],
+  ['POST', /^\/commitment-requests\//, [json, xml], [json, xml]],
+  ['GET', /^\/commitment-requests\//, [], [json, xml]],
   ['GET', /\/metadata$/, [], [json, multipartXML]],
   ['GET', /\/(bulkdata|pixeldata)$|\/bulkdata\/|\/frames\/\{list\}$/, [], [octets]],
   ['GET', /\/rendered$/, [], ['image/jpeg', 'image/png']],

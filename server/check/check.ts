@@ -9,6 +9,8 @@ import { checkOwnership, type UnderWay } from './ownership.ts'
 export interface CheckOptions {
   /** Leaves the digests out: reads metadata, no files. */
   isQuick: boolean
+  /** Writes down what is damaged or whole again, and which segments were read. Default false. */
+  isDeep?: boolean | undefined
   /** How long a server answers for a transfer: what is younger may have its row on the way. */
   leaseMs: number
   signal?: AbortSignal | undefined
@@ -26,7 +28,7 @@ export interface CheckResult extends Totals, UnderWay {
 /**
  * Compares the rows of the database, the segments of the store, and the digests.
  *
- * Changes nothing, and may run while servers store: what is wrong is looked at twice before it is
+ * Changes nothing unless it is deep, and may run while servers store: what is wrong is looked at twice before it is
  * reported. Memory does not grow with the archive.
  *
  * @param totals Counted on while it goes, for somebody who watches.
@@ -35,7 +37,7 @@ export interface CheckResult extends Totals, UnderWay {
 export async function check(
   db: Database,
   store: Store,
-  { isQuick, leaseMs, signal }: CheckOptions,
+  { isQuick, isDeep, leaseMs, signal }: CheckOptions,
   report: Report,
   totals: Totals = { instanceCount: 0, segmentCount: 0, byteLength: 0 },
 ): Promise<CheckResult> {
@@ -50,6 +52,6 @@ export async function check(
   // The same patience as the server's own sweep has.
   const olderThan = new Date(Date.now() - 2 * leaseMs)
   const objects = await checkObjects(db, store, olderThan, count)
-  await checkInstances(db, store, { isQuick, signal }, totals, count)
+  await checkInstances(db, store, { isQuick, isDeep, signal }, totals, count)
   return { ...totals, ...underWay, ...objects, findingCount }
 }

@@ -7,6 +7,9 @@ type Sql = Database['sql']
 /** Rows taken from a cursor at once, and looked at again at once. */
 const rowsAtOnce = 200
 
+/** What instances are marked as, and series and studies count. */
+const marks = ['committed instances', 'damaged instances']
+
 interface Counted {
   key: number
   /** What the row says, and what is there. */
@@ -62,7 +65,7 @@ const seriesQuestion: Question<SeriesRow> = {
     with held as (
       select
         series_key, count(*) as instances, sum(byte_length)::bigint as bytes,
-        min(study_key) as first_study, max(study_key) as last_study
+        count(committed_at) as committed, count(damaged_at) as damaged, min(study_key) as first_study, max(study_key) as last_study
       from instances
       ${keys === undefined ? sql`` : sql`where series_key = any(${keys}::bigint[])`}
       group by series_key
@@ -70,8 +73,13 @@ const seriesQuestion: Question<SeriesRow> = {
       select
         e.series_key as key, t.study_instance_uid as "studyInstanceUID",
         e.series_instance_uid as "seriesInstanceUID",
-        array[e.instance_count, e.byte_length] as says,
-        array[coalesce(h.instances, 0), coalesce(h.bytes, 0)] as holds,
+        array[
+          e.instance_count, e.byte_length, e.committed_instance_count, e.damaged_instance_count
+        ] as says,
+        array[
+          coalesce(h.instances, 0), coalesce(h.bytes, 0), coalesce(h.committed, 0),
+          coalesce(h.damaged, 0)
+        ] as holds,
         coalesce(h.first_study <> e.study_key or h.last_study <> e.study_key, false) as "isElsewhere"
       from series e
       join studies t on t.study_key = e.study_key
@@ -87,7 +95,7 @@ const seriesQuestion: Question<SeriesRow> = {
     if (isEmpty(row)) {
       yield { problem: 'series-without-instances', place, detail: 'it has no instance' }
     }
-    yield* tellCounts('series-counts', place, row, ['instances', 'bytes'])
+    yield* tellCounts('series-counts', place, row, ['instances', 'bytes', ...marks])
     if (row.isElsewhere) {
       const detail = 'some of its instances say that they belong to another study'
       yield { problem: 'series-in-other-study', place, detail }
@@ -106,6 +114,7 @@ const studiesQuestion: Question<StudyRow> = {
     with held as (
       select
         e.study_key, e.modality, count(i.sop_instance_uid) as instances,
+        count(i.committed_at) as committed, count(i.damaged_at) as damaged,
         coalesce(sum(i.byte_length), 0)::bigint as bytes
       from series e
       left join instances i on i.series_key = e.series_key
@@ -114,15 +123,22 @@ const studiesQuestion: Question<StudyRow> = {
     ), summed as (
       select
         study_key, count(*) as series, sum(instances)::bigint as instances,
-        sum(bytes)::bigint as bytes,
+        sum(bytes)::bigint as bytes, sum(committed)::bigint as committed,
+        sum(damaged)::bigint as damaged,
         coalesce(array_agg(distinct modality) filter (where modality is not null), '{}') as modalities
       from held
       group by study_key
     ), compared as (
       select
         t.study_key as key, t.study_instance_uid as "studyInstanceUID",
-        array[t.series_count, t.instance_count, t.byte_length] as says,
-        array[coalesce(s.series, 0), coalesce(s.instances, 0), coalesce(s.bytes, 0)] as holds,
+        array[
+          t.series_count, t.instance_count, t.byte_length, t.committed_instance_count,
+          t.damaged_instance_count
+        ] as says,
+        array[
+          coalesce(s.series, 0), coalesce(s.instances, 0), coalesce(s.bytes, 0),
+          coalesce(s.committed, 0), coalesce(s.damaged, 0)
+        ] as holds,
         t.modalities_in_study @> coalesce(s.modalities, '{}')
           and cardinality(t.modalities_in_study) = coalesce(cardinality(s.modalities), 0)
           as "areModalitiesRight",
@@ -141,7 +157,7 @@ const studiesQuestion: Question<StudyRow> = {
   *tell(row) {
     const place = { studyInstanceUID: row.studyInstanceUID }
     if (isEmpty(row)) yield { problem: 'study-without-series', place, detail: 'it has no series' }
-    yield* tellCounts('study-counts', place, row, ['series', 'instances', 'bytes'])
+    yield* tellCounts('study-counts', place, row, ['series', 'instances', 'bytes', ...marks])
     if (!row.areModalitiesRight) {
       const detail = 'its Modalities in Study are not those of its series'
       yield { problem: 'study-modalities', place, detail }

@@ -11,6 +11,8 @@ export interface InstanceRow {
   byteLength: number
   metadataLength: number
   digest: Uint8Array
+  /** What the row says of its bytes. */
+  isDamaged: boolean
 }
 
 /** Some 1.5 MB of rows. */
@@ -34,7 +36,8 @@ export async function* instanceRows({ sql }: Database): AsyncGenerator<InstanceR
         t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID",
         i.sop_instance_uid as "sopInstanceUID", i.segment_key as "segmentKey",
         g.segment_id as "segmentID", i.segment_offset as "segmentOffset",
-        i.byte_length as "byteLength", i.metadata_length as "metadataLength", i.digest
+        i.byte_length as "byteLength", i.metadata_length as "metadataLength", i.digest,
+        i.damaged_at is not null as "isDamaged"
       from (
         select *
         from instances
@@ -70,7 +73,8 @@ export async function findInstanceRow(
       t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID",
       i.sop_instance_uid as "sopInstanceUID", i.segment_key as "segmentKey",
       g.segment_id as "segmentID", i.segment_offset as "segmentOffset",
-      i.byte_length as "byteLength", i.metadata_length as "metadataLength", i.digest
+      i.byte_length as "byteLength", i.metadata_length as "metadataLength", i.digest,
+      i.damaged_at is not null as "isDamaged"
     from instances i
     left join segments g on g.segment_key = i.segment_key
     left join series e on e.series_key = i.series_key

@@ -8,6 +8,7 @@ import {
   instanceRows,
   studiesInSegment,
 } from './instance-rows.ts'
+import { Recorder } from './recorder.ts'
 
 /** How much was looked at. */
 export interface Totals {
@@ -20,15 +21,21 @@ export interface Totals {
  * Reads every instance, in the order in which they lie in their segments, and compares it with its row.
  *
  * @param isQuick Reads metadata only, no files.
+ * @param isDeep Writes down what is damaged, and what was read.
  * @param totals Counted on while it goes, for somebody who watches.
  */
 export async function checkInstances(
   db: Database,
   store: Store,
-  { isQuick, signal }: { isQuick: boolean; signal?: AbortSignal | undefined },
+  {
+    isQuick,
+    isDeep = false,
+    signal,
+  }: { isQuick: boolean; isDeep?: boolean | undefined; signal?: AbortSignal | undefined },
   totals: Totals,
   report: Report,
 ): Promise<void> {
+  const recorder = isDeep ? new Recorder(db) : undefined
   let segmentKey: number | undefined
   let isMissing = false
   /** The one that reaches furthest, of those seen in this segment. */
@@ -48,11 +55,14 @@ export async function checkInstances(
     }
     if (furthest === undefined || endOf(row) > endOf(furthest)) furthest = row
     // One line for the segment, not one for each of its instances.
-    if (isMissing) continue
+    if (isMissing && !isDeep) continue
     const fault = await readFault(row, store, isQuick)
+    await recorder?.note(row, fault)
+    if (isMissing) continue
     if (isSegmentMissing(fault)) isMissing = await reportMissing(db, store, row, report)
     else if (fault !== undefined) await reportAgain(db, store, row, isQuick, report)
   }
+  await recorder?.end()
 }
 
 function endOf({ segmentOffset, byteLength, metadataLength }: InstanceRow): number {

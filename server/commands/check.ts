@@ -22,13 +22,15 @@ import { fileStore } from '../store/file-store.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts'
 import { Interruption } from './interruption.ts'
 
-const help = `Usage: stowage check [--quick] [--json]
+const help = `Usage: stowage check [--quick | --deep] [--json]
 
 Compares what the database says with what the store holds: every instance's bytes with its digest, its
-metadata, the counts of series, studies and patients, and whether anything belongs to nobody. Changes
-nothing, and may run while servers store.
+metadata, the counts of series, studies and patients, and whether anything belongs to nobody. May run
+while servers store, and changes nothing but with --deep.
 
   --quick  Reads no files, so no digests are compared; all else is
+  --deep   Writes down which instances are damaged or whole again, for the servers, the feed and
+           storage commitment, and when each segment was read
   --json   One JSON object a line: each finding, and the summary at the end
 
 Exit codes: 0 no problem; 1 problems were found; 2 it could not be checked; 130 interrupted.`
@@ -69,26 +71,33 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   }
 }
 
-function parse(args: string[]): { quick: boolean; json: boolean } {
+function parse(args: string[]): { quick: boolean; deep: boolean; json: boolean } {
   try {
     const { values } = parseArgs({
       args,
       options: {
         quick: { type: 'boolean', default: false },
+        deep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     })
+    if (values.quick && values.deep) throw new Error('Either or')
     return values
   } catch {
     throw new UsageError(
-      `Cannot run "stowage check" with ${args.join(' ')}: it takes --quick and --json; see "stowage check --help"`,
+      `Cannot run "stowage check" with ${args.join(' ')}: it takes --quick or --deep, and --json; see "stowage check --help"`,
     )
   }
 }
 
 async function checkWith(
   config: Config,
-  { quick, json, signal }: { quick: boolean; json: boolean; signal: AbortSignal },
+  {
+    quick,
+    deep,
+    json,
+    signal,
+  }: { quick: boolean; deep: boolean; json: boolean; signal: AbortSignal },
   print: (line: string) => void,
 ): Promise<CheckResult> {
   const log = createLog('warn')
@@ -104,7 +113,7 @@ async function checkWith(
       ? (one) => print(JSON.stringify({ finding: { ...one, advice: advice[one.problem] } }))
       : (one) => print(renderFinding(one))
     const db = openDatabase(database.sql)
-    const options = { isQuick: quick, leaseMs: config.leaseMs, signal }
+    const options = { isQuick: quick, isDeep: deep, leaseMs: config.leaseMs, signal }
     const result = await check(db, fileStore(config.storeDir), options, report, totals)
     if (json) print(JSON.stringify({ summary: { ...result, quick } }))
     else for (const line of renderResult(result, quick)) print(line)

@@ -12,7 +12,7 @@ import type { IdentityKeyword, RootAttributes } from './root-attributes.ts'
 import { isUID } from './uid.ts'
 
 /** Media Storage Directory Storage: the DICOMDIR, which is no instance (PS3.4 B.5; DV-23). */
-const DICOMDIR = '1.2.840.10008.1.3.10'
+export const DICOMDIR = '1.2.840.10008.1.3.10'
 
 const required: [keyword: IdentityKeyword, tag: string, name: keyof Identity][] = [
   ['SOPClassUID', '(0008,0016)', 'sopClassUID'],

@@ -1,5 +1,6 @@
 import { archivePaths } from './archive.ts'
 import { changesPaths } from './changes.ts'
+import { commitmentPaths } from './commitments.ts'
 import { deletionPaths } from './deletions.ts'
 import { count, type Paths, type Schema, text } from './parts.ts'
 import { webhookMessages, webhookPaths } from './webhooks.ts'
@@ -8,6 +9,7 @@ import { webhookMessages, webhookPaths } from './webhooks.ts'
 export const apiPaths: Paths = {
   ...archivePaths,
   ...changesPaths,
+  ...commitmentPaths,
   ...deletionPaths,
   ...webhookPaths,
 }

@@ -9,3 +9,6 @@ export const DATA_FOLDER_LOCK = [OURS, 1] as const
 
 /** Held while migrations run. */
 export const MIGRATION_LOCK = [OURS, 2] as const
+
+/** Held for the moment in which a server takes a segment to verify; only the SQL function `claim_segment` names it. */
+export const SEGMENT_CLAIM_LOCK = [OURS, 3] as const

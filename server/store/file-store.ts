@@ -82,6 +82,21 @@ export function fileStore(folder: string): Store {
       })
     },
 
+    async readInto(segmentID, offset, into) {
+      const fd = await openToRead(folder, segmentID)
+      try {
+        for (let done = 0; done < into.length; ) {
+          const count = await readSome(fd, into, done, offset + done)
+          if (count === 0) {
+            throw new SegmentTooShortError(segmentID, offset + into.length, offset + done)
+          }
+          done += count
+        }
+      } finally {
+        closeSync(fd)
+      }
+    },
+
     // Kept is who cannot be written any more: the mode is there at once, for every server, and costs no name.
     async keep(segmentID) {
       await chmod(pathOf(folder, segmentID), keptMode).catch((error) => {

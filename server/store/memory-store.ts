@@ -49,6 +49,14 @@ export function memoryStore(): Store {
       })
     },
 
+    async readInto(segmentID, offset, into) {
+      let at = 0
+      for await (const chunk of this.read(segmentID, offset, into.length)) {
+        into.set(chunk, at)
+        at += chunk.length
+      }
+    },
+
     async keep(segmentID) {
       const segment = segments.get(segmentID)
       if (segment === undefined)

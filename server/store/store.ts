@@ -22,6 +22,11 @@ export interface Store {
    */
   readRanges(segmentID: string, ranges: readonly SegmentRange[]): Promise<Uint8Array[]>
   /**
+   * Reads a range into memory of the caller's, in as few steps as the store can: for who reads much and keeps nothing.
+   * @throws as `read` does
+   */
+  readInto(segmentID: string, offset: number, into: Uint8Array): Promise<void>
+  /**
    * Marks a segment whose instances are committed. A sweep works by what the database says, and the
    * database may be an old copy or another one; the mark says that these bytes were acknowledged.
    * A writer that is still open goes on.

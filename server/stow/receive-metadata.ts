@@ -1,12 +1,12 @@
 import { readBody } from '../http/body.ts'
 import { DigestCheck } from '../http/digest.ts'
+import type { Turn } from '../http/turn.ts'
 import type { Transfer } from '../intake/transfer.ts'
 import { MultipartReader } from '../multipart/multipart-reader.ts'
 import { MetadataReceiver } from './metadata-receiver.ts'
 import type { MetadataPayload } from './request.ts'
 import type { StowDeps } from './routes.ts'
 import { storeMetadata } from './store-metadata.ts'
-import type { Turn } from './turn.ts'
 
 /**
  * Reads the body of a request with metadata and bulk data, and hands the instances that it tells of to a transfer.

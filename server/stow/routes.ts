@@ -6,6 +6,7 @@ import { DigestCheck } from '../http/digest.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { streamOfText } from '../http/stream.ts'
+import { Turn } from '../http/turn.ts'
 import { WholeResponse } from '../http/whole-response.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { Intake } from '../intake/intake.ts'
@@ -23,7 +24,6 @@ import {
   parsePayload,
 } from './request.ts'
 import { encode, onlyStudyOf, responseModule, statusOf } from './response.ts'
-import { Turn } from './turn.ts'
 
 export interface StowDeps {
   intake: Intake

@@ -7,11 +7,11 @@ import { readInstanceXml } from '../dicom/model-from-xml.ts'
 import { type Piece, writePart10 } from '../dicom/part10-writer.ts'
 import { decodeXml } from '../dicom/xml-encoding.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { heavyBytes, type Turn } from '../http/turn.ts'
 import type { Spool } from '../intake/spool.ts'
 import type { Transfer } from '../intake/transfer.ts'
 import type { BulkParts } from './bulk-parts.ts'
 import { type MetadataReceiver, readMetadata } from './metadata-receiver.ts'
-import { heavyBytes, type Turn } from './turn.ts'
 
 /**
  * Makes a PS3.10 file of the metadata of each instance and hands it to the transfer, as if it had been sent.

@@ -1,5 +1,6 @@
 import { mkdir, open, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
+import { flipByte, marksOf } from '../commitment/support.ts'
 import { checked, filledArchive, overwrite, placeOf, type Study } from './support.ts'
 
 describe('damaged bytes', () => {
@@ -85,5 +86,28 @@ describe('damaged bytes', () => {
       /E[A-Z]+/,
     )
     expect(findings.every(({ place }) => place.segmentID !== undefined)).toBe(true)
+  })
+})
+
+describe('a deep check', () => {
+  test('writes down what is damaged, and that it is whole again; and which segments it read', async () => {
+    await using archive = await filledArchive()
+    const { first, second, third } = archive
+    const uid = first.instances[1]?.sopInstanceUID as string
+    await flipByte(archive, uid)
+    const { path } = await placeOf(archive, second.instances[0]?.sopInstanceUID)
+    await rename(path, `${path}.away`)
+    expect((await checked(archive)).problems).toEqual(['digest-differs', 'segment-missing'])
+    expect(await marksOf(archive.db, first.studyInstanceUID)).toMatchObject({ damaged: 0 })
+    const { problems } = await checked(archive, false, true)
+    expect(problems).toEqual(['digest-differs', 'segment-missing'])
+    expect(await marksOf(archive.db, first.studyInstanceUID)).toMatchObject({ damaged: 1 })
+    expect(await marksOf(archive.db, second.studyInstanceUID)).toMatchObject({ damaged: 3 })
+    expect(await marksOf(archive.db, third.studyInstanceUID)).toMatchObject({ damaged: 0 })
+    expect(await archive.db.sql`select from segments where verified_at is null`).toEqual([])
+    await flipByte(archive, uid)
+    await rename(`${path}.away`, path)
+    expect((await checked(archive, false, true)).problems).toEqual([])
+    expect(await archive.db.sql`select from instances where damaged_at is not null`).toEqual([])
   })
 })

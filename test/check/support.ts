@@ -12,9 +12,13 @@ export interface Checked extends CheckResult {
 }
 
 /** Checks an archive, and collects what is reported. */
-export async function checked(archive: TestIntake, isQuick = false): Promise<Checked> {
+export async function checked(
+  archive: TestIntake,
+  isQuick = false,
+  isDeep = false,
+): Promise<Checked> {
   const findings: Finding[] = []
-  const options = { isQuick, leaseMs: 30_000 }
+  const options = { isQuick, isDeep, leaseMs: 30_000 }
   const result = await check(archive.db, archive.store, options, (one) => findings.push(one))
   expect(result.findingCount).toBe(findings.length)
   return { ...result, findings, problems: findings.map(({ problem }) => problem).sort() }

@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { runtime, type StowageServer, startServer } from '../support/server.ts'
 import { readAnswer, sendRaw, stow } from '../support/stow.ts'
-import { expectProblem } from './dicomweb.ts'
+import { ctImageStorage, expectProblem } from './dicomweb.ts'
 
 let server: StowageServer
 const study = uniqueUID()
 const series = uniqueUID()
 const instance = uniqueUID()
+const transaction = uniqueUID()
 
 beforeAll(async () => {
   server = await startServer()
@@ -19,6 +20,17 @@ beforeAll(async () => {
     pixelBytes: 4096,
   })
   expect((await stow(`${server.dicomWeb}/studies`, [file])).status).toBe(200)
+  const reference = {
+    '00081150': { vr: 'UI', Value: [ctImageStorage] },
+    '00081155': { vr: 'UI', Value: [instance] },
+  }
+  const requested = await fetch(`${server.dicomWeb}/commitment-requests/${transaction}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/dicom+json' },
+    body: JSON.stringify({ '00081199': { vr: 'SQ', Value: [reference] } }),
+  })
+  expect(requested.status).toBe(200)
+  await requested.body?.cancel()
 })
 
 afterAll(async () => {
@@ -136,6 +148,7 @@ describe('Retrieve Capabilities (PS3.18 8.9; ST-R6)', () => {
       .replace('{series}', series)
       .replace('{instance}', instance)
       .replace('{list}', '1')
+      .replace('{transaction}', transaction)
     return `${server.dicomWeb}/${filled}`
   }
 })

@@ -44,6 +44,9 @@ const allowed: Record<string, string[]> = {
   'server/capabilities': ['server/http', 'server/multipart'],
   // What is delivered is what the feed shows.
   'server/webhooks': ['db', 'server/changes', 'server/http', 'server/log.ts'],
+  // Reading bytes again, at a rate or because somebody asks.
+  'server/verification': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
+  'server/commitment': [...face, 'server/verification'],
   'server/stow': face,
   'server/deletion': face,
   'server/qido': face,

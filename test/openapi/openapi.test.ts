@@ -126,6 +126,25 @@ describe('/api/openapi.json', () => {
     await ask('post /api/studies/{study}/settle', [studyInstanceUID])
     await ask('post /api/studies/{study}/reopen', [studyInstanceUID])
 
+    await ask('post /api/studies/{study}/verify', [studyInstanceUID])
+    await ask('post /api/studies/{study}/verify', ['1.2.3'])
+    const transaction = uniqueUID()
+    const reference = {
+      '00081150': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.2'] },
+      '00081155': { vr: 'UI', Value: [uniqueUID()] },
+    }
+    const requested = await server.app.request(`/dicom-web/commitment-requests/${transaction}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/dicom+json' },
+      body: JSON.stringify({ '00081199': { vr: 'SQ', Value: [reference] } }),
+    })
+    expect(requested.status).toBe(200)
+    await ask('get /api/commitments')
+    await ask('get /api/commitments', ['?state=no'])
+    const told = await ask('get /api/commitments/{transaction}', [transaction])
+    expect(told.failures).toHaveLength(1)
+    await ask('get /api/commitments/{transaction}', [uniqueUID()])
+
     const { changes } = await ask('get /api/changes')
     expect(changes.length).toBeGreaterThan(3)
     await ask('get /api/changes', ['?limit=no'])

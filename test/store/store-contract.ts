@@ -35,6 +35,20 @@ export function testStore(name: string, openStore: () => Promise<TestStore>): vo
       }
     })
 
+    test('reads a range into memory of the caller', async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const content = randomBytes(3 * MiB)
+      const segmentID = await write(store, split(content, [MiB, 2 * MiB]))
+      const into = Buffer.alloc(2 * MiB)
+      await store.readInto(segmentID, 17, into)
+      expect(into.equals(content.subarray(17, 17 + 2 * MiB))).toBe(true)
+      const short = store.readInto(segmentID, 2 * MiB, into)
+      await expect(short).rejects.toBeInstanceOf(SegmentTooShortError)
+      const missing = store.readInto(randomUUID(), 0, into)
+      await expect(missing).rejects.toBeInstanceOf(SegmentNotFoundError)
+    })
+
     test('reads in chunks of at most a mebibyte, so that memory does not grow with the range', async () => {
       await using opened = await openStore()
       const { store } = opened

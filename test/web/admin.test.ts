@@ -125,6 +125,8 @@ describe('a study and a transfer', () => {
       settlesAt: expect.stringMatching(/^\d{4}-.*Z$/),
       seriesCount: 1,
       instanceCount: 1,
+      completeness: expect.anything(),
+      commitment: { state: 'none', committed: 0, failed: 0 },
       byteLength: file.length,
       firstReceivedAt: expect.stringMatching(/^\d{4}-.*Z$/),
       lastReceivedAt: expect.stringMatching(/^\d{4}-.*Z$/),

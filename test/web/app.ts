@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { createApp } from '../../server/app.ts'
+import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
 import type { AppEnv } from '../../server/http/env.ts'
 import type { IntakeLimits } from '../../server/intake/intake.ts'
@@ -28,10 +30,22 @@ export async function testApp(
   const live = new LiveHub({ db: base.db, log })
   await live.start(base.db.sql)
   const codecs = new WorkerPool()
+  const store = { ...base.store, ...options.store }
+  const committer = new Committer({
+    db: base.db,
+    store,
+    log,
+    serverID: randomUUID(),
+    changed() {},
+    limits: { atOnce: 2, leaseMs: 30_000, keptSeconds: 3600 },
+  })
   const app = createApp({
     db: base.db,
     codecs,
-    store: { ...base.store, ...options.store },
+    store,
+    committer,
+    commitmentWaitBytes: 1e9,
+    changed() {},
     intake: base.intake,
     live,
     metrics: new Metrics({ db: base.db, log }),
@@ -62,6 +76,7 @@ export async function testApp(
     live,
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
+      await committer.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()
       await base[Symbol.asyncDispose]()
