@@ -108,17 +108,6 @@ export async function moveInstances(
   return moved === lost ? undefined : moved
 }
 
-/** Notes that instances are not any more what they were when they came. @returns how many it did not know of. */
-export async function markDamaged(
-  { sql }: Database,
-  segmentKey: number,
-  sopInstanceUIDs: string[],
-): Promise<number> {
-  const [row] = await sql`
-    select mark_damaged_in_segment(${segmentKey}, ${sopInstanceUIDs}::text[]) as count`
-  return row?.count as number
-}
-
 /** Gives a compaction up: its new segment is deleted by the next sweep. */
 export async function endCompaction({ sql }: Database, segmentID: string): Promise<void> {
   await sql`

@@ -43,11 +43,41 @@ begin
   perform note_commitment_request(made_key);
 end $$;
 
--- What a sender asks to be committed, it has: so each request says what its studies should hold. Here that is taken
--- as evidence; `commitment_references` has what was asked for.
-create or replace function note_commitment_request(the_commitment bigint) returns void language plpgsql as $$
+-- What a sender asks to be committed, it has: evidence that some instances belong to a study. Where the request does
+-- not say to which, the study is taken in which they are here; of those that are nowhere nothing is known.
+create or replace function note_commitment_request(the_commitment bigint) returns void
+language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+as $$
+declare
+  r record;
 begin
-  return;
+  for r in
+    select
+      coalesce(f.study_instance_uid, i.study_instance_uid) as study, c.transaction_uid, c.requester,
+      jsonb_agg(distinct f.sop_instance_uid) as uids
+    from commitments c
+    join commitment_references f on f.commitment_key = c.commitment_key
+    left join lateral (
+      select t.study_instance_uid
+      from instances i
+      join studies t on t.study_key = i.study_key
+      where i.sop_instance_uid = f.sop_instance_uid
+      offset 0
+    ) i on true
+    where c.commitment_key = the_commitment
+    and coalesce(f.study_instance_uid, i.study_instance_uid) is not null
+    group by 1, c.transaction_uid, c.requester
+    order by 1
+  loop
+    perform put_evidence(
+      r.study, 'commitment-request', r.transaction_uid, 'some',
+      jsonb_build_array(
+        jsonb_build_object('instanceCount', jsonb_array_length(r.uids), 'sopInstanceUIDs', r.uids)
+      ),
+      r.requester
+    );
+  end loop;
 end $$;
 
 -- The oldest request that nobody works on, for this server as long as it renews its lease.

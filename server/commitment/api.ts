@@ -65,7 +65,7 @@ async function failuresOf(db: Database, commitmentKey: number): Promise<object[]
 /** PS3.3 C.14.1.1, in our words. */
 const meanings: Record<number, string> = {
   272: 'Its bytes could not be read, or are not what they were when they came',
-  274: 'There is no such instance here, or not in this study and series',
+  274: 'There is no such instance here (any more), or not in this study and series',
   281: 'This instance is stored with another SOP Class UID',
   290: 'Instances of this SOP class are never stored',
 }

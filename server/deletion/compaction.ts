@@ -3,13 +3,13 @@ import {
   claimCompaction,
   endCompaction,
   instancesInSegment,
-  markDamaged,
   moveInstances,
   type NewPlace,
   type PlacedInstance,
   renewCompaction,
 } from '../../db/compaction.ts'
 import type { Database } from '../../db/database.ts'
+import { recordVerification, type Verification } from '../../db/verification.ts'
 import { SegmentTooShortError, type SegmentWriter, type Store } from '../store/store.ts'
 
 export interface CompactionDeps {
@@ -58,7 +58,11 @@ export async function compactOne(
     const copied = await copy(deps, old.segmentID, instances, writer).finally(() =>
       writer.abandon(),
     )
-    if (copied.damaged.length > 0) await markDamaged(db, old.segmentKey, copied.damaged)
+    const { segmentKey } = old
+    await recordVerification(
+      db,
+      copied.damaged.map((one) => ({ ...one, segmentKey, isWhole: false })),
+    )
     const moved = await moveInstances(db, segmentID, writer.byteLength, copied.places)
     if (moved === undefined) throw new Error('its lease was over')
     // A mark for the sweep, not a promise, as after a commit.
@@ -85,14 +89,16 @@ export class CompactionError extends Error {
   }
 }
 
+type Damaged = Pick<Verification, 'sopInstanceUID' | 'segmentOffset'>
+
 async function copy(
   { db, store, leaseMs, signal }: CompactionDeps,
   from: string,
   instances: PlacedInstance[],
   writer: SegmentWriter,
-): Promise<{ places: NewPlace[]; damaged: string[] }> {
+): Promise<{ places: NewPlace[]; damaged: Damaged[] }> {
   const places: NewPlace[] = []
-  const damaged: string[] = []
+  const damaged: Damaged[] = []
   let renewedAt = Date.now()
   async function renew(): Promise<void> {
     signal.throwIfAborted()
@@ -112,7 +118,7 @@ async function copy(
       })
     } else {
       writer.rewind(segmentOffset)
-      damaged.push(one.sopInstanceUID)
+      damaged.push({ sopInstanceUID: one.sopInstanceUID, segmentOffset: one.segmentOffset })
     }
   }
   await writer.seal()
