@@ -109,6 +109,8 @@ export async function startServices({
   return {
     db,
     store,
+    storeDir: config.storeDir,
+    viewerURL: config.viewerURL,
     codecs,
     live,
     metrics,

@@ -29,6 +29,8 @@ export async function testApp(
   const codecs = new WorkerPool()
   const app = createApp({
     db: base.db,
+    storeDir: '.',
+    viewerURL: undefined,
     codecs,
     store: { ...base.store, ...options.store },
     intake: base.intake,

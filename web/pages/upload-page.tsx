@@ -1,20 +1,21 @@
 /** @jsxImportSource hono/jsx */
 import type { Handling } from '../../db/transfers.ts'
-import { Layout } from '../layout.tsx'
+import { Layout, type Shell } from '../layout.tsx'
 import { type Finding, FindingTable } from '../parts/finding-table.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
 import { TransferBadge } from '../parts/state-badge.tsx'
 import { paths } from '../paths.ts'
 
 interface UploadPageProps {
+  shell?: Shell | undefined
   /** Which is chosen until somebody chooses. */
   handling: Handling
 }
 
 /** A plain form, which needs no JavaScript: the files go through the same intake as from any sender. */
-export function UploadPage({ handling }: UploadPageProps) {
+export function UploadPage({ shell, handling }: UploadPageProps) {
   return (
-    <Layout title="Upload" current="upload">
+    <Layout title="Upload" current="upload" shell={shell} scripts={['upload.js']}>
       <h1>Upload</h1>
       <p>
         DICOM files, or folders of them. They are stored as if a sender had sent them by STOW-RS.
@@ -25,7 +26,7 @@ export function UploadPage({ handling }: UploadPageProps) {
 }
 
 /** The handling stands before the files, for it must be known when the first of them arrives. */
-export function UploadForm({ handling }: UploadPageProps) {
+export function UploadForm({ handling }: Pick<UploadPageProps, 'handling'>) {
   return (
     <form class="upload" method="post" action={paths.upload} enctype="multipart/form-data">
       <fieldset>
@@ -76,10 +77,16 @@ export interface UploadReport {
 /** As many refusals, warnings and studies as the answer lists. */
 const listed = 200
 
-export function UploadAnswerPage({ report }: { report: UploadReport }) {
+export function UploadAnswerPage({
+  shell,
+  report,
+}: {
+  shell?: Shell | undefined
+  report: UploadReport
+}) {
   const { state, transferID, refusals, warnings, studies, handling } = report
   return (
-    <Layout title="Upload" current="upload">
+    <Layout title="Upload" current="upload" shell={shell}>
       <h1>Upload</h1>
       <p class="verdict" role="status">
         <TransferBadge state={state} /> {verdictOf(report)}
