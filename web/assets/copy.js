@@ -1,5 +1,6 @@
 // Buttons that copy the text of another element; without JavaScript they are hidden.
-for (const button of document.querySelectorAll('[data-copy]')) button.hidden = false
+show()
+document.addEventListener('htmx:sse:after:message', show)
 
 document.addEventListener('click', async (event) => {
   const button = event.target.closest?.('[data-copy]')
@@ -18,3 +19,7 @@ document.addEventListener('click', async (event) => {
     button.textContent = word
   }, 2000)
 })
+
+function show() {
+  for (const button of document.querySelectorAll('[data-copy]')) button.hidden = false
+}

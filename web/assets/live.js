@@ -4,6 +4,7 @@ const told = { on: 'Live', paused: 'Paused', off: 'Not live: connecting' }
 const staleAfterMs = 30_000
 const announceEveryMs = 10_000
 let connection
+let isFirstMessage = true
 let isPaused = false
 let offSince
 let changedRows = new Set()
@@ -12,6 +13,7 @@ let announcedAt = 0
 document.addEventListener('htmx:sse:after:connection', (event) => {
   connection = event.detail.connection
   offSince = undefined
+  isFirstMessage = true
   tell('on')
 })
 document.addEventListener('htmx:sse:before:connection', (event) => {
@@ -28,6 +30,9 @@ document.addEventListener('htmx:sse:before:message', (event) => {
   else message.data = choose(message.data)
 })
 document.addEventListener('htmx:sse:after:message', () => {
+  // The first message is all that there is, also what was here already.
+  if (isFirstMessage) changedRows = new Set()
+  isFirstMessage = false
   for (const id of changedRows) freshen(document.getElementById(id))
   announce()
 })

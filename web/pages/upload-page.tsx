@@ -12,7 +12,7 @@ interface UploadPageProps {
   handling: Handling
 }
 
-/** A plain form, which needs no JavaScript: the files go through the same intake as from any sender. */
+/** A plain form, which needs no JavaScript; with it, `upload.js` sends the files by STOW-RS and tells how far it is. */
 export function UploadPage({ shell, handling }: UploadPageProps) {
   return (
     <Layout title="Upload" current="upload" shell={shell} scripts={['upload.js']}>
@@ -20,7 +20,23 @@ export function UploadPage({ shell, handling }: UploadPageProps) {
       <p>
         DICOM files, or folders of them. They are stored as if a sender had sent them by STOW-RS.
       </p>
+      <p id="drop" class="drop" hidden>
+        Drop files or folders anywhere on this page, or choose them below.
+      </p>
       <UploadForm handling={handling} />
+      <section id="progress" class="island" aria-labelledby="words" hidden>
+        <div class="two-truths">
+          <progress id="sent" class="sent" max={1} value={0} aria-label="Bytes sent" />
+          <progress id="stored" class="stored" max={1} value={0} aria-label="Instances stored" />
+        </div>
+        <p id="words" role="status" />
+        <h2 id="stored-title" hidden>
+          Studies
+        </h2>
+        <ul id="stored-studies" />
+        <h2>Batches</h2>
+        <ul id="batches" />
+      </section>
     </Layout>
   )
 }
@@ -28,7 +44,13 @@ export function UploadPage({ shell, handling }: UploadPageProps) {
 /** The handling stands before the files, for it must be known when the first of them arrives. */
 export function UploadForm({ handling }: Pick<UploadPageProps, 'handling'>) {
   return (
-    <form class="upload" method="post" action={paths.upload} enctype="multipart/form-data">
+    <form
+      class="upload"
+      method="post"
+      action={paths.upload}
+      enctype="multipart/form-data"
+      data-studies={paths.stow}
+    >
       <fieldset>
         <legend>If an instance is refused</legend>
         <label>
