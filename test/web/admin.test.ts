@@ -58,7 +58,13 @@ describe('the list of studies', () => {
     const common = { studyInstanceUID: wanted, patientName: 'Doe^Jane', patientID: 'P-7' }
     const rest = { accessionNumber: 'A-7', modality: 'MR', studyDate: '20260214' }
     await archive.send([dicomFile({ ...common, ...rest, studyDescription: 'Knee' })])
-    await archive.send([dicomFile({ studyInstanceUID: other, patientName: 'Roe^Richard' })])
+    await archive.send([
+      dicomFile({
+        studyInstanceUID: other,
+        seriesInstanceUID: uniqueUID(),
+        patientName: 'Roe^Richard',
+      }),
+    ])
     const searches = [
       'PatientName=doe',
       'PatientName=d*jane',
