@@ -70,9 +70,9 @@ export function Layout({ title, current, shell, live, scripts = [], children }: 
         <meta name="htmx-config" content={htmxConfig} />
         <meta name="server-now" content={now.toISOString()} />
         <link rel="icon" href={paths.asset('mark.svg')} type="image/svg+xml" />
-        <link rel="stylesheet" href={paths.asset('base.css')} />
-        <link rel="stylesheet" href={paths.asset('shell.css')} />
-        <link rel="stylesheet" href={paths.asset('app.css')} />
+        {['base.css', 'shell.css', 'parts.css', 'drawn.css', 'pages.css'].map((name) => (
+          <link rel="stylesheet" href={paths.asset(name)} />
+        ))}
       </head>
       <body>
         <a class="skip" href="#main">
