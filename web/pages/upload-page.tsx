@@ -21,7 +21,10 @@ export function UploadPage({ shell, handling }: UploadPageProps) {
         DICOM files, or folders of them. They are stored as if a sender had sent them by STOW-RS.
       </p>
       <p id="drop" class="drop" hidden>
-        Drop files or folders anywhere on this page, or choose them below.
+        <span>Drop files or folders anywhere on this page, or choose them below.</span>
+        <small>
+          They are sent a hundred at a time, and strict or lenient holds for each hundred.
+        </small>
       </p>
       <UploadForm handling={handling} />
       <section id="progress" class="island" aria-labelledby="words" hidden>
