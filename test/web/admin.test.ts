@@ -147,6 +147,8 @@ describe('a study and a transfer', () => {
     const study = JSON.parse((await get(archive, `/api/studies/${studyInstanceUID}`, {})).text)
     expect(study).toEqual({
       studyInstanceUID,
+      completeness: expect.objectContaining({ verdict: 'unknown', received: 1 }),
+      commitment: { state: 'none', committed: 0, failed: 0 },
       state: 'settling',
       generation: 1,
       settlesAt: expect.stringMatching(/^\d{4}-.*Z$/),
