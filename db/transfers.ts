@@ -265,7 +265,7 @@ export async function transferOutcome(
 /** The newest first. */
 export async function listTransfers(
   { orm }: Database,
-  page: { states?: TransferState[]; limit: number },
+  page: { states?: TransferState[]; limit: number; offset?: number },
 ): Promise<Transfer[]> {
   return orm
     .select()
@@ -273,6 +273,7 @@ export async function listTransfers(
     .where(page.states && inArray(transfers.state, page.states))
     .orderBy(raw`${transfers.startedAt} desc nulls last, ${transfers.transferID}`)
     .limit(page.limit)
+    .offset(page.offset ?? 0)
 }
 
 export async function findTransfer(

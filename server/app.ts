@@ -3,6 +3,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
 import { adminRoutes } from './admin/routes.tsx'
+import { ShellReader } from './admin/shell.ts'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
@@ -36,6 +37,8 @@ import { type WebhookPolicy, webhookRoutes } from './webhooks/routes.ts'
 export interface AppDeps {
   db: Database
   store: Store
+  /** Where the segments are. */
+  storeDir: string
   codecs: WorkerPool
   intake: Intake
   live: LiveHub
@@ -55,6 +58,8 @@ export interface AppDeps {
   webhooks: WebhookPolicy
   peerAsker: Pick<PeerAsker, 'ask'>
   baseURLPolicy: BaseURLPolicy
+  /** Address of a viewer, with `{StudyInstanceUID}` in it. */
+  viewerURL: string | undefined
 }
 
 /** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
@@ -90,7 +95,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', commitmentRoutes(deps))
   app.route('/dicom-web', dicomWeb)
   app.route('/', capabilitiesRoutes(dicomWeb))
-  app.route('/', uploadRoutes(deps))
+  const shell = new ShellReader(deps)
+  app.route('/', uploadRoutes({ ...deps, shell }))
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))
   app.route('/api', stabilityRoutes(deps))
@@ -101,7 +107,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))
   app.route('/api', verificationRoutes(deps))
-  app.route('/', adminRoutes(deps))
+  app.route('/', adminRoutes({ ...deps, shell }))
 
   app.notFound((c) => {
     const { path } = c.req

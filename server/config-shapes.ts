@@ -115,6 +115,21 @@ export const origin: Shape<string> = {
   },
 }
 
+/** An address of a page with a place for a Study Instance UID. */
+export const viewerTemplate: Shape<string> = {
+  name: 'URL',
+  parse(text) {
+    const sample = text.replaceAll('{StudyInstanceUID}', '1.2.3')
+    const url = URL.canParse(sample) ? new URL(sample) : undefined
+    if (!url || !/^https?:$/.test(url.protocol) || sample === text) {
+      throw new ShapeError(
+        'write a URL like https://viewer.example.org/viewer?StudyInstanceUIDs={StudyInstanceUID}',
+      )
+    }
+    return text
+  },
+}
+
 export const postgresURL: Shape<string> = {
   name: 'URL',
   parse(text) {

@@ -11,6 +11,7 @@ import {
   type Shape,
   seconds,
   serviceURL,
+  viewerTemplate,
   wholeNumber,
 } from './config-shapes.ts'
 import { LOG_LEVELS } from './log.ts'
@@ -198,6 +199,11 @@ export const SETTINGS = {
     'on',
     oneOf('on', 'off'),
     'Whether to practise receiving for half a second of processor time after the start, so that the first study comes in as fast as later ones',
+  ),
+  viewerURL: optional(
+    'STOWAGE_VIEWER_URL',
+    viewerTemplate,
+    'Address of a viewer, with {StudyInstanceUID} where the study is named; the page of a study leads there. Not set: it does not',
   ),
   logLevel: setting(
     'STOWAGE_LOG_LEVEL',

@@ -173,6 +173,8 @@ export async function startServices({
   return {
     db,
     store,
+    storeDir: config.storeDir,
+    viewerURL: config.viewerURL,
     codecs,
     live,
     metrics,

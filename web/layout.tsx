@@ -1,61 +1,107 @@
 /** @jsxImportSource hono/jsx */
 import type { Child } from 'hono/jsx'
+import { KeyHelp } from './parts/key-help.tsx'
+import { ShellStatus } from './parts/shell-status.tsx'
 import { paths } from './paths.ts'
 
 /** How htmx behaves on every page. `morphIgnore` keeps what a reader has opened. */
 const htmxConfig = JSON.stringify({
   extensions: 'sse',
-  morphIgnore: ['data-htmx-powered', 'open'],
+  morphIgnore: ['data-htmx-powered', 'open', 'data-fresh'],
   defaultTimeout: 15_000,
   history: true,
   transitions: false,
 })
 
+export const themes = ['auto', 'light', 'dark'] as const
+export type Theme = (typeof themes)[number]
+
+/** What stands around every page. */
+export interface Shell {
+  theme: Theme
+  version: string
+  /** By the clock of the server: countdowns go by it. */
+  now: Date
+  /** Not known where something is wrong. */
+  status?: ShellSigns | undefined
+}
+
+/** What the whole is like, and what is to be looked at. Numbers stop at 1000. */
+export interface ShellSigns {
+  tone: 'success' | 'waiting' | 'danger'
+  word: string
+  receivingCount: number
+  refusedCount: number
+  deadDeliveryCount: number
+}
+
+export type PageName =
+  | 'studies'
+  | 'transfers'
+  | 'problems'
+  | 'changes'
+  | 'webhooks'
+  | 'upload'
+  | 'health'
+
 interface LayoutProps {
   title: string
   /** The page in the navigation that this one is, or belongs to. */
-  current?: 'studies' | 'upload'
+  current?: PageName
+  shell?: Shell | undefined
+  /** Where its live stream is. Without one the page stands still, and says so. */
+  live?: string | undefined
+  /** Scripts of this page alone. */
+  scripts?: string[]
   children: Child
 }
 
-export function Layout({ title, current, children }: LayoutProps) {
+export function Layout({ title, current, shell, live, scripts = [], children }: LayoutProps) {
+  const { theme = 'auto', now = new Date() } = shell ?? {}
   return (
-    <html lang="en">
+    <html lang="en" data-theme={theme}>
       <head>
         <meta charset="utf-8" />
         <title>{title} · Stowage</title>
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
+        <meta name="color-scheme" content={theme === 'auto' ? 'light dark' : theme} />
         {/* Not "no-referrer": with that, browsers send a form with `Origin: null`, as a foreign page would. */}
         <meta name="referrer" content="same-origin" />
         <meta name="htmx-config" content={htmxConfig} />
+        <meta name="server-now" content={now.toISOString()} />
         <link rel="icon" href={paths.asset('mark.svg')} type="image/svg+xml" />
-        <link rel="stylesheet" href={paths.asset('base.css')} />
-        <link rel="stylesheet" href={paths.asset('app.css')} />
+        {['base.css', 'shell.css', 'parts.css', 'drawn.css', 'pages.css'].map((name) => (
+          <link rel="stylesheet" href={paths.asset(name)} />
+        ))}
       </head>
       <body>
         <a class="skip" href="#main">
           Skip to content
         </a>
-        <header class="bar">
+        <header class="rail">
           <a class="mark" href={paths.studies}>
             Stowage
           </a>
-          <nav aria-label="Pages">
-            <NavigationLink href={paths.studies} isCurrent={current === 'studies'}>
-              Studies
-            </NavigationLink>
-            <NavigationLink href={paths.upload} isCurrent={current === 'upload'}>
-              Upload
-            </NavigationLink>
-          </nav>
+          <div id="shell-status">
+            <ShellStatus status={shell?.status} current={current} />
+          </div>
+          <RailFoot shell={shell} isLive={live !== undefined} />
         </header>
         <main id="main" tabindex={-1}>
+          <p id="stale" class="notice" data-tone="waiting" role="status" hidden />
           {children}
         </main>
+        <p id="announce" class="unseen" role="status" />
+        {live !== undefined && <div id="live" hx-sse:connect={live} hx-swap="none" hidden />}
         {/* Not deferred: htmx begins when the document is read, or at once if it is, and must not begin
             before its extension is here. `live.js` is first, to hear of the first connection. */}
         <script src={paths.asset('live.js')} />
+        <script src={paths.asset('clock.js')} />
+        <script src={paths.asset('keys.js')} />
+        <script src={paths.asset('copy.js')} />
+        {scripts.map((name) => (
+          <script src={paths.asset(name)} />
+        ))}
         <script src={paths.asset('vendor/htmx.min.js')} />
         <script src={paths.asset('vendor/hx-sse.js')} />
       </body>
@@ -63,16 +109,35 @@ export function Layout({ title, current, children }: LayoutProps) {
   )
 }
 
-interface NavigationLinkProps {
-  href: string
-  isCurrent: boolean
-  children: Child
-}
+const themeWords: Record<Theme, string> = { auto: 'System', light: 'Light', dark: 'Dark' }
 
-function NavigationLink({ href, isCurrent, children }: NavigationLinkProps) {
+function RailFoot({ shell, isLive }: { shell?: Shell | undefined; isLive: boolean }) {
   return (
-    <a href={href} {...(isCurrent ? { 'aria-current': 'page' as const } : {})}>
-      {children}
-    </a>
+    <div class="rail-foot">
+      {isLive ? (
+        // `live.js` keeps it true and makes it a switch; without JavaScript it stays as it is here.
+        <button id="live-state" class="quiet" type="button" data-live="off" disabled>
+          Reload to see what is new
+        </button>
+      ) : null}
+      <form class="theme" method="post" action={paths.theme}>
+        <fieldset>
+          <legend class="unseen">Theme</legend>
+          {themes.map((theme) => (
+            <button
+              class="quiet"
+              type="submit"
+              name="theme"
+              value={theme}
+              aria-pressed={theme === (shell?.theme ?? 'auto') ? 'true' : 'false'}
+            >
+              {themeWords[theme]}
+            </button>
+          ))}
+        </fieldset>
+      </form>
+      <KeyHelp />
+      {shell && <small>Stowage {shell.version}</small>}
+    </div>
   )
 }

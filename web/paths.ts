@@ -1,18 +1,34 @@
 /** Every address of the page, for views and routes alike. Never with patient data in it. */
 export const paths = {
   studies: '/',
-  /** Studies received before, or after, a place in the list. */
-  studiesBefore: (cursor: string) => `/?before=${encodeURIComponent(cursor)}`,
-  studiesAfter: (cursor: string) => `/?after=${encodeURIComponent(cursor)}`,
   study: (studyInstanceUID: string) => `/studies/${studyInstanceUID}`,
+  series: (studyInstanceUID: string, seriesInstanceUID: string, after?: string) =>
+    `/studies/${studyInstanceUID}/series/${seriesInstanceUID}${after ? `?after=${after}` : ''}`,
+  instance: (studyInstanceUID: string, seriesInstanceUID: string, sopInstanceUID: string) =>
+    `/studies/${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`,
+  studyZip: (studyInstanceUID: string) => `/studies/${studyInstanceUID}/files.zip`,
+  studyAction: (studyInstanceUID: string, action: string) =>
+    `/studies/${studyInstanceUID}/actions/${action}`,
+  transfers: '/transfers',
   transfer: (transferID: string) => `/transfers/${transferID}`,
+  problems: '/problems',
+  problem: (kind: string, reason: number) => `/problems/${kind}/${reason}`,
+  changes: '/feed',
+  webhooks: '/webhooks',
+  webhook: (webhookID: string) => `/webhooks/${webhookID}`,
+  webhookAction: (webhookID: string, action: string) => `/webhooks/${webhookID}/actions/${action}`,
   upload: '/upload',
-  live: '/live',
+  health: '/health',
+  theme: '/theme',
+  live: (page: string) => `/live/${page}`,
   asset: (name: string) => `/assets/${name}`,
+  stow: '/dicom-web/studies',
   studyInstances: (studyInstanceUID: string) => `/dicom-web/studies/${studyInstanceUID}`,
   studyMetadata: (studyInstanceUID: string) => `/dicom-web/studies/${studyInstanceUID}/metadata`,
   seriesInstances: (studyInstanceUID: string, seriesInstanceUID: string) =>
     `/dicom-web/studies/${studyInstanceUID}/series/${seriesInstanceUID}`,
+  instanceFile: (studyInstanceUID: string, seriesInstanceUID: string, sopInstanceUID: string) =>
+    `/dicom-web/studies/${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`,
 }
 
 /** The id of an element that stands for a resource; dashes, because a dot in a selector is a class. */

@@ -122,6 +122,13 @@ export const studies = pgTable(
     // The page lists the newest first, with the key as the last word.
     index('studies_last_received_at').on(t.lastReceivedAt.desc(), t.studyKey.desc()),
     index('studies_patient_key').on(t.patientKey),
+    // What the page counts and filters by: few of many.
+    index('studies_not_whole')
+      .on(t.verdict, t.lastReceivedAt.desc(), t.studyKey.desc())
+      .where(sql`verdict in ('partial', 'conflict')`),
+    index('studies_damaged')
+      .on(t.lastReceivedAt.desc(), t.studyKey.desc())
+      .where(sql`damaged_instance_count > 0`),
   ],
 )
 

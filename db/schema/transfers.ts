@@ -143,7 +143,12 @@ export const refusals = pgTable(
     sopInstanceUID: text('sop_instance_uid'),
     refusedAt: instant('refused_at').notNull().defaultNow(),
   },
-  (t) => [index('refusals_transfer_id').on(t.transferID, t.position)],
+  (t) => [
+    index('refusals_transfer_id').on(t.transferID, t.position),
+    // For the page: those of a study, and those of the last days.
+    index('refusals_study_instance_uid').on(t.studyInstanceUID),
+    index('refusals_refused_at').on(t.refusedAt.desc()),
+  ],
 )
 
 export const warnings = pgTable(
@@ -158,7 +163,12 @@ export const warnings = pgTable(
     sopInstanceUID: text('sop_instance_uid').notNull(),
     warnedAt: instant('warned_at').notNull().defaultNow(),
   },
-  (t) => [index('warnings_transfer_id').on(t.transferID, t.position)],
+  (t) => [
+    index('warnings_transfer_id').on(t.transferID, t.position),
+    // For the page: those of a study, and those of the last days.
+    index('warnings_study_instance_uid').on(t.studyInstanceUID),
+    index('warnings_warned_at').on(t.warnedAt.desc()),
+  ],
 )
 
 /** Studies that open transfers are bringing: they and their patients do not settle meanwhile. */

@@ -1,6 +1,12 @@
 import type { LiveNews, LiveView } from '../live/live-view.ts'
 import type { Log } from '../log.ts'
 
+/** A region as it is sent, and what differs when it has changed. */
+export interface Told {
+  html: string
+  sign: string
+}
+
 const encoder = new TextEncoder()
 
 /**
@@ -13,7 +19,7 @@ const encoder = new TextEncoder()
  */
 export async function streamLive(
   request: Request,
-  view: LiveView<string>,
+  view: LiveView<Told>,
   log: Log,
 ): Promise<Response> {
   const headers = {
@@ -32,7 +38,7 @@ export async function streamLive(
   }
   request.signal.addEventListener('abort', leave)
   const first = await news.next()
-  let held: LiveNews<string> | undefined = first.done ? undefined : first.value
+  let held: LiveNews<Told> | undefined = first.done ? undefined : first.value
   const body = new ReadableStream<Uint8Array>({
     // Asked only when the client has taken the last message, so that none pile up for a slow one.
     async pull(controller) {
@@ -55,8 +61,11 @@ export async function streamLive(
 }
 
 /** One event; without news a comment, which keeps proxies from closing the connection. */
-function eventOf(news: LiveNews<string>): string {
+function eventOf(news: LiveNews<Told>): string {
   if (news.size === 0) return ': still here\n\n'
-  const lines = [...news.values()].join('\n').split(/\r\n|\r|\n/)
+  const lines = [...news.values()]
+    .map(({ html }) => html)
+    .join('\n')
+    .split(/\r\n|\r|\n/)
   return `${lines.map((line) => `data: ${line}`).join('\n')}\n\n`
 }

@@ -1,88 +1,110 @@
 /** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
 import type { Database } from '../../db/database.ts'
-import { listSeries, parseStudyCursor, type StudyCursor } from '../../db/listing.ts'
-import { StudiesPage } from '../../web/pages/studies-page.tsx'
-import { StudyPage } from '../../web/pages/study-page.tsx'
-import { TransferPage } from '../../web/pages/transfer-page.tsx'
-import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
+import type { Theme } from '../../web/layout.tsx'
+import { LivePartial, type LiveRegion } from '../../web/parts/live-message.tsx'
+import { ShellStatus } from '../../web/parts/shell-status.tsx'
+import { paths } from '../../web/paths.ts'
+import { pageOfProblem, textOf } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { insistOnOwnPage } from '../http/same-origin.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { LiveHub } from '../live/live-hub.ts'
-import { LiveView } from '../live/live-view.ts'
+import { LiveViews } from '../live/live-views.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import { apiRoutes, readStudy, readTransfer } from './api.ts'
+import { activityPages } from './activity-pages.tsx'
+import { apiRoutes } from './api.ts'
 import { answerAsset, readAssets } from './assets.ts'
+import type { PageDeps } from './deps.ts'
+import { feedPages } from './feed-pages.tsx'
 import { healthRoutes } from './health.ts'
-import { streamLive } from './live-stream.ts'
-import { readLiveRegions, readStudyList, readTransfers } from './overview.tsx'
+import { healthPage } from './health-page.tsx'
+import { streamLive, type Told } from './live-stream.ts'
+import { oneStudyPages } from './one-study-pages.tsx'
+import type { ShellReader } from './shell.ts'
+import { readForm, studyPages } from './study-pages.tsx'
 
 export interface AdminDeps {
   db: Database
   store: Store
+  storeDir: string
+  viewerURL: string | undefined
   intake: Pick<Intake, 'untoldStudies'>
   live: LiveHub
+  wake(): void
+  shell: ShellReader
   log: Log
 }
 
 /** Open streams of one server: each costs a socket and a few KB. */
 const liveStreams = 1000
-const seriesOnPage = 500
+const themeSeconds = 365 * 24 * 3600
 
 /** The page for the people who run Stowage, `/api`, and what machines ask. */
 export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
-  const { db, live, log } = deps
+  const { live, log, shell } = deps
   const assets = readAssets()
-  const view = new LiveView({ live, log, look: () => readLiveRegions(db) })
+  const views = new LiveViews<Told>({ live, log, signOf: ({ sign }) => sign })
+  const pages: PageDeps = {
+    ...deps,
+    changed() {
+      live.changed()
+      deps.wake()
+    },
+    async stream(c, page, name, look) {
+      if (views.watcherCount >= liveStreams) {
+        throw new HttpProblem(503, `Cannot go live: ${liveStreams} pages are live already`)
+      }
+      const view = views.of(name, async () => {
+        const [regions, signs] = await Promise.all([look(), shell.signs()])
+        const around: LiveRegion = {
+          id: 'shell-status',
+          content: <ShellStatus status={signs} current={page} />,
+        }
+        return new Map(
+          [...regions, around].map((region) => {
+            const html = textOf(<LivePartial region={region} />)
+            return [region.id, { html, sign: region.sign ?? html }]
+          }),
+        )
+      })
+      return streamLive(c.req.raw, view, log)
+    },
+  }
   return new Hono<AppEnv>()
     .use(async (c, next) => {
       await next()
       c.res = await pageOfProblem(c.req.raw, c.res)
     })
-    .get('/', async (c) => {
-      const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
-      const before = cursorOf(c.req.query('before'))
-      const after = cursorOf(c.req.query('after'))
-      const [list, transfers] = await Promise.all([
-        readStudyList(db, before ? { before } : { after }),
-        readTransfers(db),
-      ])
-      // Only the first page moves; one that is further down stands still under the reader.
-      const isFirst = !list.hasNewer
-      return htmlResponse(
-        <StudiesPage studiesURL={studiesURL} list={list} {...(isFirst ? { transfers } : {})} />,
+    .post(paths.theme, async (c) => {
+      insistOnOwnPage(c)
+      const theme = (await readForm(c)).get('theme') as Theme | null
+      const cookie = theme === 'light' || theme === 'dark' ? theme : 'auto'
+      c.header(
+        'set-cookie',
+        `theme=${cookie}; Path=/; Max-Age=${themeSeconds}; SameSite=Lax; HttpOnly`,
       )
-    })
-    .get('/studies/:study', async (c) => {
-      const study = await readStudy(db, c.req.param('study'))
-      const series = await listSeries(db, study, seriesOnPage)
-      return htmlResponse(<StudyPage study={study} series={series} />)
-    })
-    .get('/transfers/:transfer', async (c) =>
-      htmlResponse(<TransferPage transfer={await readTransfer(db, c.req.param('transfer'))} />),
-    )
-    .get('/live', (c) => {
-      if (view.watcherCount >= liveStreams) {
-        throw new HttpProblem(503, `Cannot go live: ${liveStreams} pages are live already`)
-      }
-      return streamLive(c.req.raw, view, log)
+      return c.redirect(backTo(c.req.header('referer'), c.get('baseURL')), 303)
     })
     .get('/assets/:name{.+}', (c) => {
       const asset = assets.get(c.req.param('name'))
       if (asset === undefined) throw new HttpProblem(404, 'There is no such asset')
       return answerAsset(asset, c.req.header('if-none-match'))
     })
+    .route('/', studyPages(pages))
+    .route('/', oneStudyPages(pages))
+    .route('/', activityPages(pages))
+    .route('/', feedPages(pages))
+    .route('/', healthPage(pages))
     .route('/api', apiRoutes(deps))
     .route('/', healthRoutes(deps))
 }
 
-function cursorOf(text: string | undefined): StudyCursor | undefined {
-  if (text === undefined) return undefined
-  const cursor = parseStudyCursor(text)
-  if (cursor === undefined) {
-    throw new HttpProblem(400, 'Cannot find this place in the list: begin with the newest')
-  }
-  return cursor
+/** The page that a form was on, if it is one of ours. */
+function backTo(referer: string | undefined, baseURL: string): string {
+  const page = URL.canParse(referer ?? '') ? new URL(referer as string) : undefined
+  if (page === undefined || page.origin !== new URL(baseURL).origin) return paths.studies
+  return page.pathname + page.search
 }

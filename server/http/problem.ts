@@ -44,6 +44,7 @@ export class HttpProblem extends Error {
 
 const titles = {
   400: 'Bad Request',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
   406: 'Not Acceptable',

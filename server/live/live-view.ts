@@ -6,8 +6,10 @@ export interface LiveViewDeps<Region> {
   log: Log
   /** Reads what the view shows now: its regions by name. */
   look(): Promise<Map<string, Region>>
+  /** What is another one if the region has to be told again. Default: the region itself. */
+  signOf?(region: Region): unknown
   /** Default 250 and 15,000. */
-  timing?: { betweenLooksMs: number; heartbeatMs: number }
+  timing?: { betweenLooksMs: number | (() => number); heartbeatMs: number }
 }
 
 /** What a watcher is told: regions that are not as it saw them last; none is a sign of life. */
@@ -31,7 +33,7 @@ export type LiveNews<Region> = Map<string, Region>
  */
 export class LiveView<Region> {
   readonly #deps: LiveViewDeps<Region>
-  readonly #betweenLooksMs: number
+  readonly #betweenLooksMs: number | (() => number)
   readonly #heartbeatMs: number
   readonly #watchers = new Set<() => void>()
   #unsubscribe: (() => void) | undefined
@@ -62,7 +64,7 @@ export class LiveView<Region> {
   async *watch(signal: AbortSignal): AsyncGenerator<LiveNews<Region>, void, void> {
     let wake = () => {}
     let toldAt = performance.now()
-    const seen = new Map<string, Region>()
+    const seen = new Map<string, unknown>()
     const heard = () => wake()
     signal.addEventListener('abort', heard)
     this.#join(heard)
@@ -93,9 +95,14 @@ export class LiveView<Region> {
     }
   }
 
-  #newsFor(seen: Map<string, Region>): LiveNews<Region> {
-    const news = new Map([...this.#regions].filter(([name, region]) => seen.get(name) !== region))
-    for (const [name, region] of news) seen.set(name, region)
+  #newsFor(seen: Map<string, unknown>): LiveNews<Region> {
+    const signOf = this.#deps.signOf ?? ((region: Region) => region)
+    const news = new Map(
+      [...this.#regions].filter(([name, region]) => seen.get(name) !== signOf(region)),
+    )
+    for (const [name, region] of news) seen.set(name, signOf(region))
+    // What is gone is told anew if it comes again.
+    for (const name of seen.keys()) if (!this.#regions.has(name)) seen.delete(name)
     return news
   }
 
@@ -124,7 +131,9 @@ export class LiveView<Region> {
     if (this.#isLooking) {
       this.#isStale = true
     } else if (this.#next === undefined) {
-      const waitMs = Math.max(0, this.#lookedAt + this.#betweenLooksMs - performance.now())
+      const between = this.#betweenLooksMs
+      const betweenMs = typeof between === 'number' ? between : between()
+      const waitMs = Math.max(0, this.#lookedAt + betweenMs - performance.now())
       this.#next = setTimeout(() => void this.#lookNow(), waitMs)
     }
   }

@@ -1,16 +1,21 @@
 /** @jsxImportSource hono/jsx */
 import { type Context, Hono } from 'hono'
+import type { Shell } from '../../web/layout.tsx'
 import { ProblemPage } from '../../web/pages/problem-page.tsx'
 import { UploadAnswerPage, UploadPage, type UploadReport } from '../../web/pages/upload-page.tsx'
 import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
+import { isForeign } from '../http/same-origin.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { TransferOutcome } from '../intake/outcome.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
 import { type ReceiveDeps, receiveForm } from './receive-form.ts'
 import { reportOf, statusOf } from './report.ts'
 
-export type UploadDeps = ReceiveDeps
+export interface UploadDeps extends ReceiveDeps {
+  /** What stands around the page. */
+  shell: { read(request: Request): Promise<Shell> }
+}
 
 /** The form of the page: another door to the same intake, for people with files. */
 export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
@@ -19,7 +24,10 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
       await next()
       c.res = await pageOfProblem(c.req.raw, c.res)
     })
-    .get('/upload', () => htmlResponse(<UploadPage handling={deps.handling} />))
+    .get('/upload', async (c) => {
+      const shell = await deps.shell.read(c.req.raw)
+      return htmlResponse(<UploadPage shell={shell} handling={deps.handling} />)
+    })
     .post('/upload', (c) => (isForeign(c) ? refuseForeign() : upload(c, deps)))
 }
 
@@ -36,20 +44,10 @@ async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
   const status = statusOf(report)
   return prefersJSON(c.req.raw)
     ? c.json(toJSON(report), status, { 'cache-control': 'no-store' })
-    : htmlResponse(<UploadAnswerPage report={report} />, status)
-}
-
-/**
- * Whether another site's page sent this form, with the rights of whoever is looking at it.
- *
- * Browsers say where a request comes from; programs say nothing, and have no rights to be borrowed.
- * `Sec-Fetch-Site` is not sent to plain HTTP on another host than localhost, `Origin` always is.
- */
-function isForeign(c: Context<AppEnv>): boolean {
-  const site = c.req.header('sec-fetch-site')
-  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  const origin = c.req.header('origin')
-  return origin !== undefined && origin !== new URL(c.get('baseURL')).origin
+    : htmlResponse(
+        <UploadAnswerPage shell={await deps.shell.read(c.req.raw)} report={report} />,
+        status,
+      )
 }
 
 function refuseForeign(): Response {

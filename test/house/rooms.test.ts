@@ -52,7 +52,8 @@ const allowed: Record<string, string[]> = {
   'server/qido': face,
   'server/wado': [...face, 'server/pixels'],
   // The two faces that people see know what is seen.
-  'server/admin': [...face, 'server/completeness', 'server/live', 'web'],
+  // What the page searches is what QIDO-RS searches.
+  'server/admin': [...face, 'server/completeness', 'server/live', 'server/qido', 'web'],
   'server/upload': [...face, 'web'],
   web: ['type:db'],
   // The sending side is a client: it knows no database.

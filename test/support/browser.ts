@@ -70,8 +70,9 @@ export async function openPage(
   page.on('requestfailed', (request) => {
     const { pathname } = new URL(request.url())
     const reason = request.failure()?.errorText
-    // A page that is left breaks off its live stream.
-    if (pathname !== '/live' || reason !== 'net::ERR_ABORTED') complain(`${pathname}: ${reason}`)
+    // A page that is left breaks off its live stream, and pictures that are on their way.
+    const isLeft = pathname.startsWith('/live/') || pathname.endsWith('/thumbnail')
+    if (!isLeft || reason !== 'net::ERR_ABORTED') complain(`${pathname}: ${reason}`)
   })
   if (options.javaScriptEnabled !== false) {
     await page.addInitScript(() => {

@@ -1,9 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { drizzle } from 'drizzle-orm/postgres-js'
-import type { Sql } from 'postgres'
 import { describe, expect, test, vi } from 'vitest'
-import { countStudies, listStudies, parseStudyCursor, type StudyCursor } from '../../db/listing.ts'
-import * as schema from '../../db/schema.ts'
+import { parseStudyCursor } from '../../db/listing.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { type TestApp, testApp } from './app.ts'
@@ -50,33 +47,63 @@ describe('the list of studies', () => {
   test('begins anew at the newest when there are too few newer ones for a page', async () => {
     await using archive = await testApp()
     await insertStudies(archive, 60)
-    const { studies } = await listStudies(archive.db, { limit: 20 })
-    const page = await get(archive, `/?after=${encodeURIComponent(studies[9]?.cursor as string)}`)
+    const page = await get(archive, '/?after=2026-03-01T12:00:00.000017Z~50')
     expect(uidsOf(page.text)).toHaveLength(50)
     expect(page.text).toContain('hx-sse:connect')
   })
 
-  test('reads a page by the index, not by sorting all', async () => {
+  test('finds by every field, in the body of a request, and by filters in an address', async () => {
     await using archive = await testApp()
-    await insertStudies(archive, 5000)
-    const { sql } = archive.db
-    await sql`analyze studies`
-    const asked: { query: string; params: unknown[] }[] = []
-    const logger = { logQuery: (query: string, params: unknown[]) => asked.push({ query, params }) }
-    const db = { sql, orm: drizzle(sql as unknown as Sql, { schema, logger }) }
-    const cursor = '2026-03-01T12:00:00.000800Z~2400' as StudyCursor
-    for (const place of [{}, { before: cursor }, { after: cursor }]) {
-      await listStudies(db, { limit: 50, ...place })
+    const [wanted, other] = [uniqueUID(), uniqueUID()]
+    const common = { studyInstanceUID: wanted, patientName: 'Doe^Jane', patientID: 'P-7' }
+    const rest = { accessionNumber: 'A-7', modality: 'MR', studyDate: '20260214' }
+    await archive.send([dicomFile({ ...common, ...rest, studyDescription: 'Knee' })])
+    await archive.send([
+      dicomFile({
+        studyInstanceUID: other,
+        seriesInstanceUID: uniqueUID(),
+        patientName: 'Roe^Richard',
+      }),
+    ])
+    const searches = [
+      'PatientName=doe',
+      'PatientName=d*jane',
+      'PatientID=P-7',
+      'AccessionNumber=A-7',
+      'StudyDescription=Knee',
+      `StudyInstanceUID=${wanted}`,
+      'PatientName=doe&from=2026-02-01&to=2026-02-28&ModalitiesInStudy=mr&state=settling',
+    ]
+    for (const body of searches) {
+      const answer = await search(archive, body)
+      expect([body, answer.status, uidsOf(await answer.text())]).toEqual([body, 200, [wanted]])
     }
-    for (const { query, params } of asked) {
-      const plan = JSON.stringify(
-        await sql.unsafe(`explain (format json) ${query}`, params as string[]),
-      )
-      expect(plan).toContain('studies_last_received_at')
-      expect(plan).not.toContain('"Sort"')
+    for (const query of ['ModalitiesInStudy=MR', 'from=2026-02-14&to=2026-02-14']) {
+      expect(uidsOf((await get(archive, `/?${query}`)).text)).toEqual([wanted])
     }
-    expect(asked).toHaveLength(3)
-    expect(await countStudies(archive.db)).toBe(5000)
+    expect(uidsOf((await get(archive, '/?state=stable')).text)).toEqual([])
+    expect(uidsOf((await get(archive, '/?verdict=unknown&commitment=none')).text)).toHaveLength(2)
+  })
+
+  test('leads a search without text to an address, and says what is wrong with one', async () => {
+    await using archive = await testApp()
+    const filters = await search(archive, 'state=&state=stable&from=2026-01-01')
+    expect([filters.status, filters.headers.get('location')]).toEqual([
+      303,
+      '/?state=stable&from=2026-01-01',
+    ])
+    const wrong = await search(archive, 'StudyInstanceUID=x')
+    expect(wrong.status).toBe(400)
+    expect(await wrong.text()).toContain('its value is no UID')
+  })
+
+  test.each(['date', 'patient'])('sorted by %s it shows each study once, too', async (sort) => {
+    await using archive = await testApp()
+    await insertStudies(archive, 60)
+    const first = (await get(archive, `/?sort=${sort}`)).text
+    const second = (await get(archive, linkOf(first, 'Next') as string)).text
+    expect(new Set([...uidsOf(first), ...uidsOf(second)]).size).toBe(60)
+    expect(first).toContain('aria-sort')
   })
 
   test.each([
@@ -120,13 +147,13 @@ describe('a study and a transfer', () => {
     const study = JSON.parse((await get(archive, `/api/studies/${studyInstanceUID}`, {})).text)
     expect(study).toEqual({
       studyInstanceUID,
+      completeness: expect.objectContaining({ verdict: 'unknown', received: 1 }),
+      commitment: { state: 'none', committed: 0, failed: 0 },
       state: 'settling',
       generation: 1,
       settlesAt: expect.stringMatching(/^\d{4}-.*Z$/),
       seriesCount: 1,
       instanceCount: 1,
-      completeness: expect.anything(),
-      commitment: { state: 'none', committed: 0, failed: 0 },
       byteLength: file.length,
       firstReceivedAt: expect.stringMatching(/^\d{4}-.*Z$/),
       lastReceivedAt: expect.stringMatching(/^\d{4}-.*Z$/),
@@ -189,6 +216,86 @@ describe('a study and a transfer', () => {
   })
 })
 
+describe('actions', () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }
+
+  test('are done for our own pages, and told in place', async () => {
+    await using archive = await testApp()
+    const studyInstanceUID = uniqueUID()
+    await archive.send([dicomFile({ studyInstanceUID })])
+    const path = `/studies/${studyInstanceUID}`
+    const answer = await archive.app.request(`${path}/actions/settle`, {
+      method: 'POST',
+      headers: form,
+    })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, `${path}?done=settle`])
+    expect((await get(archive, `${path}?done=settle`)).text).toContain('It settles now')
+  })
+
+  test.each([['/studies/STUDY/actions/settle'], ['/theme']])(
+    'POST %s is refused to a page of another site',
+    async (path) => {
+      await using archive = await testApp()
+      const studyInstanceUID = uniqueUID()
+      await archive.send([dicomFile({ studyInstanceUID })])
+      const answer = await archive.app.request(path.replace('STUDY', studyInstanceUID), {
+        method: 'POST',
+        headers: { ...form, 'sec-fetch-site': 'cross-site' },
+      })
+      expect(answer.status).toBe(403)
+    },
+  )
+
+  test('a study is downloaded as a ZIP whose files are as they came', async () => {
+    await using archive = await testApp()
+    const studyInstanceUID = uniqueUID()
+    const files = [1, 2, 3].map((number) => dicomFile({ studyInstanceUID, instanceNumber: number }))
+    await archive.send(files)
+    const answer = await archive.app.request(`/studies/${studyInstanceUID}/files.zip`)
+    const zip = Buffer.from(await answer.arrayBuffer())
+    expect(answer.headers.get('content-type')).toBe('application/zip')
+    for (const file of files) expect(zip.includes(file)).toBe(true)
+    expect(zip.includes('0001/00000001.dcm')).toBe(true)
+    expect(zip.readUInt32LE(0)).toBe(0x04034b50)
+  })
+
+  test('all attributes of an instance are shown by name', async () => {
+    await using archive = await testApp()
+    const [studyInstanceUID, seriesInstanceUID, sopInstanceUID] = [
+      uniqueUID(),
+      uniqueUID(),
+      uniqueUID(),
+    ]
+    const item = [{ tag: '00400007', vr: 'LO', value: 'Head' }]
+    const elements = [{ tag: '00400275', vr: 'SQ', items: [item] }]
+    await archive.send([
+      dicomFile({ studyInstanceUID, seriesInstanceUID, sopInstanceUID, elements }),
+    ])
+    const { text } = await get(
+      archive,
+      `/studies/${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`,
+    )
+    expect(text).toContain('SOP Instance UID')
+    expect(text).toMatch(/\(0040,0007\).*Scheduled Procedure Step Description.*Head/)
+  })
+
+  test.each([
+    '/transfers',
+    '/problems',
+    '/problems/refusal/49152',
+    '/feed',
+    '/webhooks',
+    '/health',
+    '/upload',
+  ])('GET %s is a page', async (path) => {
+    await using archive = await testApp()
+    await archive.send([Buffer.from('no dicom')])
+    const answer = await get(archive, path)
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+    expect(answer.text).toContain('aria-current="page"')
+  })
+})
+
 describe('assets', () => {
   test.each([
     ['base.css', 'text/css; charset=utf-8'],
@@ -236,20 +343,19 @@ describe('health', () => {
 describe('the live stream', () => {
   test('begins with all of the page, then sends what changed, and ends with the hub', async () => {
     await using archive = await testApp()
-    const answer = await archive.app.request('/live')
+    const answer = await archive.app.request('/live/studies')
     expect(answer.headers.get('content-type')).toBe('text/event-stream')
     expect(answer.headers.get('cache-control')).toBe('no-store')
     const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
     const first = Buffer.from((await reader.read()).value ?? []).toString()
-    expect(first).toMatch(/^data: <hx-partial hx-target="#arriving" hx-swap="innerMorph">/)
+    expect(first).toMatch(/^data: <hx-partial hx-target="#list" hx-swap="innerMorph" data-list/)
     expect(first).toMatch(/\n\n$/)
     const studyInstanceUID = uniqueUID()
     await archive.send([dicomFile({ studyInstanceUID, patientName: 'A\nB' })])
     archive.live.changed()
     const second = Buffer.from((await reader.read()).value ?? []).toString()
     expect(second).toContain(`id="study-${studyInstanceUID.replaceAll('.', '-')}"`)
-    expect(second).toContain('hx-target="#ended"')
-    expect(second).not.toContain('hx-target="#arriving"')
+    expect(second).toContain('hx-target="#list"')
     expect(
       second
         .trimEnd()
@@ -265,11 +371,11 @@ describe('the live stream', () => {
     await archive.send([dicomFile()])
     const page = (await get(archive, '/')).text
     const reader = (
-      (await archive.app.request('/live')).body as ReadableStream<Uint8Array>
+      (await archive.app.request('/live/studies')).body as ReadableStream<Uint8Array>
     ).getReader()
     const first = Buffer.from((await reader.read()).value ?? []).toString()
     const rows = [...page.matchAll(/<tr id=.*?<\/tr>/g)].map(([row]) => row)
-    expect(rows).toHaveLength(2)
+    expect(rows).toHaveLength(1)
     for (const row of rows) expect(first).toContain(row)
     await reader.cancel()
   })
@@ -277,7 +383,7 @@ describe('the live stream', () => {
   test('is not opened for HEAD, which would leave it open for ever', async () => {
     await using archive = await testApp()
     const subscribed = vi.spyOn(archive.live, 'subscribe')
-    const answer = await archive.app.request('/live', { method: 'HEAD' })
+    const answer = await archive.app.request('/live/studies', { method: 'HEAD' })
     expect([answer.status, answer.body]).toEqual([200, null])
     expect(subscribed).not.toHaveBeenCalled()
   })
@@ -285,17 +391,29 @@ describe('the live stream', () => {
   test('answers a problem, without any detail, when the database is away', async () => {
     await using archive = await testApp()
     await archive.db.sql`alter table studies rename to away`
-    const answer = await get(archive, '/live', { accept: 'text/html, text/event-stream' })
+    const answer = await get(archive, '/live/studies', { accept: 'text/html, text/event-stream' })
     expect(answer.status).toBe(500)
     expect(answer.text).not.toContain('studies"')
     await archive.db.sql`alter table away rename to studies`
   })
 })
 
+async function search({ app }: TestApp, body: string): Promise<Response> {
+  return app.request('/', {
+    method: 'POST',
+    body,
+    headers: {
+      ...browser,
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': String(body.length),
+    },
+  })
+}
+
 function uidsOf(html: string): string[] {
   return [...html.matchAll(/href="\/studies\/([\d.]+)"/g)].map(([, uid]) => uid as string)
 }
 
 function linkOf(html: string, text: string): string | undefined {
-  return new RegExp(`<a href="([^"]+)">${text}</a>`).exec(html)?.[1]
+  return new RegExp(`<a href="([^"]+)">${text}</a>`).exec(html)?.[1]?.replaceAll('&amp;', '&')
 }

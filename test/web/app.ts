@@ -41,6 +41,8 @@ export async function testApp(
   })
   const app = createApp({
     db: base.db,
+    storeDir: '.',
+    viewerURL: undefined,
     codecs,
     store,
     committer,

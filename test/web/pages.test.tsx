@@ -1,81 +1,189 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import type { Change } from '../../db/changes.ts'
+import { searchOfForm, searchOfQuery } from '../../server/admin/study-search.ts'
+import { ProblemsPage } from '../../web/pages/problems-page.tsx'
 import { StudiesPage, type StudyList } from '../../web/pages/studies-page.tsx'
-import { StudyPage } from '../../web/pages/study-page.tsx'
+import { StudyPage, type StudyView } from '../../web/pages/study-page.tsx'
+import type { SearchFields } from '../../web/pages/study-search.tsx'
 import { TransferPage, type TransferWithFindings } from '../../web/pages/transfer-page.tsx'
-import { UploadAnswerPage, type UploadReport, verdictOf } from '../../web/pages/upload-page.tsx'
+import { TransfersPage } from '../../web/pages/transfers-page.tsx'
+import {
+  UploadAnswerPage,
+  UploadPage,
+  type UploadReport,
+  verdictOf,
+} from '../../web/pages/upload-page.tsx'
+import { stretchesOf } from '../../web/parts/study-band.tsx'
 import { htmlResponse, pageOfProblem, textOf } from '../../web/respond.tsx'
 import { aStudy, aTransfer, readable } from './render.ts'
 
 const studiesURL = 'https://pacs.example/dicom-web/studies'
+const counts = { receiving: 1, settling: 2, reopened: 0, problems: 3000 }
+
+function fieldsOf(body: string): SearchFields {
+  return searchOfForm(new URLSearchParams(body)).fields
+}
 
 function aList(changes: Partial<StudyList> = {}): StudyList {
   return {
     studies: [aStudy()],
     total: 1,
     isTotalBounded: false,
-    hasNewer: false,
-    hasOlder: false,
+    order: 'received',
+    isFiltered: false,
+    ...changes,
+  }
+}
+
+function aListPage(changes: Partial<StudyList> = {}, body = '', live?: string) {
+  const list = aList(changes)
+  return (
+    <StudiesPage
+      studiesURL={studiesURL}
+      list={list}
+      fields={fieldsOf(body)}
+      counts={counts}
+      live={live}
+    />
+  )
+}
+
+function aView(changes: Partial<StudyView> = {}): StudyView {
+  const study = aStudy()
+  return {
+    study,
+    series: [],
+    changes: [],
+    arrivals: [],
+    syntaxes: [],
+    refusals: [],
+    warnings: [],
     ...changes,
   }
 }
 
 describe('the list of studies', () => {
   test('tells on first use where to send, with a line to copy and a link to upload', () => {
-    const empty = aList({ studies: [], total: 0 })
-    const page = (
-      <StudiesPage studiesURL={studiesURL} list={empty} transfers={{ arriving: [], ended: [] }} />
-    )
+    const page = aListPage({ studies: [], total: 0 })
     expect(readable(page)).toContain(
       'curl -H &#39;Content-Type: application/dicom&#39; --data-binary @image.dcm https://pacs.example/dicom-web/studies',
     )
     expect(textOf(page)).toContain('<a href="/upload">upload files</a>')
-    expect(readable(page)).toContain('Nothing is on its way')
+  })
+
+  test('says that nothing matches, and how to begin anew', () => {
+    const page = aListPage({ studies: [], total: 0, isFiltered: true })
+    expect(readable(page)).toContain('No study matches. Clear the search')
+    expect(textOf(page)).not.toContain('curl')
   })
 
   test.each([
     ['The one study', {}],
     ['All 2', { studies: [aStudy(), aStudy()], total: 2 }],
-    ['Newest 1 of 1,209', { total: 1209, hasOlder: true }],
-    ['1 of 1,209', { total: 1209, hasNewer: true }],
-    ['Newest 1 of more than 100,000', { total: 100_000, isTotalBounded: true, hasOlder: true }],
+    ['Newest 1 of 1,209', { total: 1209, older: 'before=x' }],
+    ['1 of 1,209', { total: 1209, newer: 'after=x' }],
+    ['Newest 1 of more than 100,000', { total: 100_000, isTotalBounded: true, older: 'before=x' }],
+    ['First 1 of 9', { total: 9, older: 'skip=50', order: 'patient' as const }],
   ])('says how much of it is shown: "%s"', (caption, changes) => {
-    const html = textOf(<StudiesPage studiesURL={studiesURL} list={aList(changes)} />)
-    expect(html).toContain(`<caption>${caption}</caption>`)
+    expect(textOf(aListPage(changes))).toContain(`<caption>${caption}</caption>`)
   })
 
-  test('pages by plain links', () => {
-    const list = aList({ hasNewer: true, hasOlder: true })
-    const html = textOf(<StudiesPage studiesURL={studiesURL} list={list} />)
-    expect(html).toContain('<a href="/?after=2026-03-01T12%3A34%3A56.789000Z~1">Newer</a>')
-    expect(html).toContain('<a href="/?before=2026-03-01T12%3A34%3A56.789000Z~1">Older</a>')
+  test('pages by plain links, with the filters in them', () => {
+    const html = textOf(aListPage({ newer: 'after=A', older: 'before=B' }, 'state=stable'))
+    expect(html).toContain('<a href="/?state=stable&amp;after=A">Newer</a>')
+    expect(html).toContain('<a href="/?state=stable&amp;before=B">Older</a>')
   })
 
-  test('goes live on its first page only', () => {
-    const transfers = { arriving: [aTransfer({ state: 'receiving' })], ended: [aTransfer()] }
-    const first = <StudiesPage studiesURL={studiesURL} list={aList()} transfers={transfers} />
-    expect(textOf(first)).toContain('hx-sse:connect="/live"')
-    expect(textOf(<StudiesPage studiesURL={studiesURL} list={aList()} />)).not.toContain('hx-sse:')
+  test('pages and sorts by buttons of the form while text is searched, which no address may hold', () => {
+    const html = textOf(aListPage({ older: 'before=B' }, 'PatientName=doe'))
+    expect(html).toContain('name="place" value="before=B"')
+    expect([...html.matchAll(/(?:href|action)="([^"]*)"/g)].join()).not.toContain('doe')
   })
 
-  test('says when more is arriving than it lists', () => {
-    const arriving = Array.from({ length: 51 }, () => aTransfer({ state: 'receiving' }))
-    const page = (
-      <StudiesPage studiesURL={studiesURL} list={aList()} transfers={{ arriving, ended: [] }} />
+  test('shows the same search as a QIDO-RS request, and what that cannot say', () => {
+    const text = readable(aListPage({}, 'PatientName=doe&from=2026-01-01&state=stable'))
+    expect(text).toContain(`${studiesURL}?PatientName=doe*&amp;StudyDate=20260101-`)
+    expect(text).toContain('Not in it, for QIDO has no key for it: state')
+  })
+
+  test('goes live where it has a stream', () => {
+    expect(textOf(aListPage({}, '', '/live/studies'))).toContain('hx-sse:connect="/live/studies"')
+    expect(textOf(aListPage())).not.toContain('hx-sse:connect')
+  })
+})
+
+describe('the page of a study', () => {
+  const at = (seconds: number) => new Date(Date.UTC(2026, 2, 1, 12, 0, seconds))
+
+  test('tells its life, the newest first, with what will happen on top', () => {
+    const study = aStudy({ state: 'settling', settlesAt: at(90), dueAt: at(90) })
+    const arrivals = [{ at: at(5), until: at(19), instanceCount: 120, transferID: null }]
+    const text = readable(<StudyPage view={aView({ study, arrivals })} />)
+    expect(text).toMatch(
+      /Becomes stable at 12:01:30 unless more arrives.*120 instances stored in 14 s/,
     )
-    expect(readable(page)).toContain('These are the newest 50; there are more.')
-    expect(textOf(page).match(/data-state="receiving"/g)).toHaveLength(50)
+  })
+
+  test('offers what can be done with it, and nothing else', () => {
+    const stable = textOf(<StudyPage view={aView()} />)
+    expect(stable).toContain('action="/studies/1.2.840.1/actions/reopen"')
+    expect(stable).not.toContain('actions/settle')
+    expect(stable).not.toContain('Open in viewer')
+    const viewerURL = 'https://viewer.example/?study=1.2.840.1'
+    expect(textOf(<StudyPage view={aView({ viewerURL })} />)).toContain(`href="${viewerURL}"`)
+  })
+
+  test('draws its band to scale, and says it in words', () => {
+    const changes = [aChange('stable', at(60)), aChange('reopened', at(120))]
+    const study = aStudy({ state: 'reopened', settlesAt: at(180), firstReceivedAt: at(0) })
+    expect(
+      stretchesOf(study, changes).map(({ word, from, to }) => [word, (to - from) / 1000]),
+    ).toEqual([
+      ['Open', 60],
+      ['Stable', 60],
+      ['Reopened', 60],
+    ])
+  })
+
+  function aChange(type: 'stable' | 'reopened', when: Date): Change {
+    const none = { seriesInstanceUID: null, sopInstanceUID: null, patientID: null }
+    const rest = { issuerOfPatientID: null, transferID: null, details: null }
+    return { seq: 1, type, level: 'study', studyInstanceUID: '1.2', ...none, ...rest, at: when }
+  }
+})
+
+test('a name in a search goes on where it ends without a wildcard, and a wrong date is said', () => {
+  expect(fieldsOf('PatientName=doe').qido).toBe('PatientName=doe*')
+  expect(fieldsOf('PatientName=d?e').qido).toBe('PatientName=d%3Fe')
+  expect(searchOfForm(new URLSearchParams('StudyInstanceUID=x')).problem).toContain(
+    'StudyInstanceUID',
+  )
+})
+
+test('text in an address is not searched for: it would stand in logs and histories', () => {
+  expect(searchOfQuery(new URLSearchParams('PatientName=doe&state=stable')).fields.values).toEqual({
+    state: 'stable',
   })
 })
 
 describe('every page', () => {
   const pages = [
-    <StudiesPage
-      studiesURL={studiesURL}
-      list={aList()}
-      transfers={{ arriving: [aTransfer({ state: 'receiving' })], ended: [aTransfer()] }}
+    aListPage(),
+    aListPage({ studies: [], isFiltered: true }, 'PatientName=doe&sort=patient'),
+    <TransfersPage
+      pageSize={50}
+      list={{
+        arriving: [aTransfer({ state: 'receiving' })],
+        ended: [aTransfer()],
+        now: new Date(),
+        skip: 0,
+        hasMore: true,
+      }}
     />,
-    <StudyPage study={aStudy()} series={[]} />,
+    <StudyPage view={aView()} />,
+    <UploadPage handling="strict" />,
+    <ProblemsPage groups={[]} />,
     <TransferPage transfer={aTransferWithFindings()} />,
     <UploadAnswerPage report={aReport()} />,
   ]
@@ -93,20 +201,18 @@ describe('every page', () => {
     'has one h1 and nothing undefined in it',
     (html) => {
       expect(html.match(/<h1/g)).toHaveLength(1)
-      expect(html).not.toMatch(/undefined|null|\[object|NaN/)
+      expect(html.replace(/<option.*?<\/option>/g, '')).not.toMatch(/undefined|null|\[object|NaN/)
     },
   )
 
   test('is kept by nobody on the way', () => {
-    const { headers } = htmlResponse(<StudyPage study={aStudy()} series={[]} />)
+    const { headers } = htmlResponse(<StudyPage view={aView()} />)
     expect(headers.get('cache-control')).toBe('no-store')
     expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
   })
 
   test('has no patient in its title, which the history of the browser keeps', () => {
-    expect(textOf(<StudyPage study={aStudy()} series={[]} />)).toContain(
-      '<title>Study · Stowage</title>',
-    )
+    expect(textOf(<StudyPage view={aView()} />)).toContain('<title>Study · Stowage</title>')
   })
 })
 
@@ -116,10 +222,12 @@ test('the page of a transfer names each refused instance, the reason in words an
   )
 })
 
-test('the page of a transfer looks again only while it is arriving', () => {
+test('the page of a transfer is live only while it is arriving', () => {
   const running = { ...aTransferWithFindings(), state: 'receiving' as const, endedAt: null }
-  expect(textOf(<TransferPage transfer={running} />)).toContain('hx-trigger="every 2s"')
-  expect(textOf(<TransferPage transfer={aTransferWithFindings()} />)).not.toContain('hx-trigger')
+  expect(textOf(<TransferPage transfer={running} />)).toContain('hx-sse:connect')
+  expect(textOf(<TransferPage transfer={aTransferWithFindings()} />)).not.toContain(
+    'hx-sse:connect',
+  )
 })
 
 describe('the answer to an upload', () => {

@@ -1,11 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { transferStates } from '../../db/schema.ts'
+import { studyStates } from '../../db/study-list.ts'
 import { dateText, personName } from '../../web/parts/dicom-text.ts'
 import { durationText, Instant } from '../../web/parts/instant.tsx'
 import { bytesText, countOf } from '../../web/parts/quantity.tsx'
 import { Reason, reasonName } from '../../web/parts/reason.tsx'
-import { TransferBadge, transferSigns } from '../../web/parts/state-badge.tsx'
+import {
+  type Sign,
+  studySigns,
+  TransferBadge,
+  transferSigns,
+  verdictSigns,
+} from '../../web/parts/state-badge.tsx'
 import { StudyRow } from '../../web/parts/study-row.tsx'
 import { TransferRow } from '../../web/parts/transfer-row.tsx'
 import { elementID } from '../../web/paths.ts'
@@ -92,10 +99,13 @@ test('a reason is shown by its plain name and its code', () => {
 
 describe('badges', () => {
   test('no two states share their icon, their word or their tone', () => {
-    const signs = Object.values(transferSigns)
     expect(Object.keys(transferSigns)).toEqual([...transferStates])
-    for (const member of ['icon', 'word', 'tone'] as const) {
-      expect(new Set(signs.map((sign) => sign[member])).size).toBe(signs.length)
+    expect(Object.keys(studySigns)).toEqual([...studyStates])
+    for (const table of [transferSigns, studySigns, verdictSigns]) {
+      const signs = Object.values(table) as Sign[]
+      for (const member of ['icon', 'word', 'tone'] as const) {
+        expect(new Set(signs.map((sign) => sign[member])).size).toBe(signs.length)
+      }
     }
   })
 
@@ -141,7 +151,7 @@ describe('the row of a transfer', () => {
 describe('the row of a study', () => {
   test('shows patient, study and counts', () => {
     expect(readable(<StudyRow study={aStudy()} />)).toBe(
-      'Doe, Jane P-1 · 1970-01-31 · F CT Thorax 2024-03-01 · CT, SR A-1 2 / 1,204 61.2 MB 2026-03-01 12:34:56',
+      'Stable since 2026-03-01 12:35:56 Doe, Jane P-1 · 1970-01-31 · F CT Thorax 2024-03-01 · CT, SR A-1 2 / 1,204 61.2 MB 1,204 received 2026-03-01 12:34:56',
     )
   })
 
@@ -157,6 +167,33 @@ describe('the row of a study', () => {
       modalitiesInStudy: [],
     })
     expect(readable(<StudyRow study={bare} />)).toContain('No name No description – none 2 / 1,204')
+  })
+
+  test.each([
+    ['receiving', null, 'Receiving on its way'],
+    ['settling', new Date('2026-03-01T14:03:42Z'), 'Settling settles at 14:03:42'],
+    ['reopened', new Date('2026-03-01T14:03:42Z'), 'Reopened settles at 14:03:42'],
+  ] as const)('says of one that is %s when it settles', (state, settlesAt, text) => {
+    expect(readable(<StudyRow study={aStudy({ state, settlesAt })} />)).toContain(text)
+  })
+
+  test('has a bar only where something is expected', () => {
+    expect(textOf(<StudyRow study={aStudy()} />)).not.toContain('<progress')
+    const partial = aStudy({ verdict: 'partial', instanceCount: 182, expectedInstanceCount: 240 })
+    expect(readable(<StudyRow study={partial} />)).toContain('Partial 182 of 240')
+    expect(textOf(<StudyRow study={partial} />)).toContain('<progress max="240" value="182"')
+  })
+
+  test('tells what is committed, damaged, refused and warned of', () => {
+    const study = aStudy({
+      committedInstanceCount: 1204,
+      damagedInstanceCount: 1,
+      refusalCount: 2,
+      warningCount: 3,
+    })
+    expect(readable(<StudyRow study={study} />)).toContain(
+      'Committed 1 damaged 2 refused 3 warnings',
+    )
   })
 
   test('escapes whatever a sender wrote', () => {
@@ -185,6 +222,7 @@ describe('the row of a study', () => {
     const html = textOf(<StudyRow study={aStudy({ studyInstanceUID: '1.2.3' })} />)
     expect([...html.matchAll(/(?:href|id)="([^"]*)"/g)].map(([, value]) => value)).toEqual([
       'study-1-2-3',
+      '/assets/icons.svg#tick',
       '/studies/1.2.3',
     ])
   })

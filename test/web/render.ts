@@ -1,5 +1,5 @@
-import type { Study } from '../../db/instances.ts'
-import type { ListedStudy, StudyCursor } from '../../db/listing.ts'
+import type { StudyCursor } from '../../db/listing.ts'
+import type { ListedStudy } from '../../db/study-list.ts'
 import type { Transfer } from '../../db/transfers.ts'
 import { type Markup, textOf } from '../../web/respond.tsx'
 
@@ -12,7 +12,7 @@ export function readable(markup: Markup): string {
     .trim()
 }
 
-export function aStudy(changes: Partial<Study> = {}): ListedStudy {
+export function aStudy(changes: Partial<ListedStudy> = {}): ListedStudy {
   return {
     studyKey: 1,
     studyInstanceUID: '1.2.840.1',
@@ -52,6 +52,10 @@ export function aStudy(changes: Partial<Study> = {}): ListedStudy {
     committedInstanceCount: 0,
     damagedInstanceCount: 0,
     cursor: '2026-03-01T12:34:56.789000Z~1' as StudyCursor,
+    state: 'stable',
+    settlesAt: null,
+    refusalCount: 0,
+    warningCount: 0,
     ...changes,
   }
 }

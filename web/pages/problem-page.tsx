@@ -1,8 +1,9 @@
 /** @jsxImportSource hono/jsx */
-import { Layout } from '../layout.tsx'
+import { Layout, type Shell } from '../layout.tsx'
 import { paths } from '../paths.ts'
 
 interface ProblemPageProps {
+  shell?: Shell | undefined
   title: string
   status: number
   /** What is wrong and what to do. */
@@ -11,9 +12,9 @@ interface ProblemPageProps {
   reference?: string | undefined
 }
 
-export function ProblemPage({ title, status, detail, reference }: ProblemPageProps) {
+export function ProblemPage({ shell, title, status, detail, reference }: ProblemPageProps) {
   return (
-    <Layout title={title}>
+    <Layout title={title} shell={shell}>
       <h1>{title}</h1>
       <p class="notice" data-tone="danger" role="alert">
         {detail}

@@ -1,190 +1,107 @@
 /** @jsxImportSource hono/jsx */
-import type { ListedStudy } from '../../db/listing.ts'
-import type { Transfer } from '../../db/transfers.ts'
-import { Layout } from '../layout.tsx'
+import type { ListedStudy, StateCounts, StudyOrder } from '../../db/study-list.ts'
+import { Layout, type Shell } from '../layout.tsx'
+import type { LiveRegion } from '../parts/live-message.tsx'
 import { countText } from '../parts/quantity.tsx'
 import { StudyRow } from '../parts/study-row.tsx'
-import { TransferRow } from '../parts/transfer-row.tsx'
 import { paths } from '../paths.ts'
-
-/** What the first page shows, and what its live stream shows again. */
-export interface StudiesOverview {
-  studies: StudyList
-  arriving: Transfer[]
-  ended: Transfer[]
-}
-
-/** Running transfers that are listed; one more in the props says that there are more. */
-export const arrivingListed = 50
+import { type SearchFields, StudySearch } from './study-search.tsx'
 
 export interface StudyList {
   studies: ListedStudy[]
-  /** How many there are in all, and whether that is only where counting stopped. */
+  /** How many match in all, and whether that is only where counting stopped. */
   total: number
   isTotalBounded: boolean
-  hasNewer: boolean
-  hasOlder: boolean
+  order: StudyOrder
+  /** Query strings of the pages before and after this one. */
+  newer?: string | undefined
+  older?: string | undefined
+  /** Something is searched for, or filtered by. */
+  isFiltered: boolean
 }
 
 interface StudiesPageProps {
+  shell?: Shell | undefined
   /** Where senders send to: `https://…/dicom-web/studies` */
   studiesURL: string
   list: StudyList
-  /** On the first page only: older ones stand still. */
-  transfers?: Pick<StudiesOverview, 'arriving' | 'ended'>
+  fields: SearchFields
+  counts: StateCounts
+  /** What there is to say of the search: what is wrong with it, and where. */
+  problem?: string | undefined
+  /** The address of the live stream: of this list, or of these rows. */
+  live?: string | undefined
 }
 
-export function StudiesPage({ studiesURL, list, transfers }: StudiesPageProps) {
+export function StudiesPage(props: StudiesPageProps) {
+  const { shell, studiesURL, list, fields, counts, problem, live } = props
   return (
-    <Layout title="Studies" current="studies">
-      <div class="heading">
-        <h1>Studies</h1>
-        {transfers && <LiveState />}
-      </div>
-      {transfers && (
-        <p>
-          <a href="#ended">Recent transfers and what became of them</a>
-        </p>
-      )}
-      {transfers && <div hx-sse:connect={paths.live} hx-swap="none" hidden />}
-      {transfers && (
-        <section id="arriving">
-          <ArrivingTransfers transfers={transfers.arriving} />
-        </section>
-      )}
-      <section id="studies">
-        <StudyTable list={list} />
+    <Layout title="Studies" current="studies" shell={shell} live={live}>
+      <h1>Studies</h1>
+      <StudySearch fields={fields} counts={counts} studiesURL={studiesURL} problem={problem} />
+      <p>
+        <a id="newer" class="pill" href={paths.studies} hidden>
+          New studies: show
+        </a>
+      </p>
+      <section id="list" aria-label="Studies">
+        <StudyTable list={list} fields={fields} />
       </section>
-      {list.total === 0 && <FirstUse studiesURL={studiesURL} />}
-      {transfers && (
-        <section id="ended">
-          <EndedTransfers transfers={transfers.ended} />
-        </section>
-      )}
+      {list.total === 0 && !list.isFiltered && <FirstUse studiesURL={studiesURL} />}
     </Layout>
   )
 }
 
-/** The parts of the first page that change by themselves, by the id of their section. */
-export function liveRegions({ studies, arriving, ended }: StudiesOverview) {
-  return {
-    arriving: <ArrivingTransfers transfers={arriving} />,
-    studies: <StudyTable list={studies} />,
-    ended: <EndedTransfers transfers={ended} />,
+/** What changes by itself: each row, and the list when it is another one. */
+export function studyRegions(
+  list: StudyList,
+  fields: SearchFields,
+  isWhole: boolean,
+): LiveRegion[] {
+  const rows: LiveRegion[] = list.studies.map((study) => ({
+    id: `study-${study.studyInstanceUID.replaceAll('.', '-')}`,
+    isWhole: true,
+    content: <StudyRow study={study} />,
+  }))
+  if (!isWhole) return rows
+  const sign = `${captionOf(list)} ${list.studies.map((study) => study.studyKey).join()}`
+  const content = <StudyTable list={list} fields={fields} />
+  return [{ id: 'list', isList: true, sign, content }, ...rows]
+}
+
+interface StudyTableProps {
+  list: StudyList
+  fields: SearchFields
+}
+
+export function StudyTable({ list, fields }: StudyTableProps) {
+  const { studies, isFiltered, order } = list
+  if (studies.length === 0) {
+    return isFiltered ? <NoMatch /> : <p class="muted">Nothing received yet.</p>
   }
-}
-
-/** One message of the live stream: the regions given take the place of what is shown. */
-export function LiveMessage({ regions }: { regions: { id: string; content: unknown }[] }) {
-  return (
-    <>
-      {regions.map(({ id, content }) => (
-        <hx-partial hx-target={`#${id}`} hx-swap="innerMorph">
-          {content}
-        </hx-partial>
-      ))}
-    </>
-  )
-}
-
-/** `live.js` keeps it true; without JavaScript it stays as it is here. */
-function LiveState() {
-  return (
-    <p id="live-state" data-live="off" role="status">
-      Reload to see what is new
-    </p>
-  )
-}
-
-interface TransfersProps {
-  transfers: Transfer[]
-}
-
-export function ArrivingTransfers({ transfers }: TransfersProps) {
-  return (
-    <>
-      <h2>Arriving now</h2>
-      {transfers.length === 0 ? (
-        <p class="muted">Nothing is on its way.</p>
-      ) : (
-        <TransferTable
-          caption="Transfers arriving now"
-          about="Received"
-          transfers={transfers.slice(0, arrivingListed)}
-        />
-      )}
-      {transfers.length > arrivingListed && (
-        <p class="muted">These are the newest {arrivingListed}; there are more.</p>
-      )}
-    </>
-  )
-}
-
-export function EndedTransfers({ transfers }: TransfersProps) {
-  if (transfers.length === 0) return null
-  return (
-    <>
-      <h2>Recent transfers</h2>
-      <TransferTable
-        caption="The last transfers that ended"
-        about="Outcome"
-        transfers={transfers}
-      />
-    </>
-  )
-}
-
-interface TransferTableProps extends TransfersProps {
-  caption: string
-  /** What the column says that differs: how far it is, or what became of it. */
-  about: 'Received' | 'Outcome'
-}
-
-function TransferTable({ caption, about, transfers }: TransferTableProps) {
-  return (
-    <table class="transfers">
-      <caption class="unseen">{caption}</caption>
-      <thead>
-        <tr>
-          <th scope="col">State</th>
-          <th scope="col">From</th>
-          <th scope="col" class="number">
-            Instances
-          </th>
-          <th scope="col">{about}</th>
-          <th scope="col">Started (UTC)</th>
-        </tr>
-      </thead>
-      <tbody>
-        {transfers.map((transfer) => (
-          <TransferRow transfer={transfer} />
-        ))}
-      </tbody>
-    </table>
-  )
-}
-
-export function StudyTable({ list }: { list: StudyList }) {
-  const { studies } = list
-  if (studies.length === 0) return <p class="muted">Nothing received yet.</p>
   return (
     <>
       <table class="studies">
         <caption>{captionOf(list)}</caption>
         <thead>
           <tr>
-            <th scope="col">Patient</th>
-            <th scope="col">Study</th>
+            <th scope="col">State</th>
+            <SortHeader name="patient" current={order} fields={fields}>
+              Patient
+            </SortHeader>
+            <SortHeader name="date" current={order} fields={fields}>
+              Study
+            </SortHeader>
             <th scope="col" class="accession">
               Accession
             </th>
             <th scope="col" class="number">
               Series / instances
             </th>
-            <th scope="col" class="number size">
-              Size
-            </th>
-            <th scope="col">Last received (UTC)</th>
+            <th scope="col">Completeness</th>
+            <SortHeader name="received" current={order} fields={fields}>
+              Last received
+            </SortHeader>
           </tr>
         </thead>
         <tbody>
@@ -193,34 +110,88 @@ export function StudyTable({ list }: { list: StudyList }) {
           ))}
         </tbody>
       </table>
-      <Paging list={list} />
+      <Paging list={list} fields={fields} />
     </>
   )
 }
 
-/** Says what is shown, so that nobody takes a page for the whole. */
-export function captionOf({
-  studies,
-  total,
-  isTotalBounded,
-  hasNewer,
-  hasOlder,
-}: StudyList): string {
-  const shown = countText(studies.length)
-  const all = isTotalBounded ? `more than ${countText(total)}` : countText(total)
-  if (!hasNewer && !hasOlder) return studies.length === 1 ? 'The one study' : `All ${shown}`
-  return hasNewer ? `${shown} of ${all}` : `Newest ${shown} of ${all}`
+interface SortHeaderProps {
+  name: StudyOrder
+  current: StudyOrder
+  fields: SearchFields
+  children: string
 }
 
-function Paging({ list: { studies, hasNewer, hasOlder } }: { list: StudyList }) {
-  const first = studies[0]
-  const last = studies.at(-1)
-  if (!hasNewer && !hasOlder) return null
+/** A link; with a text search, which no address may hold, a button. */
+function SortHeader({ name, current, fields, children }: SortHeaderProps) {
+  const sort = { 'aria-sort': name === 'patient' ? 'ascending' : 'descending' } as const
+  return (
+    <th scope="col" {...(name === current ? sort : {})}>
+      {name === current ? (
+        children
+      ) : fields.hasText ? (
+        <button class="link" type="submit" form="search" name="sort" value={name}>
+          {children}
+        </button>
+      ) : (
+        <a href={`${paths.studies}?${fields.query({ sort: name })}`}>{children}</a>
+      )}
+    </th>
+  )
+}
+
+const ends: Record<StudyOrder, string> = { received: 'Newest', date: 'Latest', patient: 'First' }
+
+/** Says what is shown, so that nobody takes a page for the whole. */
+export function captionOf(
+  list: Pick<StudyList, 'studies' | 'total' | 'isTotalBounded' | 'newer' | 'older' | 'order'>,
+): string {
+  const { studies, total, isTotalBounded, newer, older, order } = list
+  const shown = countText(studies.length)
+  const all = isTotalBounded ? `more than ${countText(total)}` : countText(total)
+  if (newer === undefined && older === undefined) {
+    return studies.length === 1 ? 'The one study' : `All ${shown}`
+  }
+  return newer === undefined ? `${ends[order]} ${shown} of ${all}` : `${shown} of ${all}`
+}
+
+function Paging({ list: { newer, older, order }, fields }: StudyTableProps) {
+  if (newer === undefined && older === undefined) return null
+  const [back, on] = order === 'received' ? ['Newer', 'Older'] : ['Back', 'Next']
   return (
     <nav class="paging" aria-label="Pages of the list">
-      {hasNewer && first && <a href={paths.studiesAfter(first.cursor)}>Newer</a>}
-      {hasOlder && last && <a href={paths.studiesBefore(last.cursor)}>Older</a>}
+      {newer !== undefined && <PageLink place={newer} word={back as string} fields={fields} />}
+      {older !== undefined && <PageLink place={older} word={on as string} fields={fields} />}
     </nav>
+  )
+}
+
+interface PageLinkProps {
+  place: string
+  word: string
+  fields: SearchFields
+}
+
+function PageLink({ place, word, fields }: PageLinkProps) {
+  if (!fields.hasText) {
+    return (
+      <a href={`${paths.studies}?${fields.query(Object.fromEntries(new URLSearchParams(place)))}`}>
+        {word}
+      </a>
+    )
+  }
+  return (
+    <button class="link" type="submit" form="search" name="place" value={place}>
+      {word}
+    </button>
+  )
+}
+
+function NoMatch() {
+  return (
+    <p class="empty">
+      No study matches. <a href={paths.studies}>Clear the search</a>
+    </p>
   )
 }
 

@@ -1,45 +1,137 @@
 /** @jsxImportSource hono/jsx */
-import type { Series, Study } from '../../db/instances.ts'
-import { Layout } from '../layout.tsx'
+import type { Change } from '../../db/changes.ts'
+import type { Series } from '../../db/instances.ts'
+import type { Arrival, Refusal, Warning } from '../../db/study-life.ts'
+import type { ListedStudy } from '../../db/study-list.ts'
+import { Layout, type Shell } from '../layout.tsx'
+import { Commitment, Completeness } from '../parts/completeness.tsx'
 import { dateText, personName } from '../parts/dicom-text.ts'
+import { FindingTable } from '../parts/finding-table.tsx'
 import { Instant } from '../parts/instant.tsx'
+import type { LiveRegion } from '../parts/live-message.tsx'
 import { bytesText, countOf, countText } from '../parts/quantity.tsx'
-import { PatientName, patientFacts, studyFacts } from '../parts/study-row.tsx'
+import { SeriesTable } from '../parts/series-table.tsx'
+import { Badge, StudyBadge } from '../parts/state-badge.tsx'
+import { StudyBand } from '../parts/study-band.tsx'
+import { PatientName, patientFacts, Settling, studyFacts } from '../parts/study-row.tsx'
+import { StudyTimeline } from '../parts/study-timeline.tsx'
+import { transferSyntaxName } from '../parts/transfer-syntax.ts'
 import { paths } from '../paths.ts'
+import { studyActionViews } from '../study-actions/all.tsx'
 
-interface StudyPageProps {
-  study: Study
-  /** Those that are listed; the study may have more. */
+/** All that the page of a study shows. Lists are cut; what they are cut from is counted in the study. */
+export interface StudyView {
+  study: ListedStudy
   series: Series[]
+  changes: Change[]
+  arrivals: Arrival[]
+  syntaxes: { transferSyntaxUID: string; count: number }[]
+  refusals: Refusal[]
+  warnings: Warning[]
+  viewerURL?: string | undefined
 }
 
-export function StudyPage({ study, series }: StudyPageProps) {
-  const { studyInstanceUID, studyDescription } = study
+interface StudyPageProps {
+  shell?: Shell | undefined
+  view: StudyView
+  /** What was done just now, in a sentence. */
+  done?: string | undefined
+}
+
+export function StudyPage({ shell, view, done }: StudyPageProps) {
+  const { studyInstanceUID, studyDescription } = view.study
   return (
     // The title is part of the browser's history, so it has no patient in it.
-    <Layout title="Study" current="studies">
-      <h1>{studyDescription ?? 'No description'}</h1>
-      <p class="patient">
-        <PatientName study={study} />
-        <small>{patientFacts(study)}</small>
+    <Layout
+      title="Study"
+      current="studies"
+      shell={shell}
+      live={paths.live(`study/${studyInstanceUID}`)}
+    >
+      <p class="back">
+        <a href={paths.studies} data-back>
+          Studies
+        </a>
       </p>
-      <StudyFacts study={study} />
-      <SeriesTable study={study} series={series} />
-      <h2>Retrieve</h2>
-      <ul>
-        <li>
-          <a href={paths.studyInstances(studyInstanceUID)}>All instances</a> (multipart/related,
-          WADO-RS)
-        </li>
-        <li>
-          <a href={paths.studyMetadata(studyInstanceUID)}>Metadata</a> (DICOM JSON)
-        </li>
-      </ul>
+      <h1>{studyDescription ?? 'No description'}</h1>
+      {done && (
+        <p class="notice" data-tone="success" role="status">
+          {done}
+        </p>
+      )}
+      <div id="study-head">
+        <StudyHead view={view} />
+      </div>
+      <section aria-labelledby="series-title">
+        <h2 id="series-title">Series</h2>
+        <div id="study-series">
+          <SeriesTable study={view.study} series={view.series} />
+        </div>
+      </section>
+      <div id="study-findings">
+        <Findings view={view} />
+      </div>
+      <section aria-labelledby="life-title">
+        <h2 id="life-title">Its life</h2>
+        <div id="study-life">
+          <StudyLife view={view} />
+        </div>
+      </section>
+      <Retrieve view={view} />
     </Layout>
   )
 }
 
-function StudyFacts({ study }: { study: Study }) {
+export function studyViewRegions(view: StudyView): LiveRegion[] {
+  return [
+    { id: 'study-head', content: <StudyHead view={view} /> },
+    { id: 'study-series', content: <SeriesTable study={view.study} series={view.series} /> },
+    { id: 'study-findings', content: <Findings view={view} /> },
+    { id: 'study-life', content: <StudyLife view={view} /> },
+  ]
+}
+
+function StudyHead({ view }: { view: StudyView }) {
+  const { study } = view
+  return (
+    <>
+      <p class="patient">
+        <PatientName study={study} />
+        <small>{patientFacts(study)}</small>
+      </p>
+      <p class="verdict">
+        <StudyBadge state={study.state} />
+        <span>
+          <Settling study={study} />
+        </span>
+        <Completeness of={study} />
+        <Commitment of={study} />
+        {study.damagedInstanceCount > 0 && (
+          <Badge
+            icon="broken"
+            word={`${countText(study.damagedInstanceCount)} damaged`}
+            tone="danger"
+          />
+        )}
+      </p>
+      <div class="actions">
+        {studyActionViews.filter((one) => one.isOffered(study)).map((one) => one.view(study))}
+        <a class="button second" href={paths.studyZip(study.studyInstanceUID)} download>
+          Download ZIP
+        </a>
+        {view.viewerURL && (
+          <a class="button second" href={view.viewerURL} target="_blank" rel="noreferrer">
+            Open in viewer
+          </a>
+        )}
+      </div>
+      <StudyFacts view={view} />
+    </>
+  )
+}
+
+function StudyFacts({ view: { study, series, syntaxes } }: { view: StudyView }) {
+  const senders = [...new Set(series.flatMap(({ lastSender }) => lastSender ?? []))]
   const facts: [string, unknown][] = [
     ['Study', studyFacts(study)],
     ['Accession', study.accessionNumber],
@@ -47,9 +139,23 @@ function StudyFacts({ study }: { study: Study }) {
     ['Referred by', study.referringPhysicianName && personName(study.referringPhysicianName)],
     ['Series / instances', `${countText(study.seriesCount)} / ${countText(study.instanceCount)}`],
     ['Size', bytesText(study.byteLength)],
+    [
+      syntaxes.length === 1 ? 'Transfer Syntax' : 'Transfer Syntaxes',
+      syntaxes
+        .map(({ transferSyntaxUID, count }) =>
+          syntaxes.length === 1
+            ? transferSyntaxName(transferSyntaxUID)
+            : `${transferSyntaxName(transferSyntaxUID)} (${countText(count)})`,
+        )
+        .join(', '),
+    ],
+    [senders.length === 1 ? 'Sender' : 'Senders', senders.slice(0, 5).join(', ')],
     ['First received (UTC)', <Instant at={study.firstReceivedAt} />],
     ['Last received (UTC)', <Instant at={study.lastReceivedAt} />],
-    ['Study Instance UID', <span class="uid">{study.studyInstanceUID}</span>],
+    [
+      'Stable events',
+      countText(study.state === 'stable' ? study.generation : study.generation - 1),
+    ],
   ]
   return (
     <dl class="facts">
@@ -61,64 +167,75 @@ function StudyFacts({ study }: { study: Study }) {
             <dd>{value}</dd>
           </div>
         ))}
+      <div>
+        <dt>Study Instance UID</dt>
+        <dd>
+          <span id="study-uid" class="uid">
+            {study.studyInstanceUID}
+          </span>{' '}
+          <button
+            class="quiet"
+            type="button"
+            data-copy="study-uid"
+            aria-label="Copy the UID"
+            hidden
+          >
+            Copy
+          </button>
+        </dd>
+      </div>
     </dl>
   )
 }
 
-function SeriesTable({ study, series }: StudyPageProps) {
-  const isCut = series.length < study.seriesCount
+function Findings({ view: { study, refusals, warnings } }: { view: StudyView }) {
   return (
-    <table class="series">
-      <caption>
-        {isCut
-          ? `First ${countText(series.length)} of ${countText(study.seriesCount)} series`
-          : countOf(series.length, 'series', 'series')}
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">Number</th>
-          <th scope="col">Modality</th>
-          <th scope="col">Series</th>
-          <th scope="col" class="number">
-            Instances
-          </th>
-          <th scope="col" class="number">
-            Size
-          </th>
-          <th scope="col">Last received (UTC)</th>
-        </tr>
-      </thead>
-      <tbody>
-        {series.map((one) => (
-          <SeriesRow studyInstanceUID={study.studyInstanceUID} series={one} />
-        ))}
-      </tbody>
-    </table>
+    <>
+      {refusals.length > 0 && (
+        <FindingTable
+          caption={captionOf(refusals.length, study.refusalCount, 'refused instance')}
+          findings={refusals.map((one) => ({ ...one, reason: one.failureReason }))}
+        />
+      )}
+      {warnings.length > 0 && (
+        <FindingTable
+          caption={captionOf(warnings.length, study.warningCount, 'warning')}
+          findings={warnings.map((one) => ({ ...one, reason: one.warningReason }))}
+        />
+      )}
+    </>
   )
 }
 
-function SeriesRow({ studyInstanceUID, series }: { studyInstanceUID: string; series: Series }) {
-  const { seriesInstanceUID, seriesDescription, bodyPartExamined } = series
-  const date = series.performedProcedureStepStartDate
+function captionOf(shown: number, total: number, what: string): string {
+  return shown < total
+    ? `Newest ${countText(shown)} of ${countOf(total, what)}`
+    : countOf(shown, what)
+}
+
+function StudyLife({ view }: { view: StudyView }) {
   return (
-    <tr>
-      <td data-label="Number">{series.seriesNumber ?? ''}</td>
-      <td data-label="Modality">{series.modality ?? ''}</td>
-      <td>
-        <a href={paths.seriesInstances(studyInstanceUID, seriesInstanceUID)}>
-          {seriesDescription ?? <span class="muted">No description</span>}
-        </a>
-        <small>{[bodyPartExamined, date && dateText(date)].filter(Boolean).join(' · ')}</small>
-      </td>
-      <td class="number" data-label="Instances">
-        {countText(series.instanceCount)}
-      </td>
-      <td class="number" data-label="Size">
-        {bytesText(series.byteLength)}
-      </td>
-      <td class="instant" data-label="Last received">
-        <Instant at={series.lastReceivedAt} />
-      </td>
-    </tr>
+    <>
+      <StudyBand {...view} />
+      <StudyTimeline {...view} />
+    </>
+  )
+}
+
+function Retrieve({ view: { study } }: { view: StudyView }) {
+  const { studyInstanceUID, studyDate } = study
+  return (
+    <section aria-labelledby="retrieve-title">
+      <h2 id="retrieve-title">Retrieve</h2>
+      <ul>
+        <li>
+          <a href={paths.studyInstances(studyInstanceUID)}>All instances</a> (multipart/related,
+          WADO-RS){studyDate ? `, of ${dateText(studyDate)}` : ''}
+        </li>
+        <li>
+          <a href={paths.studyMetadata(studyInstanceUID)}>Metadata</a> (DICOM JSON)
+        </li>
+      </ul>
+    </section>
   )
 }

@@ -1,8 +1,9 @@
 /** @jsxImportSource hono/jsx */
 import type { findTransfer, Transfer } from '../../db/transfers.ts'
-import { Layout } from '../layout.tsx'
+import { Layout, type Shell } from '../layout.tsx'
 import { FindingTable } from '../parts/finding-table.tsx'
 import { Instant } from '../parts/instant.tsx'
+import type { LiveRegion } from '../parts/live-message.tsx'
 import { bytesText, countOf, countText } from '../parts/quantity.tsx'
 import { TransferBadge } from '../parts/state-badge.tsx'
 import { durationOf, originOf, outcomeOf, Progress } from '../parts/transfer-row.tsx'
@@ -17,36 +18,46 @@ interface TransferPageProps {
 /** As many refusals or warnings as one page lists; the API has all of them. */
 const listedFindings = 1000
 
-export function TransferPage({ transfer }: TransferPageProps) {
+export function TransferPage({
+  shell,
+  transfer,
+}: TransferPageProps & { shell?: Shell | undefined }) {
+  const isOpen = transfer.state === 'receiving'
   return (
-    <Layout title="Transfer" current="studies">
+    <Layout
+      title="Transfer"
+      current="transfers"
+      shell={shell}
+      live={isOpen ? paths.live(`transfer/${transfer.transferID}`) : undefined}
+    >
+      <p class="back">
+        <a href={paths.transfers} data-back>
+          Transfers
+        </a>
+      </p>
       <h1>Transfer</h1>
-      <TransferView transfer={transfer} />
+      <div id="transfer">
+        <TransferView transfer={transfer} />
+      </div>
     </Layout>
   )
 }
 
-/** Looks again every two seconds while it is arriving. */
+export function transferRegions(transfer: TransferWithFindings): LiveRegion[] {
+  return [{ id: 'transfer', content: <TransferView transfer={transfer} /> }]
+}
+
 function TransferView({ transfer }: TransferPageProps) {
-  const { state, transferID } = transfer
-  const isOpen = state === 'receiving'
-  const again = isOpen
-    ? {
-        'hx-get': paths.transfer(transferID),
-        'hx-trigger': 'every 2s',
-        'hx-select': '#transfer',
-        'hx-swap': 'outerMorph',
-      }
-    : {}
+  const { state } = transfer
   return (
-    <div id="transfer" {...again}>
+    <>
       <p class="verdict">
         <TransferBadge state={state} />{' '}
-        {isOpen ? <Progress transfer={transfer} /> : verdictOf(transfer)}
+        {state === 'receiving' ? <Progress transfer={transfer} /> : verdictOf(transfer)}
       </p>
       <TransferFacts transfer={transfer} />
       <Findings transfer={transfer} />
-    </div>
+    </>
   )
 }
 

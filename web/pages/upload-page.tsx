@@ -1,33 +1,59 @@
 /** @jsxImportSource hono/jsx */
 import type { Handling } from '../../db/transfers.ts'
-import { Layout } from '../layout.tsx'
+import { Layout, type Shell } from '../layout.tsx'
 import { type Finding, FindingTable } from '../parts/finding-table.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
 import { TransferBadge } from '../parts/state-badge.tsx'
 import { paths } from '../paths.ts'
 
 interface UploadPageProps {
+  shell?: Shell | undefined
   /** Which is chosen until somebody chooses. */
   handling: Handling
 }
 
-/** A plain form, which needs no JavaScript: the files go through the same intake as from any sender. */
-export function UploadPage({ handling }: UploadPageProps) {
+/** A plain form, which needs no JavaScript; with it, `upload.js` sends the files by STOW-RS and tells how far it is. */
+export function UploadPage({ shell, handling }: UploadPageProps) {
   return (
-    <Layout title="Upload" current="upload">
+    <Layout title="Upload" current="upload" shell={shell} scripts={['upload.js']}>
       <h1>Upload</h1>
       <p>
         DICOM files, or folders of them. They are stored as if a sender had sent them by STOW-RS.
       </p>
+      <p id="drop" class="drop" hidden>
+        <span>Drop files or folders anywhere on this page, or choose them below.</span>
+        <small>
+          They are sent a hundred at a time, and strict or lenient holds for each hundred.
+        </small>
+      </p>
       <UploadForm handling={handling} />
+      <section id="progress" class="island" aria-labelledby="words" hidden>
+        <div class="two-truths">
+          <progress id="sent" class="sent" max={1} value={0} aria-label="Bytes sent" />
+          <progress id="stored" class="stored" max={1} value={0} aria-label="Instances stored" />
+        </div>
+        <p id="words" role="status" />
+        <h2 id="stored-title" hidden>
+          Studies
+        </h2>
+        <ul id="stored-studies" />
+        <h2>Batches</h2>
+        <ul id="batches" />
+      </section>
     </Layout>
   )
 }
 
 /** The handling stands before the files, for it must be known when the first of them arrives. */
-export function UploadForm({ handling }: UploadPageProps) {
+export function UploadForm({ handling }: Pick<UploadPageProps, 'handling'>) {
   return (
-    <form class="upload" method="post" action={paths.upload} enctype="multipart/form-data">
+    <form
+      class="upload"
+      method="post"
+      action={paths.upload}
+      enctype="multipart/form-data"
+      data-studies={paths.stow}
+    >
       <fieldset>
         <legend>If an instance is refused</legend>
         <label>
@@ -76,10 +102,16 @@ export interface UploadReport {
 /** As many refusals, warnings and studies as the answer lists. */
 const listed = 200
 
-export function UploadAnswerPage({ report }: { report: UploadReport }) {
+export function UploadAnswerPage({
+  shell,
+  report,
+}: {
+  shell?: Shell | undefined
+  report: UploadReport
+}) {
   const { state, transferID, refusals, warnings, studies, handling } = report
   return (
-    <Layout title="Upload" current="upload">
+    <Layout title="Upload" current="upload" shell={shell}>
       <h1>Upload</h1>
       <p class="verdict" role="status">
         <TransferBadge state={state} /> {verdictOf(report)}

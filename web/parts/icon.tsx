@@ -2,7 +2,19 @@
 import { paths } from '../paths.ts'
 
 /** The symbols of `assets/icons.svg`. */
-export type IconName = 'arriving' | 'tick' | 'cross' | 'broken' | 'clock'
+export type IconName =
+  | 'arriving'
+  | 'tick'
+  | 'cross'
+  | 'broken'
+  | 'clock'
+  | 'hourglass'
+  | 'again'
+  | 'question'
+  | 'part'
+  | 'warning'
+  | 'seal'
+  | 'plus'
 
 interface IconProps {
   name: IconName

@@ -9,6 +9,26 @@ export function Instant({ at }: InstantProps) {
   return <time datetime={text}>{text.slice(0, 19).replace('T', ' ')}</time>
 }
 
+/** The same, which `clock.js` turns into `2 min ago`, with the instant as its title. */
+export function Ago({ at }: InstantProps) {
+  const text = at.toISOString()
+  return (
+    <time datetime={text} data-ago>
+      {text.slice(0, 19).replace('T', ' ')}
+    </time>
+  )
+}
+
+/** An instant to come: `at 14:03:42`, which `clock.js` counts down. */
+export function Until({ at }: InstantProps) {
+  const text = at.toISOString()
+  return (
+    <time datetime={text} data-until>
+      at {text.slice(11, 19)}
+    </time>
+  )
+}
+
 /** `0.4 s`, `42 s`, `14 min 3 s`, `2 h 5 min`; without a place where a line may break. */
 export function durationText(milliseconds: number): string {
   return spelledOut(milliseconds).replaceAll(' ', '\u00a0')

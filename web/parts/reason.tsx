@@ -56,3 +56,25 @@ export function Reason({ reason }: ReasonProps) {
     </>
   )
 }
+
+/** What to do about it, in a sentence; empty where nobody could say. */
+export function reasonAdvice(reason: number): string {
+  const advice = advices[reason]
+  if (advice !== undefined) return advice
+  return reason >> 12 === 0xc ? (advices[49152] as string) : ''
+}
+
+const advices: Record<number, string> = {
+  273: 'Another file with the same SOP Instance UID is here. Ask the sender why it sends two.',
+  279: 'Ask the sender to give a valid SOP Instance UID.',
+  288: 'Ask the sender to fill in what the detail names.',
+  289: 'Ask the sender to fill in what the detail names.',
+  42752: 'Make room on the disk of the store; the sender may send again.',
+  43264: 'Ask the sender for a file whose data set is of the SOP Class it names.',
+  43265: 'Ask the sender to send to the study that the instance belongs to.',
+  43266: 'The instance is here in another series. Ask the sender which is right.',
+  43267: 'The series is here in another study. Ask the sender which is right.',
+  45056: 'What the instance says differs from what is known of its study or series.',
+  45063: 'What the instance says differs from what is known of its study or series.',
+  49152: 'It is no DICOM file, or it is broken. Ask the sender to look at the file.',
+}

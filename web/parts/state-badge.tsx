@@ -1,10 +1,11 @@
 /** @jsxImportSource hono/jsx */
-import type { TransferState } from '../../db/schema.ts'
+import type { TransferState, Verdict } from '../../db/schema.ts'
+import type { StudyState } from '../../db/study-list.ts'
 import { Icon, type IconName } from './icon.tsx'
 
 export type Tone = 'neutral' | 'working' | 'success' | 'waiting' | 'danger' | 'special'
 
-interface Sign {
+export interface Sign {
   icon: IconName
   word: string
   tone: Tone
@@ -19,16 +20,33 @@ export const transferSigns: Record<TransferState, Sign> = {
   expired: { icon: 'clock', word: 'Expired', tone: 'neutral' },
 }
 
-interface TransferBadgeProps {
-  state: TransferState
+export const studySigns: Record<StudyState, Sign> = {
+  receiving: { icon: 'arriving', word: 'Receiving', tone: 'working' },
+  settling: { icon: 'hourglass', word: 'Settling', tone: 'special' },
+  reopened: { icon: 'again', word: 'Reopened', tone: 'waiting' },
+  stable: { icon: 'tick', word: 'Stable', tone: 'success' },
 }
 
-export function TransferBadge({ state }: TransferBadgeProps) {
-  const { icon, word, tone } = transferSigns[state]
+/** A verdict that is not known is no sign: most studies have nothing that could tell. */
+export const verdictSigns: Record<Exclude<Verdict, 'unknown'>, Sign> = {
+  partial: { icon: 'part', word: 'Partial', tone: 'waiting' },
+  complete: { icon: 'tick', word: 'Complete', tone: 'success' },
+  conflict: { icon: 'question', word: 'Conflict', tone: 'danger' },
+}
+
+export function Badge({ icon, word, tone }: Sign) {
   return (
     <span class="badge" data-tone={tone}>
       <Icon name={icon} />
       {word}
     </span>
   )
+}
+
+export function TransferBadge({ state }: { state: TransferState }) {
+  return <Badge {...transferSigns[state]} />
+}
+
+export function StudyBadge({ state }: { state: StudyState }) {
+  return <Badge {...studySigns[state]} />
 }

@@ -1,25 +1,34 @@
 /** @jsxImportSource hono/jsx */
 import type { Study } from '../../db/instances.ts'
+import type { ListedStudy } from '../../db/study-list.ts'
 import { elementID, paths } from '../paths.ts'
+import { Commitment, Completeness } from './completeness.tsx'
 import { dateText, personName } from './dicom-text.ts'
-import { Instant } from './instant.tsx'
-import { bytesText, countText } from './quantity.tsx'
+import { Ago, Until } from './instant.tsx'
+import { bytesText, countOf, countText } from './quantity.tsx'
+import { Badge, StudyBadge } from './state-badge.tsx'
 
 interface StudyRowProps {
-  study: Study
+  study: ListedStudy
 }
 
 /** One study in the list. The link in it is stretched over the row by the style sheet. */
 export function StudyRow({ study }: StudyRowProps) {
   const { studyInstanceUID, studyDescription, accessionNumber } = study
   return (
-    <tr id={elementID('study', studyInstanceUID)} class="linked">
+    <tr id={elementID('study', studyInstanceUID)} class="linked" data-state={study.state}>
+      <td class="state">
+        <StudyBadge state={study.state} />
+        <small>
+          <Settling study={study} />
+        </small>
+      </td>
       <td>
         <PatientName study={study} />
         <small>{patientFacts(study)}</small>
       </td>
       <td>
-        <a href={paths.study(studyInstanceUID)}>
+        <a href={paths.study(studyInstanceUID)} data-row>
           {studyDescription ?? <span class="muted">No description</span>}
         </a>
         <small>{studyFacts(study)}</small>
@@ -29,18 +38,61 @@ export function StudyRow({ study }: StudyRowProps) {
       </td>
       <td class="number" data-label="Series / instances">
         {countText(study.seriesCount)} / {countText(study.instanceCount)}
+        <small class="size">{bytesText(study.byteLength)}</small>
       </td>
-      <td class="number size" data-label="Size">
-        {bytesText(study.byteLength)}
+      <td class="whole" data-label="Completeness">
+        <Completeness of={study} />
+        <Commitment of={study} />
+        <Problems study={study} />
       </td>
       <td class="instant" data-label="Last received">
-        <Instant at={study.lastReceivedAt} />
+        <Ago at={study.lastReceivedAt} />
       </td>
     </tr>
   )
 }
 
-export function PatientName({ study }: StudyRowProps) {
+/** When it becomes stable, or since when it is. */
+export function Settling({
+  study,
+}: {
+  study: Pick<ListedStudy, 'state' | 'settlesAt' | 'settledAt'>
+}) {
+  const { state, settlesAt, settledAt } = study
+  if (state === 'receiving') return <>on its way</>
+  if (settlesAt !== null) {
+    return (
+      <>
+        settles <Until at={settlesAt} />
+      </>
+    )
+  }
+  if (settledAt === null) return null
+  return (
+    <>
+      since <Ago at={settledAt} />
+    </>
+  )
+}
+
+function Problems({ study }: StudyRowProps) {
+  const { refusalCount, warningCount, damagedInstanceCount } = study
+  return (
+    <>
+      {damagedInstanceCount > 0 && (
+        <Badge icon="broken" word={`${countText(damagedInstanceCount)} damaged`} tone="danger" />
+      )}
+      {refusalCount > 0 && (
+        <Badge icon="cross" word={`${countText(refusalCount)} refused`} tone="danger" />
+      )}
+      {warningCount > 0 && (
+        <Badge icon="warning" word={countOf(warningCount, 'warning')} tone="waiting" />
+      )}
+    </>
+  )
+}
+
+export function PatientName({ study }: { study: Study }) {
   const name = personName(study.patientName ?? '')
   return name === '' ? <span class="muted">No name</span> : <span class="name">{name}</span>
 }

@@ -1,7 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import type { Transfer } from '../../db/transfers.ts'
 import { elementID, paths } from '../paths.ts'
-import { durationText, Instant } from './instant.tsx'
+import { Ago, durationText } from './instant.tsx'
 import { bytesText, countOf, countText } from './quantity.tsx'
 import { TransferBadge } from './state-badge.tsx'
 
@@ -9,28 +9,36 @@ const services: Record<string, string> = { stow: 'STOW-RS', upload: 'Upload' }
 
 export interface TransferRowProps {
   transfer: Transfer
+  /** By which the rate of a running one is told. */
+  now?: Date | undefined
 }
 
 /** One transfer in a list, running or ended. */
-export function TransferRow({ transfer }: TransferRowProps) {
+export function TransferRow({ transfer, now }: TransferRowProps) {
   const { transferID, state, senderProduct, startedAt, partCount } = transfer
   return (
-    <tr id={elementID('transfer', transferID)} data-state={state}>
+    <tr id={elementID('transfer', transferID)} class="linked" data-state={state}>
       <td>
         <TransferBadge state={state} />
       </td>
       <td>
-        <a href={paths.transfer(transferID)}>{originOf(transfer)}</a>
+        <a href={paths.transfer(transferID)} data-row>
+          {originOf(transfer)}
+        </a>
         {senderProduct && <small class="product">{senderProduct}</small>}
       </td>
       <td class="number" data-label="Instances">
         {countText(partCount)}
       </td>
       <td>
-        {state === 'receiving' ? <Progress transfer={transfer} /> : <Outcome transfer={transfer} />}
+        {state === 'receiving' ? (
+          <Progress transfer={transfer} now={now} />
+        ) : (
+          <Outcome transfer={transfer} />
+        )}
       </td>
       <td class="instant" data-label="Started">
-        <Instant at={startedAt} />
+        <Ago at={startedAt} />
       </td>
     </tr>
   )
@@ -70,15 +78,28 @@ function Outcome({ transfer }: TransferRowProps) {
 }
 
 /** A bar only where the sender said how much it sends; one that guesses would lie. */
-export function Progress({ transfer }: TransferRowProps) {
+export function Progress({ transfer, now }: TransferRowProps) {
   const { receivedBytes, announcedBytes } = transfer
-  if (announcedBytes === null) return <>{bytesText(receivedBytes)} received</>
+  if (announcedBytes === null) {
+    return (
+      <>
+        {bytesText(receivedBytes)} received
+        <small>{rateOf(transfer, now)}</small>
+      </>
+    )
+  }
   return (
     <>
       <progress max={announcedBytes} value={receivedBytes} aria-label="Bytes received" />
       <small>
-        {bytesText(receivedBytes)} of {bytesText(announcedBytes)}
+        {bytesText(receivedBytes)} of {bytesText(announcedBytes)} {rateOf(transfer, now)}
       </small>
     </>
   )
+}
+
+/** `· 61.2 MB/s`, since its beginning; nothing in its first second. */
+function rateOf({ startedAt, receivedBytes }: Transfer, now: Date | undefined): string {
+  const seconds = now === undefined ? 0 : (now.getTime() - startedAt.getTime()) / 1000
+  return seconds < 1 ? '' : `· ${bytesText(Math.round(receivedBytes / seconds))}/s`
 }

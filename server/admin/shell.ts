@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import type { Database } from '../../db/database.ts'
+import { readSigns, type Signs } from '../../db/health.ts'
+import { studiesUnderWay } from '../../db/study-list.ts'
+import type { Shell, ShellSigns, Theme } from '../../web/layout.tsx'
+import { durationText } from '../../web/parts/instant.tsx'
+import { countOf } from '../../web/parts/quantity.tsx'
+import type { Intake } from '../intake/intake.ts'
+import { freeSpace } from './disk.ts'
+import { memo } from './memo.ts'
+
+export interface ShellDeps {
+  db: Database
+  intake: Pick<Intake, 'untoldStudies'>
+  storeDir: string
+}
+
+export const version = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+).version
+
+/** Beyond it, what is due and not settled says that the scheduler does not run. */
+const lagLimitMs = 60_000
+const diskLimits = { waiting: 0.1, danger: 0.03 }
+
+/** What stands around the pages. */
+export class ShellReader {
+  readonly #signs: () => Promise<ShellSigns>
+
+  constructor(deps: ShellDeps) {
+    this.#signs = memo(1000, () => readShellSigns(deps))
+  }
+
+  /** Also where the database does not answer. */
+  async read(request: Request): Promise<Shell> {
+    const status = await this.signs().catch(() => undefined)
+    return { theme: themeOf(request), version, now: new Date(), status }
+  }
+
+  signs(): Promise<ShellSigns> {
+    return this.#signs()
+  }
+}
+
+/** What the cookie says. */
+export function themeOf(request: Request): Theme {
+  const found = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(request.headers.get('cookie') ?? '')
+  return (found?.[1] as Theme | undefined) ?? 'auto'
+}
+
+async function readShellSigns({ db, intake, storeDir }: ShellDeps): Promise<ShellSigns> {
+  const [underWay, space] = await Promise.all([
+    studiesUnderWay(db, intake.untoldStudies),
+    freeSpace(storeDir),
+  ])
+  const signs = await readSigns(db, underWay)
+  const free = space === undefined ? 1 : space.freeBytes / space.totalBytes
+  return {
+    ...worstOf(signs, free),
+    receivingCount: signs.receivingCount,
+    refusedCount: signs.refusedCount,
+    deadDeliveryCount: signs.deadDeliveryCount,
+  }
+}
+
+/** The worst of all checks, in words. @param free Part of the disk, 0 to 1. */
+export function worstOf(signs: Signs, free: number): Pick<ShellSigns, 'tone' | 'word'> {
+  const full = `Disk ${Math.floor((1 - free) * 100)} % full`
+  if (free < diskLimits.danger) return { tone: 'danger', word: full }
+  if (signs.damagedStudyCount > 0) {
+    return {
+      tone: 'danger',
+      word: `${countOf(signs.damagedStudyCount, 'study', 'studies')} damaged`,
+    }
+  }
+  if (signs.schedulerLagMs > lagLimitMs) {
+    return { tone: 'danger', word: `Scheduler ${durationText(signs.schedulerLagMs)} behind` }
+  }
+  if (free < diskLimits.waiting) return { tone: 'waiting', word: full }
+  if (signs.deadDeliveryCount > 0) {
+    return { tone: 'waiting', word: `${countOf(signs.deadDeliveryCount, 'webhook message')} stuck` }
+  }
+  return { tone: 'success', word: 'All well' }
+}

@@ -1,0 +1,113 @@
+/** @jsxImportSource hono/jsx */
+import type { Child } from 'hono/jsx'
+import type { Change } from '../../db/changes.ts'
+import type { ChangeType } from '../../db/schema.ts'
+import type { Arrival } from '../../db/study-life.ts'
+import type { ListedStudy } from '../../db/study-list.ts'
+import { paths } from '../paths.ts'
+import { Icon, type IconName } from './icon.tsx'
+import { durationText, Instant, Until } from './instant.tsx'
+import { countOf } from './quantity.tsx'
+
+interface StudyTimelineProps {
+  study: ListedStudy
+  changes: Change[]
+  arrivals: Arrival[]
+}
+
+interface Step {
+  at: Date
+  icon: IconName
+  what: Child
+}
+
+/** What happened to a study, the newest first, with what will happen on top. */
+export function StudyTimeline({ study, changes, arrivals }: StudyTimelineProps) {
+  const steps: Step[] = [
+    ...changes.map(({ type, at, details }) => ({
+      at,
+      icon: icons[type],
+      what: wordsOf(type, details ?? {}),
+    })),
+    ...arrivals.map(arrivalStep),
+  ].sort((a, b) => b.at.getTime() - a.at.getTime())
+  return (
+    <ol class="timeline">
+      {study.settlesAt !== null && (
+        <li data-future>
+          <Icon name="hourglass" />
+          <span>
+            {study.state === 'receiving' ? (
+              'Becomes stable when its quiet time is over, after what is on its way'
+            ) : (
+              <>
+                Becomes stable <Until at={study.settlesAt} /> unless more arrives
+              </>
+            )}
+          </span>
+        </li>
+      )}
+      {steps.map(({ at, icon, what }) => (
+        <li>
+          <Icon name={icon} />
+          <span>{what}</span>
+          <Instant at={at} />
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+const icons: Record<ChangeType, IconName> = {
+  new: 'plus',
+  'instances-added': 'arriving',
+  reopened: 'again',
+  stable: 'tick',
+  deleted: 'cross',
+  complete: 'tick',
+  incomplete: 'part',
+  committed: 'seal',
+  damaged: 'broken',
+  'transfer-ended': 'arriving',
+}
+
+function wordsOf(type: ChangeType, details: Record<string, unknown>): string {
+  const number = (name: string) => Number(details[name] ?? 0)
+  switch (type) {
+    case 'new':
+      return 'First instance'
+    case 'instances-added':
+      return `${countOf(number('addedInstanceCount'), 'instance')} added`
+    case 'reopened':
+      return `Reopened: another stable event will follow (generation ${number('generation')})`
+    case 'stable':
+      return `Stable with ${countOf(number('instanceCount'), 'instance')} (generation ${number('generation')})`
+    case 'deleted':
+      return 'Something of it was deleted'
+    case 'complete':
+      return 'Complete, by the evidence'
+    case 'incomplete':
+      return 'Not complete any more, by the evidence'
+    case 'committed':
+      return 'Storage committed'
+    case 'damaged':
+      return 'Bytes were found that are not what came'
+    case 'transfer-ended':
+      return 'A transfer to it ended'
+  }
+}
+
+function arrivalStep({ at, until, instanceCount, transferID }: Arrival): Step {
+  const took = until.getTime() - at.getTime()
+  const what = `${countOf(instanceCount, 'instance')} stored`
+  return {
+    at,
+    icon: 'arriving',
+    what: (
+      <>
+        {transferID === null ? what : <a href={paths.transfer(transferID)}>{what}</a>}
+        {took >= 50 && <> in {durationText(took)}</>}
+      </>
+    ),
+  }
+}
