@@ -107,7 +107,7 @@ describe('webhooks (issue 5, point 6)', () => {
     )
     await using here = await delivererTest()
     // Of 4 at once: 4 hang once, then at most 2 of them are tried at the same time.
-    here.deliverer({ atOnce: 4, retriesAtOnce: 2, timeoutMs: 200 })
+    here.deliverer({ atOnce: 4, retriesAtOnce: 2, timeoutMs: 600 })
     await here.add(receiver.url)
     for (const study of upTo(20)) await here.change(`1.2.${study}`, 0)
     await receiver.until(() => new Set(receiver.received.map(({ id }) => id)).size === 20)
