@@ -87,7 +87,7 @@ function wordsOf(type: ChangeType, details: Record<string, unknown>): string {
     case 'complete':
       return 'Complete, by the evidence'
     case 'incomplete':
-      return 'Not complete any more, by the evidence'
+      return incompleteWords(details)
     case 'committed':
       return 'Storage committed'
     case 'damaged':
@@ -95,6 +95,19 @@ function wordsOf(type: ChangeType, details: Record<string, unknown>): string {
     case 'transfer-ended':
       return 'A transfer to it ended'
   }
+}
+
+function incompleteWords({
+  verdict,
+  instanceCount,
+  expectedInstanceCount,
+}: Record<string, unknown>) {
+  if (verdict === 'partial') {
+    return `Partial, by the evidence: ${instanceCount} of ${expectedInstanceCount}`
+  }
+  return verdict === 'conflict'
+    ? 'In conflict: the evidence disagrees'
+    : 'Nobody says any more what it holds'
 }
 
 function arrivalStep({ at, until, instanceCount, transferID }: Arrival): Step {
