@@ -123,10 +123,15 @@ export async function listSeriesVerdicts(
 ): Promise<SeriesVerdict[]> {
   return sql<SeriesVerdict[]>`
     select
-      c.series_instance_uid as "seriesInstanceUID", coalesce(s.verdict, 'partial') as verdict,
-      coalesce(s.instance_count, 0) as received, coalesce(s.expected_instance_count, c.expected) as expected
+      c.series_instance_uid as "seriesInstanceUID",
+      coalesce(s.verdict, verdict_of(0, c.low, c.high, c.missing)) as verdict,
+      coalesce(s.instance_count, 0) as received,
+      case when s.series_key is null then coalesce(c.high, nullif(c.missing, 0)) else s.expected_instance_count end
+        as expected
     from (
-      select series_instance_uid, max(instance_count) as expected
+      select
+        series_instance_uid, min(instance_count) filter (where extent = 'all') as low,
+        max(instance_count) filter (where extent = 'all') as high, max(missing_count) as missing
       from evidence
       where study_instance_uid = ${studyInstanceUID}
       and series_instance_uid is not null

@@ -26,19 +26,25 @@ export async function claimQuestions(
       where t.settled_at > ${since.toISOString()}::timestamptz
       and t.due_at is null
       and (
-        e.claimed_at is null
-        or e.claimed_at < t.settled_at
-        or (e.detail = ${asking} and e.claimed_at < now() - make_interval(secs => ${leaseSeconds}))
+        e.asked_at is null
+        or e.asked_at < t.settled_at
+        or (e.detail = ${asking} and e.asked_at < now() - make_interval(secs => ${leaseSeconds}))
       )
       order by t.settled_at
       limit ${limit}
+      -- As whoever records evidence does.
+      for no key update of t skip locked
     ), claimed as (
-      insert into evidence (study_instance_uid, source, extent, claimed_by, detail)
-      select study_instance_uid, 'peer', 'all', ${peer}, ${asking} from unasked
+      insert into evidence (study_instance_uid, source, extent, claimed_by, detail, asked_at)
+      select study_instance_uid, 'peer', 'all', ${peer}, ${asking}, now() from unasked
       on conflict on constraint evidence_claim do update
-      set claimed_at = now(), claimed_by = excluded.claimed_by, detail = excluded.detail
-      where evidence.detail is distinct from excluded.detail
-      or evidence.claimed_at < now() - make_interval(secs => ${leaseSeconds})
+      set asked_at = now(), detail = excluded.detail
+      -- Of the row as it is now: since this statement began another server may have asked, and have its answer.
+      where evidence.asked_at is null
+      or evidence.asked_at < (
+        select t.settled_at from unasked t where t.study_instance_uid = evidence.study_instance_uid
+      )
+      or (evidence.detail = excluded.detail and evidence.asked_at < now() - make_interval(secs => ${leaseSeconds}))
       returning study_instance_uid
     )
     select u.study_instance_uid as "studyInstanceUID", u.settled_at as "settledAt"

@@ -4,6 +4,8 @@ import { type SearchAttribute, type SearchLevel, searchAttributes } from './sear
 export interface Told {
   study: boolean
   series: boolean
+  /** Of a study or series, whether it is whole. */
+  completeness?: boolean
 }
 
 /**
@@ -15,7 +17,7 @@ export interface Told {
  * @param studiesURL SQL of `https://…/dicom-web/studies`, as it stands in a JSON string.
  */
 export function resultJson(level: SearchLevel, told: Told): string {
-  const shape = `${level} ${told.study} ${told.series}`
+  const shape = `${level} ${told.study} ${told.series} ${told.completeness}`
   const known = made.get(shape)
   if (known !== undefined) return known
   const json = makeResultJson(level, told)
@@ -36,6 +38,10 @@ function makeResultJson(level: SearchLevel, told: Told): string {
   members.set('00081190', retrieveURL(level))
   if (level === 'series' || (level === 'instance' && told.series)) {
     members.set('00400275', optionalMember('00400275', 'SQ', requestItems))
+  }
+  if (told.completeness && level !== 'instance') {
+    for (const [tag, member] of completeness(level === 'study' ? 't' : 'e'))
+      members.set(tag, member)
   }
   const pieces = [...members.keys()].sort().flatMap((tag) => members.get(tag) as Piece[])
   // Every member begins with its comma, and the first one, which is always there, with the brace instead.
@@ -111,6 +117,15 @@ const requestItems = `case when e.request_attributes_sequence is not null then (
     ), ',' order by place)
     from jsonb_array_elements(e.request_attributes_sequence) with ordinality x (item, place)
   ) end`
+
+/** Private attributes, in a block that no product is known to use. (PS3.5 7.8.1; docs/conformance.md) */
+function completeness(row: string): [string, Piece[]][] {
+  return [
+    ['710100F0', [literal(`,"710100F0":{"vr":"LO","Value":["STOWAGE 1.0"]}`)]],
+    ['7101F001', optionalMember('7101F001', 'CS', `'"' || upper(${row}.verdict) || '"'`)],
+    ['7101F002', optionalMember('7101F002', 'IS', `${row}.expected_instance_count::text`)],
+  ]
+}
 
 function retrieveURL(level: SearchLevel): Piece[] {
   const pieces: Piece[] = [

@@ -118,15 +118,20 @@ export interface QuietRule {
   keyword?: string | undefined
   value?: string | undefined
   quietSeconds: number
+  /** A study that becomes complete settles at once. */
+  settleWhenComplete?: boolean | undefined
 }
 
 /** In the order in which they are tried; the last one fits everything. */
 export async function listQuietRules({ sql }: Database): Promise<QuietRule[]> {
   const rows = await sql`
-    select sender, modality, keyword, value, quiet_seconds from quiet_rules order by position`
-  return rows.map(({ quiet_seconds, ...rule }) => ({
+    select sender, modality, keyword, value, quiet_seconds, settle_when_complete
+    from quiet_rules
+    order by position`
+  return rows.map(({ quiet_seconds, settle_when_complete, ...rule }) => ({
     ...Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== null)),
     quietSeconds: quiet_seconds as number,
+    ...(settle_when_complete ? { settleWhenComplete: true } : {}),
   }))
 }
 

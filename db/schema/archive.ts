@@ -129,6 +129,8 @@ export const studies = pgTable(
     index('studies_damaged')
       .on(t.lastReceivedAt.desc(), t.studyKey.desc())
       .where(sql`damaged_instance_count > 0`),
+    // What settled lately, of which a peer is asked.
+    index('studies_settled_at').on(t.settledAt).where(sql`due_at is null`),
   ],
 )
 

@@ -48,6 +48,8 @@ export const evidence = pgTable(
     claimedBy: text('claimed_by'),
     detail: text('detail'),
     claimedAt: instant('claimed_at').notNull().defaultNow(),
+    /** Of a source that is asked: when it was asked last, also where it gave no answer. */
+    askedAt: instant('asked_at'),
   },
   (t) => [
     unique('evidence_claim')

@@ -1,4 +1,4 @@
-import { integer, pgTable, real, text } from 'drizzle-orm/pg-core'
+import { boolean, integer, pgTable, real, text } from 'drizzle-orm/pg-core'
 
 /**
  * How long nothing may arrive before something is stable: the first rule that fits, by position. The last
@@ -12,4 +12,6 @@ export const quietRules = pgTable('quiet_rules', {
   keyword: text('keyword'),
   value: text('value'),
   quietSeconds: real('quiet_seconds').notNull(),
+  /** A study that becomes complete settles at once. */
+  settleWhenComplete: boolean('settle_when_complete').notNull().default(false),
 })

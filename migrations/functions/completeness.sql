@@ -35,20 +35,46 @@ language sql as $$
   delete from studies where is_placeholder and study_key = the_key
 $$;
 
--- Records what a source says of a study, in place of what it said before with the same origin. `claims` is
--- [{seriesInstanceUID?, instanceCount, sopInstanceUIDs?, detail?}]; an instanceCount of null: nothing could be
--- had. Returns the verdict of the study.
+-- Records what a source says of a study, in place of what it said before with the same origin, and judges the study.
+-- `claims` is [{seriesInstanceUID?, instanceCount, sopInstanceUIDs?, detail?}]; an instanceCount of null: nothing could
+-- be had. Returns the verdict of the study.
 create or replace function put_evidence(
   the_study text, the_source text, the_origin text, the_extent text, claims jsonb, the_claimant text
 ) returns text language plpgsql as $$
 declare
   held record;
-  claim record;
-  the_evidence bigint;
   the_verdict text;
 begin
   perform insist_on_durability();
   held := hold_study(the_study);
+  perform record_evidence(the_study, held.the_key, the_source, the_origin, the_extent, claims, the_claimant);
+  the_verdict := judge_study(the_study);
+  perform release_study(held.the_key, held.is_placeholder);
+  return the_verdict;
+end $$;
+
+-- The same of a study that the caller has locked and is going to judge. Where nothing could be had, what was said
+-- before stays, with why there is nothing newer.
+create or replace function record_evidence(
+  the_study text, the_study_key bigint, the_source text, the_origin text, the_extent text, claims jsonb,
+  the_claimant text
+) returns void language plpgsql as $$
+declare
+  claim record;
+  the_evidence bigint;
+  asked timestamptz := case when the_source = 'peer' then now() end;
+begin
+  if not jsonb_path_exists(claims, '$[*].instanceCount ? (@ != null)') then
+    update evidence
+    set asked_at = asked, detail = claims -> 0 ->> 'detail'
+    where study_instance_uid = the_study
+    and source = the_source
+    and origin = the_origin
+    and instance_count is not null;
+    if found then
+      return;
+    end if;
+  end if;
   delete from evidence
   where study_instance_uid = the_study
   and source = the_source
@@ -61,34 +87,62 @@ begin
   loop
     insert into evidence (
       study_instance_uid, series_instance_uid, source, origin, extent, instance_count, is_list,
-      claimed_by, detail
+      claimed_by, detail, asked_at
     ) values (
       the_study, claim.series, the_source, the_origin, the_extent, claim.instance_count,
-      claim.uids is not null, the_claimant, claim.detail
+      claim.uids is not null, the_claimant, claim.detail, asked
     )
     returning evidence_key into the_evidence;
     if claim.uids is not null then
-      perform list_evidence(the_evidence, claim.uids, held.the_key);
+      perform list_evidence(the_evidence, claim.uids, the_study_key);
     end if;
   end loop;
-  the_verdict := judge_study(the_study);
-  perform release_study(held.the_key, held.is_placeholder);
-  return the_verdict;
 end $$;
 
--- What a sender said with a transfer that is being committed: how many instances the study holds in all.
-create or replace function declare_count(the_study text, the_count integer, the_sender text) returns void
-language sql as $$
-  select put_evidence(
-    the_study, 'declared', 'transfer', 'all',
-    jsonb_build_array(jsonb_build_object('instanceCount', the_count)), the_sender
-  )
-$$;
+-- What senders said with transfers that are being committed: how many instances their study holds in all. `declared` is
+-- [{studyInstanceUID, declaredInstanceCount, sender?}]; of two of a study the later one counts. `are_here`: of the
+-- studies that the commit adds to, or of the others; those are locked and judged here.
+create or replace function declare_counts(declared jsonb, the_studies text[], are_here boolean) returns void
+language plpgsql as $$
+declare
+  d record;
+  claims jsonb;
+begin
+  for d in
+    select distinct on (m.study) m.study, m.declared_count, m.sender
+    from (
+      select
+        m.value ->> 'studyInstanceUID' as study, (m.value ->> 'declaredInstanceCount')::integer as declared_count,
+        m.value ->> 'sender' as sender, m.ordinality
+      from jsonb_array_elements(declared) with ordinality as m
+    ) m
+    where m.declared_count is not null
+    and (m.study = any(the_studies)) = are_here
+    order by m.study, m.ordinality desc
+  loop
+    claims := jsonb_build_array(jsonb_build_object('instanceCount', d.declared_count));
+    if are_here then
+      perform record_evidence(d.study, t.study_key, 'declared', 'transfer', 'all', claims, d.sender)
+      from studies t
+      where t.study_instance_uid = d.study;
+    else
+      perform put_evidence(d.study, 'declared', 'transfer', 'all', claims, d.sender);
+    end if;
+  end loop;
+end $$;
 
--- The instances that a statement names. `uids` is an array of texts without repetition.
+-- The instances that a statement names. `uids` is an array of texts without repetition. What a statement about a series
+-- names is here if it is in that series.
 create or replace function list_evidence(the_evidence bigint, uids jsonb, the_study_key bigint) returns void
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  of_series text;
+  the_series_key bigint;
 begin
+  select series_instance_uid into of_series from evidence where evidence_key = the_evidence;
+  if of_series is not null then
+    select series_key into the_series_key from series where series_instance_uid = of_series;
+  end if;
   insert into evidence_instances (evidence_key, sop_instance_uid, is_here)
   select the_evidence, u.uid, i.is_here is not null
   from jsonb_array_elements_text(uids) as u (uid)
@@ -97,6 +151,7 @@ begin
     from instances i
     where i.sop_instance_uid = u.uid
     and i.study_key = the_study_key
+    and (of_series is null or i.series_key = the_series_key)
     offset 0
   ) i on true;
   update evidence
@@ -125,17 +180,30 @@ begin
 end $$;
 
 -- What a commit changes: called by store_staged when the instances are stored and all their parents are locked.
-create or replace function weigh_staged(the_transfer uuid, the_studies text[]) returns void
+-- `the_studies` are those that it adds to. What is declared with it is weighed together with what it brings, so that
+-- the feed tells no verdict in between.
+create or replace function weigh_staged(the_transfer uuid, the_studies text[], declared jsonb) returns void
+language plpgsql as $$
+begin
+  if declared is not null then
+    perform declare_counts(declared, the_studies, true);
+  end if;
+  if exists (select from staged_instances where transfer_id = the_transfer and evidence is not null) then
+    perform claim_staged(the_transfer);
+  end if;
+  if exists (select from evidence where study_instance_uid = any(the_studies)) then
+    perform weigh_arrived(the_transfer, the_studies);
+  end if;
+  if declared is not null then
+    perform declare_counts(declared, the_studies, false);
+  end if;
+end $$;
+
+create or replace function weigh_arrived(the_transfer uuid, the_studies text[]) returns void
 language plpgsql as $$
 declare
   the_study text;
 begin
-  if exists (select from staged_instances where transfer_id = the_transfer and evidence is not null) then
-    perform claim_staged(the_transfer);
-  end if;
-  if not exists (select from evidence where study_instance_uid = any(the_studies)) then
-    return;
-  end if;
   with arrived as (
     update evidence_instances x
     set is_here = true
@@ -145,6 +213,7 @@ begin
     and not x.is_here
     and e.evidence_key = x.evidence_key
     and e.study_instance_uid = s.study_instance_uid
+    and (e.series_instance_uid is null or e.series_instance_uid = s.series_instance_uid)
     returning x.evidence_key
   )
   update evidence e
@@ -356,6 +425,9 @@ begin
   -- A study without an instance is nobody's yet: it is told of when its first one comes.
   if t.instance_count > 0 and t.verdict <> the_verdict then
     perform tell_verdict(t, null, the_verdict, t.instance_count, the_expected);
+    if the_verdict = 'complete' then
+      perform settle_complete(t);
+    end if;
   end if;
   return the_verdict;
 end $$;

@@ -16,6 +16,7 @@ create or replace function commit_group(
 declare
   disagreements jsonb := '[]';
   are_warned boolean;
+  declared jsonb := case when jsonb_path_exists(members, '$[*].declaredInstanceCount') then members end;
 begin
   perform insist_on_durability();
   -- Groups of a server follow one another: one that waits for long would hold up every small transfer.
@@ -34,22 +35,14 @@ begin
     perform stage_rows(the_group, batch);
     disagreements := store_staged(
       the_group, jsonb_array_length(batch), false,
-      array(select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n)
+      array(select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n),
+      declared
     );
     delete from staged_instances where transfer_id = the_group;
+  elsif declared is not null then
+    perform declare_counts(declared, '{}', false);
   end if;
 
-  if jsonb_path_exists(members, '$[*].declaredInstanceCount') then
-    perform declare_count(m."studyInstanceUID", m."declaredInstanceCount", m.sender)
-    from (
-      select *
-      from jsonb_to_recordset(members) as m (
-        "studyInstanceUID" text, "declaredInstanceCount" integer, sender text
-      )
-      where m."declaredInstanceCount" is not null
-      order by m."studyInstanceUID"
-    ) m;
-  end if;
   if jsonb_path_exists(members, '$[*].refused[*]') then
     perform record_refusals(m."transferID", m.refused)
     from jsonb_to_recordset(members) as m ("transferID" uuid, refused jsonb);

@@ -1,7 +1,7 @@
--- How long nothing may arrive from a sender before a series of a study is stable, in seconds.
-create or replace function quiet_seconds_of(the_sender text, the_modality text, t studies) returns real
+-- The rule that fits a series of a study and whoever brought its last instance: the first one that does.
+create or replace function quiet_rule_of(the_sender text, the_modality text, t studies) returns quiet_rules
 language sql stable as $$
-  select r.quiet_seconds
+  select r.*
   from quiet_rules r
   where coalesce(r.sender = the_sender, r.sender is null)
   and coalesce(r.modality = the_modality, r.modality is null)
@@ -9,6 +9,33 @@ language sql stable as $$
   order by r.position
   limit 1
 $$;
+
+-- How long nothing may arrive from a sender before a series of a study is stable, in seconds.
+create or replace function quiet_seconds_of(the_sender text, the_modality text, t studies) returns real
+language sql stable as $$
+  select (quiet_rule_of(the_sender, the_modality, t)).quiet_seconds
+$$;
+
+-- Lets a study that is proven complete settle without waiting, and its series, if the rules of all of them say so.
+-- The caller has locked the study. What is on its way holds it back all the same; its patient goes on waiting, for
+-- who knows what else comes of him.
+create or replace function settle_complete(t studies) returns void language plpgsql as $$
+begin
+  if not exists (select from quiet_rules where settle_when_complete) or exists (
+    select
+    from series e
+    where e.study_key = t.study_key
+    and not (quiet_rule_of(e.last_sender, e.modality, t)).settle_when_complete
+  ) then
+    return;
+  end if;
+  update studies set due_at = clock_timestamp(), quiet_seconds = 0
+  where study_key = t.study_key
+  and due_at is not null;
+  update series set due_at = clock_timestamp(), quiet_seconds = 0
+  where study_key = t.study_key
+  and due_at is not null;
+end $$;
 
 -- The quiet times of some series, in the order of `uids`, beside which are their senders.
 create or replace function quiet_seconds_of_series(uids text[], senders text[]) returns real[]
@@ -82,15 +109,15 @@ begin
   where p.patient_key = any(the_patients);
 end $$;
 
--- Takes the place of all rules: [{sender?, modality?, keyword?, value?, quietSeconds}], the last without
--- conditions.
+-- Takes the place of all rules: [{sender?, modality?, keyword?, value?, quietSeconds, settleWhenComplete?}], the last
+-- without conditions.
 create or replace function replace_quiet_rules(rules jsonb) returns void language plpgsql as $$
 begin
   lock table quiet_rules in share row exclusive mode;
   delete from quiet_rules;
-  insert into quiet_rules (position, sender, modality, keyword, value, quiet_seconds)
+  insert into quiet_rules (position, sender, modality, keyword, value, quiet_seconds, settle_when_complete)
   select r.n, r.rule ->> 'sender', r.rule ->> 'modality', r.rule ->> 'keyword', r.rule ->> 'value',
-    (r.rule ->> 'quietSeconds')::real
+    (r.rule ->> 'quietSeconds')::real, coalesce((r.rule ->> 'settleWhenComplete')::boolean, false)
   from jsonb_array_elements(rules) with ordinality as r (rule, n);
   perform apply_quiet_rules();
 end $$;

@@ -1,6 +1,7 @@
 -- Stores the staged instances of a transfer, or of a group of them: makes their patients, studies and
 -- series, inserts the instances, adds them to the counts, moves the time when they settle, and writes what
--- changed to the feed. The staged rows stay. `senders` are those of the members of a group, in order.
+-- changed to the feed. The staged rows stay. `senders` are those of the members of a group, in order; `declared`: see
+-- weigh_staged, null: nothing.
 -- Returns what contradicts its study or series, [{position, warningReason, detail}].
 --
 -- Locks are taken in one order by every commit: the transfer or the shared segment, then patients,
@@ -21,7 +22,7 @@
 -- subquery what it is, updates by one key in a loop, and no sequential scans. Plans are made once, for
 -- planning takes longer than running. Without jit off, an estimate that is too high compiles for 100 ms.
 create or replace function store_staged(
-  the_transfer uuid, expected_count integer, strict boolean, senders text[]
+  the_transfer uuid, expected_count integer, strict boolean, senders text[], declared jsonb
 ) returns jsonb
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -298,7 +299,7 @@ begin
   ) then
     raise exception 'An instance was deleted meanwhile' using errcode = '40001';
   end if;
-  perform weigh_staged(the_transfer, parents.study_instance_uids);
+  perform weigh_staged(the_transfer, coalesce(parents.study_instance_uids, '{}'), declared);
 
   if not differs then
     return '[]';

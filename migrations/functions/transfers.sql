@@ -88,10 +88,15 @@ begin
   if not found then
     raise exception 'The transfer is not receiving any more' using errcode = 'ST001';
   end if;
-  disagreements := store_staged(the_transfer, expected_count, strict, array[declared.sender]);
-  if declared.declared_instance_count is not null then
-    perform declare_count(declared.study_instance_uid, declared.declared_instance_count, declared.sender);
-  end if;
+  disagreements := store_staged(
+    the_transfer, expected_count, strict, array[declared.sender],
+    case
+      when declared.declared_instance_count is not null then jsonb_build_array(jsonb_build_object(
+        'studyInstanceUID', declared.study_instance_uid, 'sender', declared.sender,
+        'declaredInstanceCount', declared.declared_instance_count
+      ))
+    end
+  );
 
   if disagreements <> '[]' then
     insert into warnings (

@@ -12,6 +12,8 @@ export interface Peer {
 
 const pageSize = 5000
 const mostInstances = 200_000
+/** Of one answer: 5,000 instances with 12 KB each. */
+const mostBytes = 64 * 1024 * 1024
 
 /**
  * Asks a peer by QIDO-RS for the instances that it has of a study. (PS3.18 10.6)
@@ -26,16 +28,21 @@ export async function askPeer(
 ): Promise<Claim> {
   const found = new Set<string>()
   try {
-    for (let offset = 0; ; offset += pageSize) {
-      const page = await askPage(peer, studyInstanceUID, offset, signal)
+    for (let isAll = false; !isAll; ) {
+      const page = await askPage(peer, studyInstanceUID, found.size, signal)
       if (typeof page === 'string') return { instanceCount: null, detail: page }
       const before = found.size
-      for (const uid of page) found.add(uid)
+      for (const uid of page.uids) found.add(uid)
       if (found.size > mostInstances) {
         return { instanceCount: null, detail: `It has more than ${mostInstances} instances` }
       }
       // A server may answer less than it was asked for; one that repeats itself knows no offset.
-      if (page.length === 0 || found.size === before) break
+      const repeats = page.uids.length > 0 && found.size === before
+      if (repeats && (page.isCut || page.uids.length >= pageSize)) {
+        const detail = 'It has more than it tells, and gives the same for every offset'
+        return { instanceCount: null, detail }
+      }
+      isAll = page.uids.length === 0 || repeats
     }
   } catch (error) {
     const isLate = (error as Error).name === 'TimeoutError'
@@ -46,14 +53,20 @@ export async function askPeer(
   return { instanceCount: found.size, sopInstanceUIDs: [...found] }
 }
 
-/** @returns the SOP Instance UIDs of a page, or why there is none. */
+interface Page {
+  uids: string[]
+  /** It says that there are more. (PS3.18 8.3.4.4) */
+  isCut: boolean
+}
+
+/** @returns the SOP Instance UIDs from `offset` on, or why there are none. */
 async function askPage(
   { url, token, timeoutMs }: Peer,
   studyInstanceUID: string,
   offset: number,
   signal: AbortSignal,
-): Promise<string[] | string> {
-  const query = `StudyInstanceUID=${studyInstanceUID}&limit=${pageSize}&offset=${offset}`
+): Promise<Page | string> {
+  const query = `limit=${pageSize}&offset=${offset}`
   const answer = await fetch(`${url}/studies/${studyInstanceUID}/instances?${query}`, {
     headers: {
       accept: 'application/dicom+json',
@@ -62,12 +75,34 @@ async function askPage(
     redirect: 'error',
     signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
   })
-  if (answer.status === 204 || answer.status === 404) return []
-  if (answer.status !== 200) return `It answered ${answer.status}`
-  const results: unknown = await answer.json().catch(() => undefined)
-  if (!Array.isArray(results)) return 'Its answer is no DICOM JSON'
+  if (answer.status !== 200) {
+    await answer.body?.cancel()
+    if (answer.status === 204 || answer.status === 404) return { uids: [], isCut: false }
+    return `It answered ${answer.status}`
+  }
+  const results = await readResults(answer)
+  if (typeof results === 'string') return results
   const uids = results.map((one) => one?.['00080018']?.Value?.[0])
-  return uids.every((uid) => typeof uid === 'string' && isUID(uid))
-    ? (uids as string[])
-    : 'Its answer has instances without a SOP Instance UID'
+  if (!uids.every((uid) => typeof uid === 'string' && isUID(uid))) {
+    return 'Its answer has instances without a SOP Instance UID'
+  }
+  const warning = answer.headers.get('warning') ?? ''
+  return { uids: uids as string[], isCut: /^299\b/.test(warning) }
+}
+
+type Result = Record<string, { Value?: unknown[] } | undefined> | null
+
+async function readResults(answer: Response): Promise<Result[] | string> {
+  const chunks: Uint8Array[] = []
+  let byteLength = 0
+  for await (const chunk of answer.body ?? []) {
+    byteLength += chunk.length
+    if (byteLength > mostBytes) return `Its answer has more than ${mostBytes} bytes`
+    chunks.push(chunk)
+  }
+  try {
+    const results: unknown = JSON.parse(Buffer.concat(chunks).toString())
+    if (Array.isArray(results)) return results
+  } catch {}
+  return 'Its answer is no DICOM JSON'
 }

@@ -86,6 +86,7 @@ const completeness = object(
         'claimedBy?': text,
         'detail?': text,
         claimedAt: instant,
+        'askedAt?': instant,
       }),
     ),
   },

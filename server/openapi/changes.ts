@@ -5,6 +5,7 @@ import {
   commaList,
   count,
   empty,
+  flag,
   gone,
   inPath,
   inQuery,
@@ -54,6 +55,7 @@ const quietRules = object({
       'keyword?': text,
       'value?': text,
       quietSeconds: seconds,
+      'settleWhenComplete?': flag,
     }),
   ),
 })

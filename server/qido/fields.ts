@@ -9,6 +9,9 @@ export type Field = readonly string[]
 /** Attributes in one request that are read from metadata. */
 const maximumFields = 200
 
+/** No keyword of PS3.6: whether a study or series is whole, in private attributes. */
+const completeness = 'StowageCompleteness'
+
 /** Every answer has them anyway. */
 const alwaysTold = new Set(['00080056', '00080201', '00081190'])
 
@@ -23,7 +26,7 @@ const requestAttributes = ['00400009', '00401001']
  */
 export class IncludedFields {
   /** Higher levels of which something was asked for: all that their rows hold is told. */
-  readonly tells = { study: false, series: false }
+  readonly tells = { study: false, series: false, completeness: false }
   readonly warnings: string[] = []
   readonly #level: SearchLevel
   readonly #fields = new Map<string, Field>()
@@ -46,6 +49,10 @@ export class IncludedFields {
       return
     }
     for (const name of names) {
+      if (name === completeness && this.#level !== 'instance') {
+        this.tells.completeness = true
+        continue
+      }
       const path = parseAttributePath(name)
       if (path === 'malformed') throw badParameter('includefield', 'it names no attribute')
       if (path === 'unknown') {

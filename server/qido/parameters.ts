@@ -14,7 +14,7 @@ export interface Parameters {
   limit: number
   offset: number
   /** Attributes of higher levels that were asked for or searched by. (QI-A1, QI-A5) */
-  tells: { study: boolean; series: boolean }
+  tells: { study: boolean; series: boolean; completeness: boolean }
   /** Attributes that no row holds, but the metadata of an instance. */
   fields: Field[]
   /** What the client asked for and does not get, a sentence each, for the Warning header. */

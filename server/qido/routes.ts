@@ -91,6 +91,7 @@ function toldOf(c: Context<AppEnv>, { tells }: Parameters): Search['told'] {
   return {
     study: study === undefined || tells.study,
     series: series === undefined || tells.series,
+    completeness: tells.completeness,
   }
 }
 

@@ -77,9 +77,12 @@ const conditions = ['sender', 'modality', 'keyword', 'value'] as const
 
 function ruleOf(rule: unknown, number: number, isLast: boolean): QuietRule {
   if (typeof rule !== 'object' || rule === null) throw problem(`rule ${number} is no object`)
-  const { quietSeconds, ...rest } = rule as Record<string, unknown>
+  const { quietSeconds, settleWhenComplete, ...rest } = rule as Record<string, unknown>
   if (typeof quietSeconds !== 'number' || !(quietSeconds >= 0 && quietSeconds <= longestSeconds)) {
     throw problem(`"quietSeconds" of rule ${number} is no number from 0 to ${longestSeconds}`)
+  }
+  if (settleWhenComplete !== undefined && typeof settleWhenComplete !== 'boolean') {
+    throw problem(`"settleWhenComplete" of rule ${number} is neither true nor false`)
   }
   for (const [name, value] of Object.entries(rest)) {
     if (!(conditions as readonly string[]).includes(name)) {
@@ -98,7 +101,7 @@ function ruleOf(rule: unknown, number: number, isLast: boolean): QuietRule {
   if (isLast && Object.keys(rest).length > 0) {
     throw problem('the last rule has conditions, and there must be one that fits everything')
   }
-  return { ...rest, quietSeconds }
+  return { ...rest, quietSeconds, ...(settleWhenComplete ? { settleWhenComplete } : {}) }
 }
 
 function problem(what: string): HttpProblem {

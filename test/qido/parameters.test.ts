@@ -252,7 +252,7 @@ describe('Fields to be included (PS3.18 8.3.4.3)', () => {
     ['includefield=all', true, true],
     ['InstanceNumber=1', false, false],
   ])('QI-A1, QI-A5: "%s" tells of the study: %s, of the series: %s', (query, study, series) => {
-    expect(parse(query).tells).toEqual({ study, series })
+    expect(parse(query).tells).toMatchObject({ study, series })
   })
 
   test('an unknown keyword is left out, with a warning', () => {
