@@ -109,7 +109,9 @@ begin
   group by i.segment_key
   order by i.segment_key;
   if the_level = 'instance' then
-    perform note_deleted(the_deletion, 'instance', t, the_series, the_instance, null);
+    perform note_deleted(
+      the_deletion, 'instance', t, the_series, the_instance, jsonb_build_object('byteLength', total.bytes)
+    );
   end if;
 
   for r in

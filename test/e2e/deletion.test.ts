@@ -11,6 +11,7 @@ import {
   testStudy,
 } from '../support/archive.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { FeedConsumer, linesOfSearch } from '../support/feed-consumer.ts'
 import { SeededRandom } from '../support/random.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { readAnswer, stow } from '../support/stow.ts'
@@ -243,3 +244,34 @@ function twoSeries(count: number, pixelBytes: number): TestStudy & { first: stri
   )
   return { ...study, files, first }
 }
+
+describe('a consumer that knows nothing but the feed (P7)', () => {
+  test('agrees with a search after deletions at every level, and after what was sent again', async () => {
+    await using server = await startServer({ env: { STOWAGE_QUIET_SECONDS: '0.2' } })
+    const consumer = new FeedConsumer()
+    const studies = Array.from({ length: 6 }, () => testStudy(4))
+    for (const study of studies) await store(server, study)
+    const [whole, allButOne, one, bySeries, again] = studies as TestStudy[] & { length: 6 }
+    const remove = async (study: TestStudy, paths: string[], body?: unknown) => {
+      for (const path of paths) {
+        expect((await call(`${studyOf(server, study)}${path}`, 'DELETE', body)).status).toBe(200)
+      }
+    }
+    await remove(whole as TestStudy, [''])
+    await remove(
+      allButOne as TestStudy,
+      (await instancePaths(server, allButOne as TestStudy)).slice(1),
+    )
+    await remove(one as TestStudy, await instancePaths(server, one as TestStudy))
+    const [path] = await instancePaths(server, bySeries as TestStudy)
+    await remove(bySeries as TestStudy, [path?.split('/instances/')[0] as string])
+    await remove(again as TestStudy, [''], { allowResend: true })
+    await consumer.readOn(server.url, 7)
+    expect(consumer.lines).toEqual(await linesOfSearch(server))
+
+    await store(server, again as TestStudy)
+    await consumer.readOn(server.url, 7)
+    expect(consumer.lines).toEqual(await linesOfSearch(server))
+    expect(consumer.studies.size).toBe(3)
+  })
+})
