@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { FlakyReporter } from './test/support/flaky-reporter.ts'
 
@@ -6,8 +7,12 @@ import { FlakyReporter } from './test/support/flaky-reporter.ts'
 const isCI = process.env.CI === 'true'
 const retry = isCI ? 1 : 0
 
+// Tests wait more than they compute: on two processors the default, one worker, leaves both idle half of the time.
+const maxWorkers = Math.max(2, availableParallelism() - 1)
+
 export default defineConfig({
   test: {
+    maxWorkers,
     reporters: isCI ? ['default', new FlakyReporter()] : ['default'],
     projects: [
       {
