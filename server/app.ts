@@ -13,6 +13,8 @@ import { commitmentRoutes } from './commitment/routes.ts'
 import type { PeerAsker } from './completeness/peer-asker.ts'
 import { completenessRoutes } from './completeness/routes.ts'
 import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
+import type { Demonstration } from './demo/demonstration.ts'
+import { demoRoutes } from './demo/routes.ts'
 import { toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
@@ -50,6 +52,7 @@ export interface AppDeps {
   deleted(): void
   /** Something changed that pages, schedulers and committers of all servers look at. */
   changed(): void
+  demonstration: Pick<Demonstration, 'start'>
   log: Log
   limits: BodyLimits & { parts: number; partBytes: number }
   handling: Handling
@@ -103,6 +106,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', completenessRoutes(deps))
   app.route('/api', deletionRoutes(deps))
   app.route('/api', webhookRoutes(deps))
+  app.route('/api', demoRoutes(deps))
   app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))

@@ -26,6 +26,11 @@ const COMMANDS: Record<string, Command> = {
     meaning: 'Send the DICOM files in folders to a DICOMweb server',
     load: () => import('./commands/send.ts'),
   },
+  demo: {
+    arguments: '',
+    meaning: 'Send made-up studies to a running server, to see what it does',
+    load: () => import('./commands/demo.ts'),
+  },
   check: {
     arguments: '',
     meaning: 'Compare what the database says with what the store holds',

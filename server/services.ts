@@ -7,6 +7,7 @@ import { Committer } from './commitment/committer.ts'
 import { PeerAsker } from './completeness/peer-asker.ts'
 import type { Config } from './config.ts'
 import { Compactor } from './deletion/compactor.ts'
+import { Demonstration } from './demo/demonstration.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
@@ -41,7 +42,7 @@ const deliveryLimits = { atOnce: 16, retriesAtOnce: 8 }
 const deliveryLeaseMs = 15_000
 
 /** What an app stands on, running. Disposing lets open transfers finish for a while, then aborts them. */
-export type Services = AppDeps & AsyncDisposable
+export type Services = AppDeps & AsyncDisposable & { demonstration: Demonstration }
 
 /** Builds every service once, and starts those that have a life of their own. */
 export async function startServices({
@@ -170,12 +171,14 @@ export async function startServices({
     throw error
   }
   const codecs = new WorkerPool()
+  const demonstration = new Demonstration(log)
   return {
     db,
     store,
     storeDir: config.storeDir,
     viewerURL: config.viewerURL,
     codecs,
+    demonstration,
     live,
     metrics,
     committer,

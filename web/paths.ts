@@ -22,6 +22,7 @@ export const paths = {
   theme: '/theme',
   live: (page: string) => `/live/${page}`,
   asset: (name: string) => `/assets/${name}`,
+  demo: '/api/demo',
   stow: '/dicom-web/studies',
   studyInstances: (studyInstanceUID: string) => `/dicom-web/studies/${studyInstanceUID}`,
   studyMetadata: (studyInstanceUID: string) => `/dicom-web/studies/${studyInstanceUID}/metadata`,

@@ -165,7 +165,8 @@ const ownHeaders = new Set([
   'user-agent',
 ])
 
-function parseHeaders(lines: string[]): Record<string, string | string[]> {
+/** @throws {UsageError} It never says the value of a header. */
+export function parseHeaders(lines: string[]): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {}
   for (const line of lines) {
     const colon = line.indexOf(':')

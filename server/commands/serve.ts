@@ -1,5 +1,6 @@
 import { createApp } from '../app.ts'
 import { findUnknownSettings, readConfig } from '../config.ts'
+import { ownURL } from '../demo/demonstration.ts'
 import type { Listener } from '../listen/host.ts'
 import { createLog, describeError, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
@@ -47,6 +48,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
       port: config.port,
       onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
+    services.demonstration.listensAt(ownURL(config.host, listener.port))
     log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
     if (config.warmUp === 'on') {
       warmUp(services, warming.signal).catch((error) => {

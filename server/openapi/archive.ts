@@ -213,6 +213,18 @@ export const archivePaths: Paths = {
       },
     },
   },
+  '/api/demo': {
+    post: {
+      summary:
+        'Sends made-up studies to this server, while it has none: the first slices after a second, all in a minute',
+      responses: {
+        202: json('On their way', object({ studyInstanceUIDs: list(uid) })),
+        303: empty('To the page, for who accepts text/html'),
+        403: problem('A page of another site asked'),
+        409: problem('There are studies, or the demonstration is on its way'),
+      },
+    },
+  },
   '/api/studies/{study}/settle': {
     post: {
       summary:

@@ -51,6 +51,7 @@ const passingCodes = new Set([
 
 const words: Record<string, string> = {
   ECONNREFUSED: 'nobody listens there',
+  ConnectionRefused: 'nobody listens there',
   ECONNRESET: 'the connection broke',
   ECONNABORTED: 'the connection broke',
   EPIPE: 'the connection broke',
@@ -77,7 +78,9 @@ export function judgeError(error: unknown): { isPassing: boolean; reason: string
 
 /** A name with several addresses fails once for each, in one AggregateError. */
 function codesOf(error: unknown): string[] {
-  const { code, errors } = error as { code?: unknown; errors?: unknown }
+  const { code, errors, cause } = error as { code?: unknown; errors?: unknown; cause?: unknown }
   if (Array.isArray(errors) && errors.length > 0) return errors.flatMap(codesOf)
-  return typeof code === 'string' ? [code] : []
+  if (typeof code === 'string') return [code]
+  // That of fetch.
+  return cause instanceof Error ? codesOf(cause) : []
 }

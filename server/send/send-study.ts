@@ -25,6 +25,8 @@ export interface SendDeps {
   /** Says a line to whoever watches. */
   say(line: string): void
   times?: PostTimes
+  /** Waits after so many bytes of a body, where it is to be sent slowly. */
+  pace?(bytes: number): Promise<unknown>
   /** Waits, or throws the reason of the signal. */
   sleep(ms: number, signal: AbortSignal): Promise<void>
 }
@@ -137,10 +139,13 @@ async function attemptOnce(
           prefer: `handling=${target.handling}`,
         },
         byteLength,
-        body: readBody(files, boundary, () => {
-          progress.instances++
-          meter.add(0, 1)
-        }),
+        body: paced(
+          readBody(files, boundary, () => {
+            progress.instances++
+            meter.add(0, 1)
+          }),
+          deps.pace,
+        ),
         answerBytes: answerBytes + answerBytesEach * files.length,
         expectsContinue,
         onSent(bytes) {
@@ -161,6 +166,16 @@ async function attemptOnce(
     return { kind: isPassing ? 'passing' : 'failed', reason }
   }
   return judge(answer, files, target.baseURL, Date.now())
+}
+
+async function* paced(
+  body: AsyncIterable<Uint8Array>,
+  pace: SendDeps['pace'],
+): AsyncGenerator<Uint8Array, void, void> {
+  for await (const chunk of body) {
+    yield chunk
+    await pace?.(chunk.length)
+  }
 }
 
 function interruption(sentBytes: number, byteLength: number): string {

@@ -58,6 +58,8 @@ const allowed: Record<string, string[]> = {
   web: ['type:db'],
   // The sending side is a client: it knows no database.
   'server/send': ['server/dicom', 'server/multipart', 'server/log.ts', 'server/operator-error.ts'],
+  // It makes studies, and sends them as any client does; its route asks whether there are any.
+  'server/demo': ['db', 'server/send', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/check': ['db', 'server/store', 'server/dicom', 'server/log.ts'],
 }
 

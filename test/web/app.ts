@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { createApp } from '../../server/app.ts'
 import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
+import { Demonstration } from '../../server/demo/demonstration.ts'
 import type { AppEnv } from '../../server/http/env.ts'
 import type { IntakeLimits } from '../../server/intake/intake.ts'
 import { LiveHub } from '../../server/live/live-hub.ts'
@@ -39,6 +40,9 @@ export async function testApp(
     changed() {},
     limits: { atOnce: 2, leaseMs: 30_000, keptSeconds: 3600 },
   })
+  const demonstration = new Demonstration(log)
+  // Nobody listens there either.
+  demonstration.listensAt('http://127.0.0.1:9')
   const app = createApp({
     db: base.db,
     storeDir: '.',
@@ -59,6 +63,7 @@ export async function testApp(
       changed() {},
     }),
     wake() {},
+    demonstration,
     deleted() {},
     log,
     handling: 'strict',
@@ -78,6 +83,7 @@ export async function testApp(
     live,
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
+      await demonstration.stop()
       await committer.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()

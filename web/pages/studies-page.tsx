@@ -209,6 +209,12 @@ function FirstUse({ studiesURL }: { studiesURL: string }) {
       <p>
         Or <a href={paths.upload}>upload files</a> from this browser.
       </p>
+      <form method="post" action={paths.demo}>
+        <p>
+          Nothing at hand? <button type="submit">Send demonstration studies</button> Made up, of
+          nobody; they arrive within a minute.
+        </p>
+      </form>
     </section>
   )
 }
