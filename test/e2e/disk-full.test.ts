@@ -129,12 +129,13 @@ describe.skipIf(reasonHere !== undefined)('a data folder without space, Postgres
       for (const left of [300_000, 0]) {
         const giveBack = await disk.fill(left)
         // As long as there is space for bytes, rows or WAL, it may store; then it must not.
-        for (let round = 0; round < 40; round++) {
-          const study = testStudy(20, 5000)
+        for (let round = 0; round < 60; round++) {
+          const study = testStudy(100, 500)
           const answer = await stow(`${server.dicomWeb}/studies`, study.files)
           if (answer.status === 200) stored.push(study)
           else {
-            expectFull(answer)
+            // A Postgres that has no space for its log ends, and is brought back.
+            if (answer.status !== 503) expectFull(answer)
             refused.push(study)
             if (refused.length % 3 === 0) break
           }

@@ -41,7 +41,10 @@ export async function mountSmallDisk(bytes: number, inodes = 500): Promise<Small
     async fill(leaveBytes) {
       const { stdout } = await run('df', ['--output=avail', '-B1', folder])
       const free = Number(stdout.split('\n')[1])
-      await writeFile(ballast, Buffer.alloc(Math.max(0, free - leaveBytes)))
+      await writeFile(ballast, Buffer.alloc(Math.max(0, free - leaveBytes))).catch((error) => {
+        // Somebody else took some of it meanwhile: then there is none left.
+        if (error.code !== 'ENOSPC') throw error
+      })
       return () => rm(ballast)
     },
     async fillInodes() {
