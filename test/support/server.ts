@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { parseSocketURL } from '../../server/postgres/socket-url.ts'
 
@@ -40,7 +41,7 @@ const commands: Record<Runtime, string[]> = {
  * `await using server = await startServer()` stops it at the end of the test and removes its data.
  */
 export async function startServer(options: ServerOptions = {}): Promise<StowageServer> {
-  const dataDir = options.dataDir ?? (await temporaryFolder())
+  const dataDir = options.dataDir ?? (await preparedFolder())
   const databaseURL = options.databaseURL ?? (await freshExternalDatabase())
   const server = new StowageServer(dataDir, databaseURL, options)
   await server.start()
@@ -224,6 +225,17 @@ export class StowageServer implements AsyncDisposable {
   }
 }
 
+/** A data folder of its own; with a database in it that is made and migrated, where one was prepared. */
+async function preparedFolder(): Promise<string> {
+  const folder = await temporaryFolder()
+  const prepared = process.env.TEST_PREPARED_DATA
+  if (prepared !== undefined && externalDatabaseURL === undefined) {
+    // By cp, which keeps owners and permissions: Postgres insists on both.
+    await promisify(execFile)('cp', ['-a', join(prepared, 'postgres'), folder])
+  }
+  return folder
+}
+
 /** A new folder that other users can enter too: an embedded Postgres under root runs as another user. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(resolve(tmpdir()), 'stowage-test-'))
@@ -247,7 +259,9 @@ export async function freePort(): Promise<number> {
 async function freshExternalDatabase(): Promise<string | undefined> {
   if (externalDatabaseURL === undefined) return undefined
   const name = `stowage_test_${randomUUID().replaceAll('-', '')}`
-  await withAdministrator((sql) => sql.unsafe(`create database ${name}`))
+  const prepared = process.env.TEST_PREPARED_DATABASE
+  const template = prepared === undefined ? '' : `template ${prepared} strategy file_copy`
+  await withAdministrator((sql) => sql.unsafe(`create database ${name} ${template}`))
   const url = new URL(externalDatabaseURL)
   url.pathname = `/${name}`
   return url.href
