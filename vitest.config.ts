@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { FlakyReporter } from './test/support/flaky-reporter.ts'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 // In CI a test that fails is tried once more, so that one failure by chance does not hide the others; it is
 // reported, and is to be mended as any other.
@@ -13,6 +14,7 @@ const maxWorkers = Math.max(2, availableParallelism() - 1)
 export default defineConfig({
   test: {
     maxWorkers,
+    sequence: { sequencer: LongestFirst },
     reporters: isCI ? ['default', new FlakyReporter()] : ['default'],
     projects: [
       {
