@@ -89,6 +89,7 @@ async function open(target: EmbeddedConnection | string | undefined, tuning: Tun
   const options = {
     ...tuning,
     connect_timeout: 10,
+    backoff: backoffSeconds,
     connection: { application_name: 'stowage' },
     // "relation exists, skipping" and the like are no news.
     onnotice: () => {},
@@ -99,6 +100,15 @@ async function open(target: EmbeddedConnection | string | undefined, tuning: Tun
   }
   const socket = typeof target === 'string' ? await parseSocketURL(target) : target
   return socket ? postgres({ ...socket, ...options }) : postgres(target as string, options)
+}
+
+/**
+ * Seconds that a closed connection waits before it tries again, after so many failures of the pool in a row. The default
+ * of postgres.js grows to 20 s: a Postgres that is back after 300 ms was then not used for many seconds, as each request
+ * that needed another connection waited for that. Half a second is short for a person and long for a database.
+ */
+function backoffSeconds(failures: number): number {
+  return Math.min(0.5, 0.01 * 2 ** failures) * (0.5 + Math.random() / 2)
 }
 
 // Sizes in bytes and counts stay far below 2^53. What does not would be wrong without anybody noticing.

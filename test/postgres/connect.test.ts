@@ -66,6 +66,33 @@ describe('a database that is not there', () => {
     proxy.close()
   })
 
+  test('is used again when it is back, however often it was asked in vain', {
+    timeout: 20_000,
+  }, async () => {
+    await using db = await freshDatabase()
+    const target = await parseSocketURL(db.url)
+    if (!target) return // an external Postgres; it has no socket to stand before
+    const port = somePort()
+    const proxy = createServer((client) => {
+      const server = openSocket(`${target.host}/.s.PGSQL.${target.port}`)
+      client.on('error', () => server.destroy())
+      if (isAway) client.resetAndDestroy()
+      else client.pipe(server).pipe(client)
+    })
+    let isAway = false
+    await listen(proxy, port)
+    const url = `postgresql://stowage@127.0.0.1:${port}/${db.name}`
+    await using database = await connectDatabase(settings(url, 0), { log: silentLog })
+    isAway = true
+    // Doubled each time without a bound, the pause before the last of these would be longer than the test may take.
+    for (let asked = 0; asked < 16; asked++) {
+      await expect(database.sql`select 1`).rejects.toThrow()
+    }
+    isAway = false
+    await expect.poll(() => database.sql`select 1 as one`.catch(() => [])).toEqual([{ one: 1 }])
+    proxy.close()
+  })
+
   test('is told about after the wait, without the password', async () => {
     const url = `postgresql://someone:secret@127.0.0.1:${somePort()}/stowage`
     const attempt = connectDatabase(settings(url, 0), { log: silentLog })
