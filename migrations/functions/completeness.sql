@@ -271,14 +271,26 @@ begin
     where t.study_instance_uid = the_study
     and s.series_instance_uid = coalesce(e.series_instance_uid, s.series_instance_uid)
   );
-  with gone as (
+  -- As in weigh_arrived.
+  with named as materialized (
+    select x.evidence_key, x.sop_instance_uid
+    from unnest(deleted) as d (uid)
+    cross join lateral (
+      select y.evidence_key, y.sop_instance_uid
+      from evidence_instances y
+      where y.sop_instance_uid = d.uid
+      and y.is_here
+      offset 0
+    ) x
+    cross join lateral (
+      select from evidence e where e.evidence_key = x.evidence_key and e.study_instance_uid = the_study offset 0
+    ) e
+  ), gone as (
     update evidence_instances x
     set is_here = false
-    from unnest(deleted) as d (uid), evidence e
-    where x.sop_instance_uid = d.uid
-    and x.is_here
-    and e.evidence_key = x.evidence_key
-    and e.study_instance_uid = the_study
+    from named n
+    where x.evidence_key = n.evidence_key
+    and x.sop_instance_uid = n.sop_instance_uid
     returning x.evidence_key
   )
   update evidence e
