@@ -199,21 +199,38 @@ begin
   end if;
 end $$;
 
+-- Marks what came in the lists that name it. Each of them is looked up by its UID: by the key of the list, which the
+-- planner would take, a commit would read all of the list for each of its instances.
 create or replace function weigh_arrived(the_transfer uuid, the_studies text[]) returns void
 language plpgsql as $$
 declare
   the_study text;
 begin
-  with arrived as (
+  with named as materialized (
+    select x.evidence_key, x.sop_instance_uid
+    from staged_instances s
+    cross join lateral (
+      select y.evidence_key, y.sop_instance_uid
+      from evidence_instances y
+      where y.sop_instance_uid = s.sop_instance_uid
+      and not y.is_here
+      offset 0
+    ) x
+    cross join lateral (
+      select
+      from evidence e
+      where e.evidence_key = x.evidence_key
+      and e.study_instance_uid = s.study_instance_uid
+      and (e.series_instance_uid is null or e.series_instance_uid = s.series_instance_uid)
+      offset 0
+    ) e
+    where s.transfer_id = the_transfer
+  ), arrived as (
     update evidence_instances x
     set is_here = true
-    from staged_instances s, evidence e
-    where s.transfer_id = the_transfer
-    and x.sop_instance_uid = s.sop_instance_uid
-    and not x.is_here
-    and e.evidence_key = x.evidence_key
-    and e.study_instance_uid = s.study_instance_uid
-    and (e.series_instance_uid is null or e.series_instance_uid = s.series_instance_uid)
+    from named n
+    where x.evidence_key = n.evidence_key
+    and x.sop_instance_uid = n.sop_instance_uid
     returning x.evidence_key
   )
   update evidence e
@@ -254,14 +271,26 @@ begin
     where t.study_instance_uid = the_study
     and s.series_instance_uid = coalesce(e.series_instance_uid, s.series_instance_uid)
   );
-  with gone as (
+  -- As in weigh_arrived.
+  with named as materialized (
+    select x.evidence_key, x.sop_instance_uid
+    from unnest(deleted) as d (uid)
+    cross join lateral (
+      select y.evidence_key, y.sop_instance_uid
+      from evidence_instances y
+      where y.sop_instance_uid = d.uid
+      and y.is_here
+      offset 0
+    ) x
+    cross join lateral (
+      select from evidence e where e.evidence_key = x.evidence_key and e.study_instance_uid = the_study offset 0
+    ) e
+  ), gone as (
     update evidence_instances x
     set is_here = false
-    from unnest(deleted) as d (uid), evidence e
-    where x.sop_instance_uid = d.uid
-    and x.is_here
-    and e.evidence_key = x.evidence_key
-    and e.study_instance_uid = the_study
+    from named n
+    where x.evidence_key = n.evidence_key
+    and x.sop_instance_uid = n.sop_instance_uid
     returning x.evidence_key
   )
   update evidence e

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -261,4 +262,41 @@ describe('a study that becomes complete (P4, P5)', () => {
     expect((await settleDue(app.db, onItsWay)).settled).toBe(0)
     expect(await stableOf(app)).toEqual(['series', 'study'])
   })
+})
+
+test('a commit reads of a long list what it brings, and no more (P3)', async () => {
+  const study = aStudy(1000)
+  const { studyInstanceUID, seriesInstanceUID, uids } = study
+  await putEvidence(server.db, studyInstanceUID, {
+    source: 'declared',
+    origin: '',
+    extent: 'all',
+    claims: [{ instanceCount: uids.length, sopInstanceUIDs: uids }],
+  })
+  const transferID = randomUUID()
+  const sql = await server.db.sql.reserve()
+  await sql`begin`
+  for (const setting of ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) {
+    await sql`select set_config(${setting}, 'off', true)`
+  }
+  await sql`
+    insert into staged_instances (
+      transfer_id, position, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
+      transfer_syntax_uid, segment_id, segment_offset, byte_length, metadata_length, digest, instance
+    )
+    select
+      ${transferID}, n, ${studyInstanceUID}, ${seriesInstanceUID}, uid, '1.2', '1.2', ${randomUUID()}, 0, 1, 1,
+      decode('00', 'hex'), '{}'
+    from unnest(${uids.slice(500, 520)}::text[]) with ordinality as u (uid, n)`
+  await sql`select weigh_arrived(${transferID}, array[${studyInstanceUID}])`
+  const [read] = await sql`
+    select idx_tup_fetch::integer as count
+    from pg_stat_xact_user_tables
+    where relname = 'evidence_instances'`
+  const [list] = await sql`
+    select missing_count from evidence where study_instance_uid = ${studyInstanceUID}`
+  await sql`rollback`
+  sql.release()
+  expect(list).toEqual({ missing_count: 980 })
+  expect(read?.count).toBeLessThanOrEqual(2 * 20)
 })
