@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { ownConnectionsOf } from './own-connections.ts'
 import type { Fragment } from './search-conditions.ts'
 
 /** A statement that can be given up. */
@@ -7,7 +8,6 @@ export interface Running<T> extends Promise<T> {
 }
 
 type Sql = Database['sql']
-type OwnConnection = Awaited<ReturnType<Sql['reserve']>>
 
 /** How long a request to cancel may be on its way: as long as a connection may take to open. */
 const deliveryMs = 10_000
@@ -17,30 +17,27 @@ const deliveryMs = 10_000
  *
  * Postgres is told to cancel over another connection, which names the backend and not the statement: when the
  * statement ends at that moment, the next one of its backend is cancelled instead. So a connection for which such a
- * request is on its way goes back to the others only when it has arrived.
+ * request is on its way goes back to the others only when it has arrived; a backend that is idle takes no notice of it.
  */
 export function running<T>(
   { sql }: Pick<Database, 'sql'>,
   statement: (sql: Sql) => Fragment,
   read: (rows: readonly object[]) => T,
 ): Running<T> {
+  const connections = ownConnectionsOf(sql)
   let query: Fragment | undefined
   let isGivenUp = false
   let delivery: Promise<void> | undefined
   async function run(): Promise<T> {
-    const own = await sql.reserve()
-    let failure: unknown
+    const own = await connections.take()
     try {
       if (isGivenUp) throw new Error('Given up before it began')
-      query = statement(own as unknown as Sql)
+      query = statement(own)
       return read(await query)
-    } catch (error) {
-      failure = error
-      throw error
     } finally {
       query = undefined
-      if (delivery === undefined) giveBack(own, failure)
-      else void giveBackAfter(delivery, own, failure)
+      if (delivery === undefined) connections.giveBack(own)
+      else void arrivalOf(delivery).then(() => connections.giveBack(own))
     }
   }
   function cancel(): void {
@@ -53,30 +50,11 @@ export function running<T>(
   return Object.assign(run(), { cancel })
 }
 
-/** A connection that is lost has left the pool already. */
-function giveBack(own: OwnConnection, failure: unknown): void {
-  const { code = '' } = (failure ?? {}) as { code?: string }
-  if (!/^(CONNECT|E[A-Z]+$)/.test(code)) own.release()
-}
-
-/** Until the request has arrived, it has something harmless to hit. */
-async function giveBackAfter(
-  delivery: Promise<void>,
-  own: OwnConnection,
-  outcome: unknown,
-): Promise<void> {
-  let failure = outcome
-  let isDelivered = false
-  const arrived = () => {
-    isDelivered = true
-  }
-  delivery.then(arrived)
-  const timer = setTimeout(arrived, deliveryMs)
-  while (!isDelivered && failure === undefined) {
-    await own`select pg_sleep(0.02)`.catch((error) => {
-      failure = error
-    })
-  }
+async function arrivalOf(delivery: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deliveryMs)
+  })
+  await Promise.race([delivery, late])
   clearTimeout(timer)
-  giveBack(own, failure)
 }

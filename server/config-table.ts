@@ -74,7 +74,7 @@ export const SETTINGS = {
     'STOWAGE_DATABASE_CONNECTIONS',
     '10',
     wholeNumber(2, 1000),
-    'Most connections to the database at once',
+    'Most connections of the pool to the database; searches have half as many of their own beside it',
   ),
   databaseWaitMs: setting(
     'STOWAGE_DATABASE_WAIT_SECONDS',

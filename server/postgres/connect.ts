@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
+import { endPool } from '../../db/own-connections.ts'
 import type { Log } from '../log.ts'
 import { OperatorError } from '../operator-error.ts'
 import type { EmbeddedConnection } from './embedded-types.ts'
@@ -70,7 +71,7 @@ export async function connectDatabase(
     idle_timeout: 0,
   })
   async function end(): Promise<void> {
-    await Promise.all([sql.end({ timeout: 5 }), direct.end({ timeout: 5 })])
+    await Promise.all([endPool(sql), endPool(direct)])
   }
   try {
     const deadline = Date.now() + settings.databaseWaitMs

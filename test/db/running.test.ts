@@ -1,6 +1,7 @@
 import { connect as dial, type Socket } from 'node:net'
 import postgres from 'postgres'
 import { describe, expect, test } from 'vitest'
+import { endPool } from '../../db/own-connections.ts'
 import { running } from '../../db/running.ts'
 import type { Sql } from '../../server/postgres/connect.ts'
 import { parseSocketURL } from '../../server/postgres/socket-url.ts'
@@ -58,18 +59,18 @@ describe('A statement that is given up', () => {
       given.cancel()
       await pool.isRequested
       expect(await given).toMatchObject({ one: 1 })
-      const next = pool.sql`select pg_sleep(0.5), 2 as two`.then(([row]) => row)
-      // Something runs on the connection: the next statement, or what keeps it from it.
-      const sleeping = () => database.sql`
-        select from pg_stat_activity
-        where datname = current_database() and state = 'active' and query like 'select pg_sleep%'
-        and pid <> pg_backend_pid()`
-      await expect.poll(async () => (await sleeping()).length).toBe(1)
+      const next = running(
+        pool,
+        (sql) => sql`select pg_sleep(0.5), 2 as two`,
+        ([row]) => row,
+      )
+      // Time enough for it to begin, if nothing kept it from that.
+      await database.sql`select pg_sleep(0.1)`
       pool.letGo()
       await pool.isDelivered
       expect(await next).toMatchObject({ two: 2 })
     } finally {
-      await pool.sql.end({ timeout: 5 })
+      await endPool(pool.sql)
     }
   })
 
@@ -84,7 +85,12 @@ describe('A statement that is given up', () => {
       if (how === 'cancelled') setTimeout(() => one.cancel(), 5)
       if (how === 'cancelled at the end') setTimeout(() => one.cancel(), 20)
       await one.catch(() => {})
-      expect(await database.sql`select 1 as one`).toMatchObject([{ one: 1 }])
+      const next = running(
+        database,
+        (sql) => sql`select 1 as one`,
+        ([row]) => row,
+      )
+      expect(await next).toMatchObject({ one: 1 })
     }
   })
 
@@ -120,7 +126,12 @@ describe('A statement that is given up', () => {
     await expect.poll(async () => (await end()).length).toBe(1)
     await failed
     // The first one on a new connection of postgres.js may be told of the end of the old one.
-    const one = () => database.sql`select 1 as one`
-    expect(await one().catch(one)).toMatchObject([{ one: 1 }])
+    const one = () =>
+      running(
+        database,
+        (sql) => sql`select 1 as one`,
+        ([row]) => row,
+      )
+    expect(await one().catch(one)).toMatchObject({ one: 1 })
   })
 })

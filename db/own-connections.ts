@@ -1,0 +1,61 @@
+import postgres from 'postgres'
+import type { Database } from './database.ts'
+
+type Sql = Database['sql']
+
+/**
+ * Connections beside a pool's, each of which runs one statement at a time and nothing else. Half as many as the pool has
+ * at most, opened when they are needed and closed when they were idle for a minute.
+ *
+ * Each is a postgres.js client of its own. Its `reserve()` would spare them, but where a connection breaks while it
+ * opens, version 3.4.9 forgets who waits for it, or hands it to somebody who was refused already: after Postgres had been
+ * away, a search was never answered, and the pool lost connections.
+ */
+class OwnConnections {
+  readonly #pool: Sql
+  readonly #all: Sql[] = []
+  readonly #idle: Sql[] = []
+  readonly #waiting: ((one: Sql) => void)[] = []
+
+  constructor(pool: Sql) {
+    this.#pool = pool
+  }
+
+  async take(): Promise<Sql> {
+    const idle = this.#idle.pop()
+    if (idle !== undefined) return idle
+    if (this.#all.length >= Math.ceil(this.#pool.options.max / 2)) {
+      return new Promise((resolve) => this.#waiting.push(resolve))
+    }
+    // The options are parsed already, as those that `listen` of postgres.js hands on to its own client.
+    const options = { ...this.#pool.options, max: 1, idle_timeout: 60 }
+    const one = postgres(options as unknown as postgres.Options<never>) as unknown as Sql
+    this.#all.push(one)
+    return one
+  }
+
+  giveBack(one: Sql): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#idle.push(one)
+    else next(one)
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#all.map((one) => one.end({ timeout: 5 })))
+  }
+}
+
+const ofPools = new WeakMap<Sql, OwnConnections>()
+
+export function ownConnectionsOf(pool: Sql): OwnConnections {
+  const known = ofPools.get(pool)
+  if (known !== undefined) return known
+  const own = new OwnConnections(pool)
+  ofPools.set(pool, own)
+  return own
+}
+
+/** Ends a pool and what stands beside it; statements that run have five seconds. */
+export async function endPool(pool: Sql): Promise<void> {
+  await Promise.all([pool.end({ timeout: 5 }), ofPools.get(pool)?.end()])
+}
