@@ -9,6 +9,7 @@ import {
   isNotNull,
   isNull,
   lt,
+  sql as raw,
 } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import {
@@ -212,17 +213,23 @@ export async function listCommitments(
         before === undefined ? undefined : lt(commitments.commitmentKey, before),
         studyInstanceUID === undefined
           ? undefined
-          : inArray(
-              commitments.commitmentKey,
-              orm
-                .select({ key: commitmentStudies.commitmentKey })
-                .from(commitmentStudies)
-                .where(eq(commitmentStudies.studyInstanceUID, studyInstanceUID)),
-            ),
+          : raw`${commitments.commitmentKey} in (${keysOfStudy(studyInstanceUID)})`,
       ),
     )
     .orderBy(desc(commitments.commitmentKey))
     .limit(limit)
+}
+
+/** Those that concern a study: finished ones are known by their result, waiting ones by what they say that it has. */
+function keysOfStudy(studyInstanceUID: string) {
+  return raw`
+    select commitment_key from commitment_studies where study_instance_uid = ${studyInstanceUID}
+    union
+    select c.commitment_key
+    from evidence e
+    join commitments c on c.transaction_uid = e.origin
+    where e.study_instance_uid = ${studyInstanceUID}
+    and e.source = 'commitment-request'`
 }
 
 export async function findCommitment(

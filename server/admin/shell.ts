@@ -61,6 +61,7 @@ async function readShellSigns({ db, intake, storeDir }: ShellDeps): Promise<Shel
     ...worstOf(signs, free),
     receivingCount: signs.receivingCount,
     refusedCount: signs.refusedCount,
+    waitingCommitmentCount: signs.waitingCommitmentCount,
     deadDeliveryCount: signs.deadDeliveryCount,
   }
 }

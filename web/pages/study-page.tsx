@@ -1,13 +1,19 @@
 /** @jsxImportSource hono/jsx */
 import type { Change } from '../../db/changes.ts'
+import type { Deletion } from '../../db/deletions.ts'
 import type { Series } from '../../db/instances.ts'
 import type { Arrival, Refusal, Warning } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
+import type { DamagedInstance, Integrity as IntegrityFacts } from '../../db/study-safety.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { CommitmentTable, type ListedCommitment } from '../parts/commitment-table.tsx'
 import { Commitment, Completeness } from '../parts/completeness.tsx'
+import { DeletionTable } from '../parts/deletion-table.tsx'
 import { dateText, personName } from '../parts/dicom-text.ts'
+import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
 import { FindingTable } from '../parts/finding-table.tsx'
 import { Instant } from '../parts/instant.tsx'
+import { Integrity } from '../parts/integrity.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
 import { bytesText, countOf, countText } from '../parts/quantity.tsx'
 import { SeriesTable } from '../parts/series-table.tsx'
@@ -18,6 +24,8 @@ import { StudyTimeline } from '../parts/study-timeline.tsx'
 import { transferSyntaxName } from '../parts/transfer-syntax.ts'
 import { paths } from '../paths.ts'
 import { studyActionViews } from '../study-actions/all.tsx'
+import type { Means } from '../study-actions/view.tsx'
+import { AllowResend } from './deleted-study-page.tsx'
 
 /** All that the page of a study shows. Lists are cut; what they are cut from is counted in the study. */
 export interface StudyView {
@@ -28,6 +36,17 @@ export interface StudyView {
   syntaxes: { transferSyntaxUID: string; count: number }[]
   refusals: Refusal[]
   warnings: Warning[]
+  evidence: EvidenceView
+  /** The newest that concern it. */
+  commitments: ListedCommitment[]
+  hasMoreCommitments: boolean
+  integrity: IntegrityFacts
+  damaged: DamagedInstance[]
+  /** Of parts of it. */
+  deletions: Deletion[]
+  /** Deleted instances of it that are refused if they come again. */
+  refusedAgainCount: number
+  means: Means
   viewerURL?: string | undefined
 }
 
@@ -68,6 +87,24 @@ export function StudyPage({ shell, view, done }: StudyPageProps) {
           <SeriesTable study={view.study} series={view.series} />
         </div>
       </section>
+      <section aria-labelledby="evidence-title">
+        <h2 id="evidence-title">Evidence</h2>
+        <div id="study-evidence">
+          <Evidence view={view.evidence} />
+        </div>
+      </section>
+      <section aria-labelledby="commitments-title">
+        <h2 id="commitments-title">Commitments</h2>
+        <div id="study-commitments">
+          <Commitments view={view} />
+        </div>
+      </section>
+      <section aria-labelledby="integrity-title">
+        <h2 id="integrity-title">Integrity</h2>
+        <div id="study-integrity">
+          <IntegrityOf view={view} />
+        </div>
+      </section>
       <div id="study-findings">
         <Findings view={view} />
       </div>
@@ -86,6 +123,9 @@ export function studyViewRegions(view: StudyView): LiveRegion[] {
   return [
     { id: 'study-head', content: <StudyHead view={view} /> },
     { id: 'study-series', content: <SeriesTable study={view.study} series={view.series} /> },
+    { id: 'study-evidence', content: <Evidence view={view.evidence} /> },
+    { id: 'study-commitments', content: <Commitments view={view} /> },
+    { id: 'study-integrity', content: <IntegrityOf view={view} /> },
     { id: 'study-findings', content: <Findings view={view} /> },
     { id: 'study-life', content: <StudyLife view={view} /> },
   ]
@@ -115,7 +155,9 @@ function StudyHead({ view }: { view: StudyView }) {
         )}
       </p>
       <div class="actions">
-        {studyActionViews.filter((one) => one.isOffered(study)).map((one) => one.view(study))}
+        {studyActionViews
+          .filter((one) => one.isOffered(study, view.means))
+          .map((one) => one.view(study))}
         <a class="button second" href={paths.studyZip(study.studyInstanceUID)} download>
           Download ZIP
         </a>
@@ -188,9 +230,48 @@ function StudyFacts({ view: { study, series, syntaxes } }: { view: StudyView }) 
   )
 }
 
-function Findings({ view: { study, refusals, warnings } }: { view: StudyView }) {
+function Commitments({ view }: { view: StudyView }) {
+  const { study, commitments, hasMoreCommitments } = view
+  const { studyInstanceUID, instanceCount, committedInstanceCount: committed } = study
   return (
     <>
+      <p>{committedWords(committed, instanceCount)}</p>
+      {commitments.length > 0 && (
+        <CommitmentTable
+          caption={
+            hasMoreCommitments
+              ? `Newest ${countText(commitments.length)} requests that name it`
+              : `${countOf(commitments.length, 'request')} that ${commitments.length === 1 ? 'names' : 'name'} it`
+          }
+          commitments={commitments}
+        />
+      )}
+      {hasMoreCommitments && (
+        <p>
+          <a href={paths.commitmentsOf(studyInstanceUID)}>All requests that name it</a>
+        </p>
+      )}
+    </>
+  )
+}
+
+function committedWords(committed: number, all: number): string {
+  if (committed === 0) return 'The storage of none of it was committed.'
+  return committed >= all
+    ? `The storage of all ${countOf(all, 'instance')} was committed.`
+    : `The storage of ${countText(committed)} of ${countOf(all, 'instance')} was committed.`
+}
+
+function IntegrityOf({ view }: { view: StudyView }) {
+  return <Integrity view={{ ...view.study, integrity: view.integrity, damaged: view.damaged }} />
+}
+
+function Findings({ view }: { view: StudyView }) {
+  const { study, refusals, warnings, deletions, refusedAgainCount } = view
+  const hasAny = refusals.length + warnings.length + deletions.length > 0
+  return (
+    <>
+      {hasAny && <h2>Refused, warned of, deleted</h2>}
       {refusals.length > 0 && (
         <FindingTable
           caption={captionOf(refusals.length, study.refusalCount, 'refused instance')}
@@ -202,6 +283,12 @@ function Findings({ view: { study, refusals, warnings } }: { view: StudyView }) 
           caption={captionOf(warnings.length, study.warningCount, 'warning')}
           findings={warnings.map((one) => ({ ...one, reason: one.warningReason }))}
         />
+      )}
+      {deletions.length > 0 && (
+        <>
+          <DeletionTable deletions={deletions} />
+          <AllowResend studyInstanceUID={study.studyInstanceUID} refusedCount={refusedAgainCount} />
+        </>
       )}
     </>
   )
