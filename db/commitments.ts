@@ -199,17 +199,20 @@ export async function listCommitments(
   query: {
     limit: number
     states?: CommitmentState[] | undefined
+    /** Only those of which something failed. */
+    hasFailures?: boolean
     before?: number | undefined
     studyInstanceUID?: string | undefined
   },
 ): Promise<Commitment[]> {
-  const { limit, states, before, studyInstanceUID } = query
+  const { limit, states, hasFailures, before, studyInstanceUID } = query
   return orm
     .select(said)
     .from(commitments)
     .where(
       and(
         states && inArray(commitments.state, states),
+        hasFailures ? gt(commitments.failedCount, 0) : undefined,
         before === undefined ? undefined : lt(commitments.commitmentKey, before),
         studyInstanceUID === undefined
           ? undefined

@@ -7,7 +7,6 @@ import {
   listCommitments,
   studiesOfCommitment,
 } from '../../db/commitments.ts'
-import { commitmentStates } from '../../db/schema.ts'
 import {
   CommitmentPage,
   type CommitmentView,
@@ -16,6 +15,7 @@ import {
 import {
   type CommitmentList,
   CommitmentsPage,
+  commitmentFilters,
   commitmentsRegions,
 } from '../../web/pages/commitments-page.tsx'
 import type { ListedCommitment } from '../../web/parts/commitment-table.tsx'
@@ -35,20 +35,21 @@ export function commitmentPages(deps: PageDeps): Hono<AppEnv> {
   const { db } = deps
 
   async function readList(
-    query: Pick<CommitmentList, 'state' | 'studyInstanceUID'>,
+    query: Pick<CommitmentList, 'only' | 'studyInstanceUID'>,
     before: number | undefined,
   ): Promise<CommitmentList> {
-    const { state, studyInstanceUID } = query
+    const { only, studyInstanceUID } = query
     const found = await listCommitments(db, {
       limit: onPage.commitments + 1,
-      states: state && [state],
+      states: only === 'waiting' ? ['waiting'] : undefined,
+      hasFailures: only === 'failed',
       before,
       studyInstanceUID,
     })
     const shown = found.slice(0, onPage.commitments)
     return {
       commitments: await withFailures(db, shown),
-      state,
+      only,
       studyInstanceUID,
       older: found.length > shown.length ? shown.at(-1)?.commitmentKey : undefined,
       isNewest: before === undefined,
@@ -85,7 +86,7 @@ export function commitmentPages(deps: PageDeps): Hono<AppEnv> {
     })
     .get(paths.live('commitments'), (c) => {
       const query = queryOf(c)
-      const name = `commitments ${query.state} ${query.studyInstanceUID}`
+      const name = `commitments ${query.only} ${query.studyInstanceUID}`
       return deps.stream(c, 'commitments', name, async () =>
         commitmentsRegions(await readList(query, undefined), requestsURL(c)),
       )
@@ -135,8 +136,8 @@ function queryOf(c: Context<AppEnv>) {
   if (study !== undefined && !isUID(study)) {
     throw new HttpProblem(400, 'Cannot list commitments: "study" is no UID')
   }
-  const state = commitmentStates.find((one) => one === c.req.query('state'))
-  return { state, studyInstanceUID: study }
+  const only = commitmentFilters.find((one) => one === c.req.query('only'))
+  return { only, studyInstanceUID: study }
 }
 
 function numberOf(text: string | undefined): number | undefined {

@@ -1,14 +1,17 @@
 /** @jsxImportSource hono/jsx */
-import type { CommitmentState } from '../../db/schema.ts'
 import { Layout, type Shell } from '../layout.tsx'
 import { CommitmentTable, type ListedCommitment } from '../parts/commitment-table.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
 import { paths } from '../paths.ts'
 
+export const commitmentFilters = ['waiting', 'failed'] as const
+export type CommitmentFilter = (typeof commitmentFilters)[number]
+
 export interface CommitmentList {
   commitments: ListedCommitment[]
-  state: CommitmentState | undefined
+  /** Those that wait for their result, or those of which something failed. */
+  only: CommitmentFilter | undefined
   /** Of this study alone. */
   studyInstanceUID: string | undefined
   /** The key that the next page is older than. */
@@ -23,15 +26,14 @@ interface CommitmentsPageProps {
   requestsURL: string
 }
 
-const stateWords: Record<CommitmentState, string> = {
+const filterWords: Record<CommitmentFilter, string> = {
   waiting: 'Waiting',
-  finished: 'Finished',
-  discarded: 'Result discarded',
+  failed: 'With failures',
 }
 
 /** Who asked for storage commitment, and what became of it. */
 export function CommitmentsPage({ shell, list, requestsURL }: CommitmentsPageProps) {
-  const { state, studyInstanceUID, isNewest } = list
+  const { studyInstanceUID, isNewest } = list
   return (
     <Layout
       title="Commitments"
@@ -44,10 +46,10 @@ export function CommitmentsPage({ shell, list, requestsURL }: CommitmentsPagePro
         A sender asks whether the archive vouches for instances, and may delete its own copies then.
         Committed means: their bytes were read again and are what came.
       </p>
-      <nav class="chips" aria-label="By state">
-        <Chip list={list} word="All" current={state} />
-        {(Object.keys(stateWords) as CommitmentState[]).map((one) => (
-          <Chip list={list} state={one} word={stateWords[one]} current={state} />
+      <nav class="chips" aria-label="Which requests">
+        <Chip list={list} word="All" />
+        {commitmentFilters.map((one) => (
+          <Chip list={list} only={one} word={filterWords[one]} />
         ))}
       </nav>
       {studyInstanceUID !== undefined && (
@@ -70,8 +72,8 @@ export function commitmentsRegions(list: CommitmentList, requestsURL: string): L
   return [{ id: 'commitments', content: <List list={list} requestsURL={requestsURL} /> }]
 }
 
-function liveAddress({ state, studyInstanceUID }: CommitmentList): string {
-  return `${paths.live('commitments')}${queryOf({ state, study: studyInstanceUID })}`
+function liveAddress({ only, studyInstanceUID }: CommitmentList): string {
+  return `${paths.live('commitments')}${queryOf({ only, study: studyInstanceUID })}`
 }
 
 function queryOf(values: Record<string, string | undefined>): string {
@@ -83,17 +85,16 @@ function queryOf(values: Record<string, string | undefined>): string {
 
 interface ChipProps {
   list: CommitmentList
-  state?: CommitmentState
+  only?: CommitmentFilter
   word: string
-  current: CommitmentState | undefined
 }
 
-function Chip({ list: { studyInstanceUID }, state, word, current }: ChipProps) {
+function Chip({ list, only, word }: ChipProps) {
   return (
     <a
       class="chip"
-      href={`${paths.commitments}${queryOf({ state, study: studyInstanceUID })}`}
-      {...(state === current ? { 'aria-current': 'true' as const } : {})}
+      href={`${paths.commitments}${queryOf({ only, study: list.studyInstanceUID })}`}
+      {...(only === list.only ? { 'aria-current': 'true' as const } : {})}
     >
       {word}
     </a>
@@ -101,9 +102,11 @@ function Chip({ list: { studyInstanceUID }, state, word, current }: ChipProps) {
 }
 
 function List({ list, requestsURL }: { list: CommitmentList; requestsURL: string }) {
-  const { commitments, state, studyInstanceUID, older, isNewest } = list
+  const { commitments, only, studyInstanceUID, older, isNewest } = list
   if (commitments.length === 0) {
-    if (state !== undefined || !isNewest) return <p class="empty">None.</p>
+    if (only === 'waiting') return <p class="empty">No request waits for its result.</p>
+    if (only === 'failed') return <p class="empty">Nothing of any request failed.</p>
+    if (!isNewest) return <p class="empty">There are no older ones.</p>
     if (studyInstanceUID !== undefined) {
       return <p class="empty">Nobody has asked for storage commitment of this study.</p>
     }
@@ -114,7 +117,7 @@ function List({ list, requestsURL }: { list: CommitmentList; requestsURL: string
       </p>
     )
   }
-  const base = { state, study: studyInstanceUID }
+  const base = { only, study: studyInstanceUID }
   return (
     <>
       <CommitmentTable

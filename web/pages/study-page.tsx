@@ -155,9 +155,6 @@ function StudyHead({ view }: { view: StudyView }) {
         )}
       </p>
       <div class="actions">
-        {studyActionViews
-          .filter((one) => one.isOffered(study, view.means))
-          .map((one) => one.view(study))}
         <a class="button second" href={paths.studyZip(study.studyInstanceUID)} download>
           Download ZIP
         </a>
@@ -166,6 +163,9 @@ function StudyHead({ view }: { view: StudyView }) {
             Open in viewer
           </a>
         )}
+        {studyActionViews
+          .filter((one) => one.isOffered(study, view.means))
+          .map((one) => one.view(study))}
       </div>
       <StudyFacts view={view} />
     </>
@@ -232,10 +232,16 @@ function StudyFacts({ view: { study, series, syntaxes } }: { view: StudyView }) 
 
 function Commitments({ view }: { view: StudyView }) {
   const { study, commitments, hasMoreCommitments } = view
-  const { studyInstanceUID, instanceCount, committedInstanceCount: committed } = study
+  const { studyInstanceUID, instanceCount, damagedInstanceCount: damaged } = study
+  const { committedInstanceCount: committed } = study
   return (
     <>
-      <p>{committedWords(committed, instanceCount)}</p>
+      <p>
+        {committedWords(committed, instanceCount)}
+        {committed > 0 &&
+          damaged > 0 &&
+          ` Since then ${countText(damaged)} ${damaged === 1 ? 'was' : 'were'} found damaged, so the study as a whole is not safe any more.`}
+      </p>
       {commitments.length > 0 && (
         <CommitmentTable
           caption={

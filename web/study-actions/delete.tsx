@@ -33,7 +33,7 @@ export const deleteStudy: StudyActionView = {
               value={ask.form.get('reason') ?? ''}
               {...faultOf(ask, 'reason')}
             />
-            <small>Kept, and told to senders that send it again. No names of patients.</small>
+            <small>Kept for good, and told to whoever sends it again. No names of patients.</small>
           </div>
           <Force ask={ask} />
           <fieldset>
