@@ -1,9 +1,10 @@
 /** @jsxImportSource hono/jsx */
 import { Buffer } from 'node:buffer'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { instancesOf } from '../../db/instances.ts'
 import { findSeries, listInstances } from '../../db/study-life.ts'
 import { countMissingInstances, listMissingInstances } from '../../db/study-safety.ts'
+import { ExpectedStudyPage } from '../../web/pages/expected-study-page.tsx'
 import { InstancePage } from '../../web/pages/instance-page.tsx'
 import { MissingPage } from '../../web/pages/missing-page.tsx'
 import { SeriesPage } from '../../web/pages/series-page.tsx'
@@ -21,7 +22,7 @@ import { readStudy } from './api.ts'
 import { attributeLines } from './attribute-lines.ts'
 import type { PageDeps } from './deps.ts'
 import { deletedStudyPage, doneOf } from './study-action-pages.tsx'
-import { readStudyView } from './study-view.ts'
+import { readExpected, readStudyView } from './study-view.ts'
 import { studyZip } from './study-zip.ts'
 
 /** As many of each as a page lists. */
@@ -38,6 +39,23 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
     return one
   }
 
+  /** Of a study that is here, or was, or of which somebody spoke. */
+  async function readCounts(studyInstanceUID: string) {
+    try {
+      return await readStudy(db, studyInstanceUID)
+    } catch (error) {
+      const expected = await readExpected(db, studyInstanceUID)
+      if (expected === undefined) throw error
+      return expected
+    }
+  }
+
+  async function expectedStudyPage(c: Context<AppEnv>, studyInstanceUID: string) {
+    const view = await readExpected(db, studyInstanceUID)
+    const shell = await deps.shell.read(c.req.raw)
+    return view && htmlResponse(<ExpectedStudyPage shell={shell} view={view} />)
+  }
+
   return new Hono<AppEnv>()
     .get('/studies/:study', async (c) => {
       const studyInstanceUID = c.req.param('study')
@@ -48,18 +66,18 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
         ])
         return htmlResponse(<StudyPage shell={shell} view={view} done={doneOf(c)} />)
       } catch (error) {
-        const isGone = error instanceof HttpProblem && error.status === 410
-        if (!isGone || !wantsPage(c.req.raw)) throw error
-        const page = await deletedStudyPage(c, deps, studyInstanceUID)
+        if (!(error instanceof HttpProblem) || !wantsPage(c.req.raw)) throw error
+        const page =
+          error.status === 410
+            ? await deletedStudyPage(c, deps, studyInstanceUID)
+            : await expectedStudyPage(c, studyInstanceUID)
         if (page === undefined) throw error
         return page
       }
     })
     .get('/studies/:study/missing', async (c) => {
-      const { studyInstanceUID, instanceCount, expectedInstanceCount } = await readStudy(
-        db,
-        c.req.param('study'),
-      )
+      const studyInstanceUID = c.req.param('study')
+      const { instanceCount, expectedInstanceCount } = await readCounts(studyInstanceUID)
       const after = c.req.query('after') ?? ''
       const page = { after, limit: listed.missing + 1 }
       const [found, missingCount, shell] = await Promise.all([

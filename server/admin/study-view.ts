@@ -1,6 +1,12 @@
 import { listCommitments } from '../../db/commitments.ts'
+import type { Database } from '../../db/database.ts'
 import { countRefusedAgain, listDeletions } from '../../db/deletions.ts'
-import { listEvidence, listMissing, listSeriesVerdicts } from '../../db/evidence.ts'
+import {
+  listEvidence,
+  listMissing,
+  listSeriesVerdicts,
+  verdictWithoutInstances,
+} from '../../db/evidence.ts'
 import { listSeries } from '../../db/listing.ts'
 import {
   countTransferSyntaxes,
@@ -11,7 +17,8 @@ import {
 import { readListedStudies, studiesUnderWay } from '../../db/study-list.ts'
 import { countMissingInstances, integrityOf, listDamagedInstances } from '../../db/study-safety.ts'
 import type { StudyView } from '../../web/pages/study-page.tsx'
-import { missingCounted } from '../../web/parts/evidence.tsx'
+import { type EvidenceView, missingCounted } from '../../web/parts/evidence.tsx'
+import { isUID } from '../dicom/uid.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readStudy } from './api.ts'
 import { withFailures } from './commitment-pages.tsx'
@@ -89,8 +96,21 @@ async function readSafety({ db }: PageDeps, studyInstanceUID: string, studyKey: 
   }
 }
 
-/** What is said of a study, also of one that is not here. */
-export async function readStatements(db: PageDeps['db'], studyInstanceUID: string) {
+/** What is said of a study of which nothing is here. Undefined: nothing is. */
+export async function readExpected(
+  db: Database,
+  studyInstanceUID: string,
+): Promise<EvidenceView | undefined> {
+  if (!isUID(studyInstanceUID)) return undefined
+  const [statements, said] = await Promise.all([
+    readStatements(db, studyInstanceUID),
+    verdictWithoutInstances(db, studyInstanceUID),
+  ])
+  if (statements.evidence.length === 0) return undefined
+  return { ...statements, ...said, studyInstanceUID, instanceCount: 0 }
+}
+
+async function readStatements(db: Database, studyInstanceUID: string) {
   const [found, series, missing, missingCount] = await Promise.all([
     listEvidence(db, studyInstanceUID, listed.statements + 1),
     listSeriesVerdicts(db, studyInstanceUID, listed.statements),

@@ -233,6 +233,45 @@ describe('a study that is gone', () => {
     expect(allowed.headers.get('location')).toBe(`${path}?done=allow-resend&instances=2`)
   })
 
+  test('or has not come yet, of which somebody spoke, is told with what is missing', async () => {
+    await using archive = await testApp()
+    const path = `/studies/${uniqueUID()}`
+    const declared = await archive.app.request(`/api${path}/evidence`, {
+      method: 'PUT',
+      body: '{"sopInstanceUIDs":["1.2.3.1","1.2.3.2"]}',
+    })
+    expect(declared.status).toBe(200)
+    const page = await read(archive, path)
+    expect(page).toContain('Nothing of this study has come')
+    expect(page).toContain('0 of 2 instances are here; 2 missing.')
+    expect(await read(archive, `${path}/missing`)).toContain('2 missing by name.')
+    expect((await archive.app.request(path)).status).toBe(404)
+  })
+
+  test('what came and was refused, or was here and was deleted, is known of what is missing', async () => {
+    await using archive = await testApp()
+    const study = aStudy(3)
+    const [kept, gone, other] = study.uids as [string, string, string]
+    await archive.send(study.files.slice(0, 2))
+    const path = `/studies/${study.studyInstanceUID}`
+    await archive.app.request(`/api${path}/evidence`, {
+      method: 'PUT',
+      body: JSON.stringify({ sopInstanceUIDs: study.uids }),
+    })
+    const series = `series=${study.seriesInstanceUID}&instance=${gone}`
+    const form = { reason: 'Twice', confirm: gone }
+    await post(archive, `${path}/actions/delete?${series}`, form)
+    await archive.send(study.files.slice(1, 2))
+    const page = await read(archive, `${path}/missing`)
+    expect(page).toContain('2 missing by name.')
+    const rows = page.split('<tr>')
+    const rowOf = (uid: string) => rows.find((row) => row.includes(uid)) ?? ''
+    expect(rowOf(kept)).toBe('')
+    expect(rowOf(gone)).toContain('Was here, and was deleted')
+    expect(rowOf(gone)).toContain('C410')
+    expect(rowOf(other)).toContain('Nothing of it has come')
+  })
+
   test('was never here when nothing of it was deleted', async () => {
     await using archive = await testApp()
     const path = `/studies/${uniqueUID()}`
