@@ -8,7 +8,7 @@ import { ExpectedStudyPage } from '../../web/pages/expected-study-page.tsx'
 import { InstancePage } from '../../web/pages/instance-page.tsx'
 import { MissingPage } from '../../web/pages/missing-page.tsx'
 import { SeriesPage } from '../../web/pages/series-page.tsx'
-import { StudyPage, studyViewRegions } from '../../web/pages/study-page.tsx'
+import { goneRegions, StudyPage, studyViewRegions } from '../../web/pages/study-page.tsx'
 import { missingCounted } from '../../web/parts/evidence.tsx'
 import { paths } from '../../web/paths.ts'
 import { htmlResponse, wantsPage } from '../../web/respond.tsx'
@@ -100,9 +100,16 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
     .get(paths.live('study/:study'), async (c) => {
       const studyInstanceUID = c.req.param('study') as string
       await readStudy(db, studyInstanceUID)
-      return deps.stream(c, 'studies', `study ${studyInstanceUID}`, async () =>
-        studyViewRegions(await readStudyView(deps, studyInstanceUID)),
-      )
+      return deps.stream(c, 'studies', `study ${studyInstanceUID}`, async () => {
+        try {
+          return studyViewRegions(await readStudyView(deps, studyInstanceUID))
+        } catch (error) {
+          if (error instanceof HttpProblem && error.status === 410) {
+            return goneRegions(studyInstanceUID)
+          }
+          throw error
+        }
+      })
     })
     .get('/studies/:study/files.zip', async (c) => {
       const { studyInstanceUID } = await readStudy(db, c.req.param('study'))

@@ -155,6 +155,18 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     expect(await page.locator('main').innerText()).toContain('Committed before')
   })
 
+  test('says on an open page that the study was deleted meanwhile', async () => {
+    await using watched = await openPage(browser, server.url)
+    const { page } = watched
+    const study = aStudy(1)
+    await send(study)
+    await page.goto(`${server.url}/studies/${study.studyInstanceUID}`)
+    await isLive(page)
+    await fetch(`${server.dicomWeb}/studies/${study.studyInstanceUID}`, { method: 'DELETE' })
+    await page.getByText('deleted meanwhile').waitFor({ timeout: 10_000 })
+    expect(await accessibilityFaults(page)).toEqual([])
+  })
+
   test('deletes an instance and a series, and the study goes on without them', async () => {
     await using watched = await openPage(browser, server.url)
     const { page } = watched

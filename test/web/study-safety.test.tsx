@@ -183,6 +183,11 @@ describe('actions on a study', () => {
       ['declare', { uids: '1.2 1.02' }, 'Number 2 of the UIDs is no valid UID'],
       ['delete', { reason: ' ', confirm: study.studyInstanceUID }, 'Say why'],
       ['delete', { reason: 'Twice &c', confirm: '1' }, 'nothing was deleted'],
+      [
+        'delete',
+        { reason: 'Twice &c', confirm: study.studyInstanceUID, instances: '0' },
+        'There is 1 instance now, and there were 0',
+      ],
     ] as const) {
       const answer = await post(archive, `${path}/${action}`, form)
       expect([action, answer.status]).toEqual([action, 400])

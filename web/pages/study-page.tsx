@@ -131,6 +131,21 @@ export function studyViewRegions(view: StudyView): LiveRegion[] {
   ]
 }
 
+/** What the open page of a study shows when somebody deletes it. */
+export function goneRegions(studyInstanceUID: string): LiveRegion[] {
+  return [
+    {
+      id: 'study-head',
+      content: (
+        <p class="notice" data-tone="waiting">
+          This study was deleted meanwhile; what is below is how it was.{' '}
+          <a href={paths.study(studyInstanceUID)}>Who did it, and why</a>
+        </p>
+      ),
+    },
+  ]
+}
+
 function StudyHead({ view }: { view: StudyView }) {
   const { study } = view
   return (

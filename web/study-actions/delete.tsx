@@ -20,6 +20,8 @@ export const deleteStudy: StudyActionView = {
     view(ask) {
       return (
         <AskForm ask={ask} name="delete">
+          {/* If it is another number by then, it is asked again. */}
+          <input type="hidden" name="instances" value={ask.target.instanceCount} />
           <Loss ask={ask} />
           <div class="field">
             <label for="reason">Why</label>

@@ -1,4 +1,5 @@
 import { deleteResource } from '../../../db/deletions.ts'
+import { countOf } from '../../../web/parts/quantity.tsx'
 import { lastDigits } from '../../../web/study-actions/delete.tsx'
 import { HttpProblem } from '../../http/problem.ts'
 import { type ActionRequest, fieldProblem, type StudyAction } from './action.ts'
@@ -15,6 +16,13 @@ export const deleteStudy: StudyAction = {
     }
     if (!isMeant(request)) {
       throw fieldProblem('confirm', 'What was typed is not of this one, and nothing was deleted')
+    }
+    const seen = Number(form.get('instances') ?? target.instanceCount)
+    if (seen !== target.instanceCount) {
+      throw fieldProblem(
+        'confirm',
+        `There ${target.instanceCount === 1 ? 'is' : 'are'} ${countOf(target.instanceCount, 'instance')} now, and there were ${seen} when you were asked; nothing was deleted`,
+      )
     }
     const { seriesInstanceUID, sopInstanceUID } = target
     const path = { studyInstanceUID: study.studyInstanceUID, seriesInstanceUID, sopInstanceUID }
