@@ -202,7 +202,8 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     const damaged = page.locator('.damaged')
     expect(await damaged.innerText()).toContain(study.uids[1])
     // Of the shell as well: it is the worst that there is.
-    await expect.poll(() => page.locator('.sign').innerText()).toContain('damaged')
+    const sign = page.locator('.sign')
+    await expect.poll(() => sign.innerText(), { timeout: 20_000 }).toContain('damaged')
     await flipByte(server, study.uids[1] as string)
     await page.getByRole('button', { name: 'Verify now' }).click()
     await page.getByText('all as they came').waitFor()

@@ -1,9 +1,9 @@
 /** @jsxImportSource hono/jsx */
 import type { Deletion } from '../../db/deletions.ts'
 import { Layout, type Shell } from '../layout.tsx'
-import { DeletionTable } from '../parts/deletion-table.tsx'
+import { AllowResend, DeletionTable } from '../parts/deletion-table.tsx'
 import { Instant } from '../parts/instant.tsx'
-import { bytesText, countOf, countText } from '../parts/quantity.tsx'
+import { bytesText, countOf } from '../parts/quantity.tsx'
 import { Badge } from '../parts/state-badge.tsx'
 import { paths } from '../paths.ts'
 
@@ -68,37 +68,5 @@ export function DeletedStudyPage(props: DeletedStudyPageProps) {
         </>
       )}
     </Layout>
-  )
-}
-
-interface AllowResendProps {
-  studyInstanceUID: string
-  refusedCount: number
-}
-
-/** What becomes of deleted instances that come again, and the way to let them. */
-export function AllowResend({ studyInstanceUID, refusedCount }: AllowResendProps) {
-  if (refusedCount === 0) {
-    return (
-      <p>
-        Whatever of it comes again is stored as if it were new. The sender has to send it; nothing
-        brings it back from here.
-      </p>
-    )
-  }
-  const isOne = refusedCount === 1
-  return (
-    <>
-      <p>
-        {isOne ? 'One deleted instance is' : `${countText(refusedCount)} deleted instances are`}{' '}
-        refused (C410) if {isOne ? 'it comes' : 'they come'} again, and the sender is told why.
-        Others of the study are stored.
-      </p>
-      <form method="post" action={paths.allowResend(studyInstanceUID)}>
-        <button class="second" type="submit">
-          {isOne ? 'Allow it to come again' : `Allow all ${countText(refusedCount)} to come again`}
-        </button>
-      </form>
-    </>
   )
 }

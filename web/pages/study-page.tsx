@@ -6,16 +6,13 @@ import type { Arrival, Refusal, Warning } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
 import type { DamagedInstance, Integrity as IntegrityFacts } from '../../db/study-safety.ts'
 import { Layout, type Shell } from '../layout.tsx'
-import { CommitmentTable, type ListedCommitment } from '../parts/commitment-table.tsx'
+import type { ListedCommitment } from '../parts/commitment-table.tsx'
 import { Commitment, Completeness } from '../parts/completeness.tsx'
-import { DeletionTable } from '../parts/deletion-table.tsx'
 import { dateText, personName } from '../parts/dicom-text.ts'
 import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
-import { FindingTable } from '../parts/finding-table.tsx'
 import { Instant } from '../parts/instant.tsx'
-import { Integrity } from '../parts/integrity.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
-import { bytesText, countOf, countText } from '../parts/quantity.tsx'
+import { bytesText, countText } from '../parts/quantity.tsx'
 import { SeriesTable } from '../parts/series-table.tsx'
 import { Badge, StudyBadge } from '../parts/state-badge.tsx'
 import { StudyBand } from '../parts/study-band.tsx'
@@ -25,7 +22,7 @@ import { transferSyntaxName } from '../parts/transfer-syntax.ts'
 import { paths } from '../paths.ts'
 import { studyActionViews } from '../study-actions/all.tsx'
 import type { Means } from '../study-actions/view.tsx'
-import { AllowResend } from './deleted-study-page.tsx'
+import { Commitments, Findings, IntegrityOf } from './study-safety.tsx'
 
 /** All that the page of a study shows. Lists are cut; what they are cut from is counted in the study. */
 export interface StudyView {
@@ -243,82 +240,6 @@ function StudyFacts({ view: { study, series, syntaxes } }: { view: StudyView }) 
       </div>
     </dl>
   )
-}
-
-function Commitments({ view }: { view: StudyView }) {
-  const { study, commitments, hasMoreCommitments } = view
-  const { studyInstanceUID, instanceCount, damagedInstanceCount: damaged } = study
-  const { committedInstanceCount: committed } = study
-  return (
-    <>
-      <p>
-        {committedWords(committed, instanceCount)}
-        {committed > 0 &&
-          damaged > 0 &&
-          ` Since then ${countText(damaged)} ${damaged === 1 ? 'was' : 'were'} found damaged, so the study as a whole is not safe any more.`}
-      </p>
-      {commitments.length > 0 && (
-        <CommitmentTable
-          caption={
-            hasMoreCommitments
-              ? `Newest ${countText(commitments.length)} requests that name it`
-              : `${countOf(commitments.length, 'request')} that ${commitments.length === 1 ? 'names' : 'name'} it`
-          }
-          commitments={commitments}
-        />
-      )}
-      {hasMoreCommitments && (
-        <p>
-          <a href={paths.commitmentsOf(studyInstanceUID)}>All requests that name it</a>
-        </p>
-      )}
-    </>
-  )
-}
-
-function committedWords(committed: number, all: number): string {
-  if (committed === 0) return 'The storage of none of it was committed.'
-  return committed >= all
-    ? `The storage of all ${countOf(all, 'instance')} was committed.`
-    : `The storage of ${countText(committed)} of ${countOf(all, 'instance')} was committed.`
-}
-
-function IntegrityOf({ view }: { view: StudyView }) {
-  return <Integrity view={{ ...view.study, integrity: view.integrity, damaged: view.damaged }} />
-}
-
-function Findings({ view }: { view: StudyView }) {
-  const { study, refusals, warnings, deletions, refusedAgainCount } = view
-  const hasAny = refusals.length + warnings.length + deletions.length > 0
-  return (
-    <>
-      {hasAny && <h2>Refused, warned of, deleted</h2>}
-      {refusals.length > 0 && (
-        <FindingTable
-          caption={captionOf(refusals.length, study.refusalCount, 'refused instance')}
-          findings={refusals.map((one) => ({ ...one, reason: one.failureReason }))}
-        />
-      )}
-      {warnings.length > 0 && (
-        <FindingTable
-          caption={captionOf(warnings.length, study.warningCount, 'warning')}
-          findings={warnings.map((one) => ({ ...one, reason: one.warningReason }))}
-        />
-      )}
-      {deletions.length > 0 && (
-        <>
-          <DeletionTable deletions={deletions} />
-          <AllowResend studyInstanceUID={study.studyInstanceUID} refusedCount={refusedAgainCount} />
-        </>
-      )}
-    </>
-  )
-}
-
-function captionOf(shown: number, total: number, what: string): string {
-  return shown < total
-    ? `Newest ${countText(shown)} of ${countOf(total, what)}`
-    : countOf(shown, what)
 }
 
 function StudyLife({ view }: { view: StudyView }) {
