@@ -40,6 +40,7 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
   const pages: PageDeps = {
     ...deps,
     changed() {
+      shell.forget()
       live.changed()
       deps.wake()
     },

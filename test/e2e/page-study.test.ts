@@ -37,13 +37,12 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     const { page } = watched
     await send(aStudy(3, undefined, undefined, { patientName: 'Commit^Me' }))
     await page.goto(server.url)
-    await page.keyboard.press('/')
+    await press(page, '/')
     await page.keyboard.type('commit')
     await page.keyboard.press('Enter')
     await page.getByText('The one study').waitFor()
     await isLive(page)
-    await page.keyboard.press('j')
-    await page.keyboard.press('Enter')
+    await press(page, 'j', 'Enter')
     await page.getByRole('heading', { name: 'Evidence' }).waitFor()
     await tabTo(page, 'Request commitment …')
     await page.keyboard.press('Enter')
@@ -53,16 +52,15 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     await page.getByText('3 instances committed.').waitFor()
     const commitments = page.locator('#study-commitments')
     expect(await commitments.innerText()).toContain('The storage of all 3 instances was committed.')
-    expect(await page.locator('.timeline').innerText()).toContain(
-      'Storage of 3 instances committed',
-    )
-    await page.keyboard.press('g')
-    await page.keyboard.press('c')
+    const life = page.locator('.timeline')
+    await expect
+      .poll(() => life.innerText(), { timeout: 10_000 })
+      .toContain('Storage of 3 instances committed')
+    await press(page, 'g', 'c')
     await page.waitForURL(`${server.url}/commitments`)
-    await page.keyboard.press('j')
-    await page.keyboard.press('Enter')
+    await press(page, 'j', 'Enter')
     await page.getByText('All 3 instances are committed').waitFor()
-    await page.keyboard.press('Escape')
+    await press(page, 'Escape')
     await page.waitForURL(`${server.url}/commitments`)
   })
 
@@ -90,7 +88,7 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     expect(await page.locator('.missing tbody tr').count()).toBe(20)
     const last = study.uids.slice(5).sort().at(-1) as string
     expect(await page.locator('.missing').innerText()).toContain(last)
-    await page.keyboard.press('Escape')
+    await press(page, 'Escape')
     await page.waitForURL(`${server.url}/studies/${study.studyInstanceUID}`)
     await isLive(page)
     await send({ ...study, files: study.files.slice(5) })
@@ -202,8 +200,7 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     const damaged = page.locator('.damaged')
     expect(await damaged.innerText()).toContain(study.uids[1])
     // Of the shell as well: it is the worst that there is.
-    const sign = page.locator('.sign')
-    await expect.poll(() => sign.innerText(), { timeout: 20_000 }).toContain('damaged')
+    expect(await page.locator('.sign').innerText()).toContain('damaged')
     await flipByte(server, study.uids[1] as string)
     await page.getByRole('button', { name: 'Verify now' }).click()
     await page.getByText('all as they came').waitFor()
@@ -315,6 +312,12 @@ function evidence(page: Page): Promise<string> {
 
 function focused(page: Page): Promise<string | undefined> {
   return page.evaluate(() => document.activeElement?.id)
+}
+
+/** Presses keys that a script waits for: text may be there before it is. */
+async function press(page: Page, ...keys: string[]): Promise<void> {
+  await page.waitForLoadState('load')
+  for (const key of keys) await page.keyboard.press(key)
 }
 
 /** Goes on with Tab until a link or button with these words has the focus. */
