@@ -53,10 +53,14 @@ export function IntegrityOf({ view }: { view: StudyView }) {
 /** What was refused, warned of, or deleted. */
 export function Findings({ view }: { view: StudyView }) {
   const { study, refusals, warnings, deletions, refusedAgainCount } = view
-  const hasAny = refusals.length + warnings.length + deletions.length > 0
+  const parts = [
+    refusals.length > 0 && 'refused',
+    warnings.length > 0 && 'warned of',
+    deletions.length > 0 && 'deleted',
+  ].filter(Boolean)
   return (
     <>
-      {hasAny && <h2>Refused, warned of, deleted</h2>}
+      {parts.length > 0 && <h2>What was {parts.join(', ')}</h2>}
       {refusals.length > 0 && (
         <FindingTable
           caption={captionOf(refusals.length, study.refusalCount, 'refused instance')}
