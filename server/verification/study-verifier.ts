@@ -1,4 +1,10 @@
-import { instancesOfStudyByPlace } from '../../db/verification.ts'
+import {
+  databaseNow,
+  instancesOfStudyByPlace,
+  noteReadSegments,
+  type ReadSegment,
+  type UnverifiedInstance,
+} from '../../db/verification.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { fullSpeed } from './read-again.ts'
 import { type Verified, type VerifyDeps, verify } from './verify.ts'
@@ -27,10 +33,29 @@ export class StudyVerifier {
     }
     this.#running++
     try {
-      const pages = instancesOfStudyByPlace(this.#deps.db, study.studyKey)
-      return await verify(this.#deps, pages, { ...fullSpeed, signal })
+      const { db } = this.#deps
+      const since = await databaseNow(db)
+      const segments = new Map<number, ReadSegment>()
+      const pages = noting(instancesOfStudyByPlace(db, study.studyKey), segments)
+      const verified = await verify(this.#deps, pages, { ...fullSpeed, signal })
+      if (verified.unreadableCount === 0) await noteReadSegments(db, [...segments.values()], since)
+      return verified
     } finally {
       this.#running--
     }
+  }
+}
+
+/** Passes instances on, and notes how much of which segment they are. */
+async function* noting(
+  pages: AsyncIterable<UnverifiedInstance[]>,
+  segments: Map<number, ReadSegment>,
+): AsyncGenerator<UnverifiedInstance[], void, void> {
+  for await (const page of pages) {
+    for (const { segmentKey, segmentOffset: lastOffset } of page) {
+      const instanceCount = (segments.get(segmentKey)?.instanceCount ?? 0) + 1
+      segments.set(segmentKey, { segmentKey, instanceCount, lastOffset })
+    }
+    yield page
   }
 }

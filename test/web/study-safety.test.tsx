@@ -12,6 +12,7 @@ import {
 } from '../../web/parts/evidence.tsx'
 import { textOf } from '../../web/respond.tsx'
 import { uniqueUID } from '../support/dicom-file.ts'
+import { nothingHeld } from '../support/intake.ts'
 import { aStudy } from '../support/study.ts'
 import { testApp } from './app.ts'
 import { readable } from './render.ts'
@@ -156,6 +157,30 @@ describe('actions on a study', () => {
     expect(verified.headers.get('location')).toMatch(
       /\?done=verify&instances=2&bytes=\d+&damaged=0&unreadable=0$/,
     )
+  })
+
+  test('note when a study was read again, where nothing else is in its segments', async () => {
+    await using archive = await testApp({}, nothingHeld)
+    const [study, other] = [aStudy(2), aStudy(1)]
+    await archive.send(study.files)
+    await archive.send(other.files)
+    const path = `/studies/${study.studyInstanceUID}`
+    expect(await read(archive, path)).toContain('has not come round to it yet')
+    await post(archive, `${path}/actions/verify`, {})
+    expect(await read(archive, path)).toContain('All of it was read again since it came')
+    const path2 = `/studies/${other.studyInstanceUID}`
+    expect(await read(archive, path2)).toContain('has not come round to it yet')
+  })
+
+  test('do not say so of a segment that others share, of which not all was read', async () => {
+    await using archive = await testApp()
+    const [study, other] = [aStudy(2), aStudy(1)]
+    await archive.send([...study.files, ...other.files])
+    const path = `/studies/${study.studyInstanceUID}`
+    await post(archive, `${path}/actions/verify`, {})
+    expect(await read(archive, path)).toContain('has not come round to it yet')
+    await post(archive, `/studies/${other.studyInstanceUID}/actions/verify`, {})
+    expect(await read(archive, path)).toContain('has not come round to it yet')
   })
 
   test('ask the source, and show what came of it', async () => {

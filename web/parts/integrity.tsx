@@ -27,14 +27,12 @@ export function Integrity({ view }: { view: IntegrityView }) {
           'The check in the background has not come round to it yet.'
         ) : verifiedCount < instanceCount ? (
           <>
-            The check in the background has read {countText(verifiedCount)} of{' '}
-            {countText(instanceCount)} instances again, the last at <Instant at={lastVerifiedAt} />{' '}
-            (UTC).
+            {countText(verifiedCount)} of {countText(instanceCount)} instances were read again since
+            they came, the last at <Instant at={lastVerifiedAt} /> (UTC).
           </>
         ) : (
           <>
-            The check in the background has read all of it again, last at{' '}
-            <Instant at={firstVerifiedAt} /> (UTC).
+            All of it was read again since it came, last at <Instant at={firstVerifiedAt} /> (UTC).
           </>
         )}
         {damagedInstanceCount === 0 && ' No damage is known.'}
