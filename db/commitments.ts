@@ -9,6 +9,7 @@ import {
   isNotNull,
   isNull,
   lt,
+  sql as raw,
 } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import {
@@ -198,31 +199,40 @@ export async function listCommitments(
   query: {
     limit: number
     states?: CommitmentState[] | undefined
+    /** Only those of which something failed. */
+    hasFailures?: boolean
     before?: number | undefined
     studyInstanceUID?: string | undefined
   },
 ): Promise<Commitment[]> {
-  const { limit, states, before, studyInstanceUID } = query
+  const { limit, states, hasFailures, before, studyInstanceUID } = query
   return orm
     .select(said)
     .from(commitments)
     .where(
       and(
         states && inArray(commitments.state, states),
+        hasFailures ? gt(commitments.failedCount, 0) : undefined,
         before === undefined ? undefined : lt(commitments.commitmentKey, before),
         studyInstanceUID === undefined
           ? undefined
-          : inArray(
-              commitments.commitmentKey,
-              orm
-                .select({ key: commitmentStudies.commitmentKey })
-                .from(commitmentStudies)
-                .where(eq(commitmentStudies.studyInstanceUID, studyInstanceUID)),
-            ),
+          : raw`${commitments.commitmentKey} in (${keysOfStudy(studyInstanceUID)})`,
       ),
     )
     .orderBy(desc(commitments.commitmentKey))
     .limit(limit)
+}
+
+/** Those that concern a study: finished ones are known by their result, waiting ones by what they say that it has. */
+function keysOfStudy(studyInstanceUID: string) {
+  return raw`
+    select commitment_key from commitment_studies where study_instance_uid = ${studyInstanceUID}
+    union
+    select c.commitment_key
+    from evidence e
+    join commitments c on c.transaction_uid = e.origin
+    where e.study_instance_uid = ${studyInstanceUID}
+    and e.source = 'commitment-request'`
 }
 
 export async function findCommitment(

@@ -105,6 +105,18 @@ export async function lastDeletionOf(
   return found?.deletion
 }
 
+/** How many instances of a study are refused if they come again. */
+export async function countRefusedAgain(
+  { orm }: Database,
+  studyInstanceUID: string,
+): Promise<number> {
+  const [row] = await orm
+    .select({ count: count() })
+    .from(tombstones)
+    .where(and(eq(tombstones.studyInstanceUID, studyInstanceUID), isNull(tombstones.liftedAt)))
+  return row?.count ?? 0
+}
+
 /**
  * Lets what was deleted of a resource come again.
  *

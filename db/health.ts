@@ -9,6 +9,8 @@ export interface Signs {
   /** How long something has been due that nothing on its way holds back. */
   schedulerLagMs: number
   receivingCount: number
+  /** Storage commitment requests that wait for their result. */
+  waitingCommitmentCount: number
 }
 
 const most = 1000
@@ -34,7 +36,10 @@ export async function readSigns({ sql }: Database, underWay: string[]): Promise<
       ), 0) as "schedulerLagMs",
       (select count(*)::int from (
         select from transfers where state = 'receiving' limit ${most}
-      ) t) as "receivingCount"`
+      ) t) as "receivingCount",
+      (select count(*)::int from (
+        select from commitments where state = 'waiting' limit ${most}
+      ) c) as "waitingCommitmentCount"`
   return row as Signs
 }
 

@@ -80,6 +80,45 @@ export async function noteVerifiedSegment({ sql }: Database, segmentKey: number)
     where segment_key = ${segmentKey}`
 }
 
+/** What somebody read of a segment. */
+export interface ReadSegment {
+  segmentKey: number
+  instanceCount: number
+  /** Offset of the last instance. */
+  lastOffset: number
+}
+
+/** By the clock of the database, as it writes it. */
+export async function databaseNow({ sql }: Database): Promise<string> {
+  const [row] = await sql`select clock_timestamp()::text as now`
+  return row?.now as string
+}
+
+/**
+ * Notes of segments that they were read again since then, where what was read is all that they hold; not where they
+ * hold instances of others, too, or got more meanwhile.
+ */
+export async function noteReadSegments(
+  { sql }: Database,
+  read: ReadSegment[],
+  since: string,
+): Promise<void> {
+  await sql`
+    update segments g
+    set verified_at = ${since}::text::timestamptz
+    from jsonb_to_recordset(${JSON.stringify(read)}::text::jsonb) as r (
+      "segmentKey" bigint, "instanceCount" bigint, "lastOffset" bigint
+    )
+    where g.segment_key = r."segmentKey"
+    and g.state = 'kept'
+    and (g.verified_at is null or g.verified_at < ${since}::text::timestamptz)
+    and (
+      select count(*) = r."instanceCount" and max(i.segment_offset) = r."lastOffset"
+      from instances i
+      where i.segment_key = g.segment_key
+    )`
+}
+
 const rowsAtOnce = 1000
 
 /** The instances of a segment in the order in which they lie there, a page at a time. */

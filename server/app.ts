@@ -33,6 +33,7 @@ import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
 import { uploadRoutes } from './upload/routes.tsx'
 import { verificationRoutes } from './verification/routes.ts'
+import { StudyVerifier } from './verification/study-verifier.ts'
 import { wadoRoutes } from './wado/routes.ts'
 import { type WebhookPolicy, webhookRoutes } from './webhooks/routes.ts'
 
@@ -59,7 +60,7 @@ export interface AppDeps {
   /** Bytes of the instances of a commitment request up to which it is answered at once. */
   commitmentWaitBytes: number
   webhooks: WebhookPolicy
-  peerAsker: Pick<PeerAsker, 'ask'>
+  peerAsker: Pick<PeerAsker, 'ask' | 'isConfigured'>
   baseURLPolicy: BaseURLPolicy
   /** Address of a viewer, with `{StudyInstanceUID}` in it. */
   viewerURL: string | undefined
@@ -110,8 +111,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', openAPIRoutes())
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))
-  app.route('/api', verificationRoutes(deps))
-  app.route('/', adminRoutes({ ...deps, shell }))
+  const verifier = new StudyVerifier(deps)
+  app.route('/api', verificationRoutes({ db: deps.db, verifier }))
+  app.route('/', adminRoutes({ ...deps, shell, verifier }))
 
   app.notFound((c) => {
     const { path } = c.req

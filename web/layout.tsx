@@ -32,6 +32,7 @@ export interface ShellSigns {
   word: string
   receivingCount: number
   refusedCount: number
+  waitingCommitmentCount: number
   deadDeliveryCount: number
 }
 
@@ -39,6 +40,7 @@ export type PageName =
   | 'studies'
   | 'transfers'
   | 'problems'
+  | 'commitments'
   | 'changes'
   | 'webhooks'
   | 'upload'

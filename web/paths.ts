@@ -9,6 +9,24 @@ export const paths = {
   studyZip: (studyInstanceUID: string) => `/studies/${studyInstanceUID}/files.zip`,
   studyAction: (studyInstanceUID: string, action: string) =>
     `/studies/${studyInstanceUID}/actions/${action}`,
+  /** Of a series or instance of the study, where these are given. */
+  askAction: (
+    studyInstanceUID: string,
+    action: string,
+    part: { seriesInstanceUID?: string | undefined; sopInstanceUID?: string | undefined } = {},
+  ) => {
+    const query = new URLSearchParams()
+    if (part.seriesInstanceUID) query.set('series', part.seriesInstanceUID)
+    if (part.sopInstanceUID) query.set('instance', part.sopInstanceUID)
+    const path = `/studies/${studyInstanceUID}/actions/${action}`
+    return query.size === 0 ? path : `${path}?${query}`
+  },
+  missing: (studyInstanceUID: string, after?: string) =>
+    `/studies/${studyInstanceUID}/missing${after ? `?after=${after}` : ''}`,
+  allowResend: (studyInstanceUID: string) => `/studies/${studyInstanceUID}/allow-resend`,
+  commitments: '/commitments',
+  commitmentsOf: (studyInstanceUID: string) => `/commitments?study=${studyInstanceUID}`,
+  commitment: (transactionUID: string) => `/commitments/${transactionUID}`,
   transfers: '/transfers',
   transfer: (transferID: string) => `/transfers/${transferID}`,
   problems: '/problems',

@@ -2,10 +2,13 @@ import type { Context } from 'hono'
 import type { Database } from '../../db/database.ts'
 import type { PageName } from '../../web/layout.tsx'
 import type { LiveRegion } from '../../web/parts/live-message.tsx'
+import type { Committer } from '../commitment/committer.ts'
+import type { PeerAsker } from '../completeness/peer-asker.ts'
 import type { AppEnv } from '../http/env.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import type { StudyVerifier } from '../verification/study-verifier.ts'
 import type { ShellReader } from './shell.ts'
 
 /** What the pages have in common. */
@@ -19,6 +22,13 @@ export interface PageDeps {
   storeDir: string
   /** Address of a viewer, with `{StudyInstanceUID}` in it. */
   viewerURL: string | undefined
+  committer: Pick<Committer, 'wake' | 'finished'>
+  /** Bytes of the instances of a commitment request up to which its result is waited for. */
+  commitmentWaitBytes: number
+  verifier: StudyVerifier
+  peerAsker: Pick<PeerAsker, 'ask' | 'isConfigured'>
+  /** Something was deleted. */
+  deleted(): void
   /** Something has changed, or may be due. */
   changed(): void
   /**

@@ -1,59 +1,36 @@
 /** @jsxImportSource hono/jsx */
 import { Buffer } from 'node:buffer'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { instancesOf } from '../../db/instances.ts'
-import { listSeries } from '../../db/listing.ts'
-import {
-  countTransferSyntaxes,
-  findSeries,
-  listArrivals,
-  listInstances,
-  listStudyChanges,
-  listStudyFindings,
-} from '../../db/study-life.ts'
-import { readListedStudies, studiesUnderWay } from '../../db/study-list.ts'
+import { findSeries, listInstances } from '../../db/study-life.ts'
+import { countMissingInstances, listMissingInstances } from '../../db/study-safety.ts'
+import { ExpectedStudyPage } from '../../web/pages/expected-study-page.tsx'
 import { InstancePage } from '../../web/pages/instance-page.tsx'
+import { MissingPage } from '../../web/pages/missing-page.tsx'
 import { SeriesPage } from '../../web/pages/series-page.tsx'
-import { StudyPage, type StudyView, studyViewRegions } from '../../web/pages/study-page.tsx'
+import { goneRegions, StudyPage, studyViewRegions } from '../../web/pages/study-page.tsx'
+import { missingCounted } from '../../web/parts/evidence.tsx'
 import { paths } from '../../web/paths.ts'
-import { htmlResponse } from '../../web/respond.tsx'
-import { studyActionViews } from '../../web/study-actions/all.tsx'
+import { htmlResponse, wantsPage } from '../../web/respond.tsx'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { insistOnOwnPage } from '../http/same-origin.ts'
 import { streamOf } from '../http/stream.ts'
 import { describeError } from '../log.ts'
 import { readStudy } from './api.ts'
 import { attributeLines } from './attribute-lines.ts'
 import type { PageDeps } from './deps.ts'
-import { studyActions } from './study-actions/all.ts'
-import { readForm } from './study-pages.tsx'
+import { deletedStudyPage, doneOf } from './study-action-pages.tsx'
+import { readExpected, readStudyView } from './study-view.ts'
 import { studyZip } from './study-zip.ts'
 
 /** As many of each as a page lists. */
-const listed = { series: 500, changes: 200, arrivals: 200, findings: 100, instances: 100 }
+const listed = { instances: 100, missing: 100 }
 
-/** One study, its series and instances, and what can be done with it. */
+/** One study, its series and instances, and what is missing. */
 export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
-  const { db, store, intake } = deps
-
-  async function readView(studyInstanceUID: string): Promise<StudyView> {
-    const { studyKey } = await readStudy(db, studyInstanceUID)
-    const underWay = await studiesUnderWay(db, intake.untoldStudies)
-    const [[study], series, changes, arrivals, syntaxes, findings] = await Promise.all([
-      readListedStudies(db, [studyKey], underWay),
-      listSeries(db, { studyKey }, listed.series),
-      listStudyChanges(db, studyInstanceUID, listed.changes),
-      listArrivals(db, studyKey, listed.arrivals),
-      countTransferSyntaxes(db, studyKey),
-      listStudyFindings(db, studyInstanceUID, listed.findings),
-    ])
-    if (study === undefined) throw new HttpProblem(404, 'There is no such study')
-    const viewerURL = deps.viewerURL?.replaceAll('{StudyInstanceUID}', studyInstanceUID)
-    return { study, series, changes, arrivals, syntaxes, viewerURL, ...findings }
-  }
+  const { db, store } = deps
 
   async function readSeriesOf(study: string, series: string) {
     const found = await readStudy(db, study)
@@ -62,30 +39,77 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
     return one
   }
 
+  /** Of a study that is here, or was, or of which somebody spoke. */
+  async function readCounts(studyInstanceUID: string) {
+    try {
+      return await readStudy(db, studyInstanceUID)
+    } catch (error) {
+      const expected = await readExpected(db, studyInstanceUID)
+      if (expected === undefined) throw error
+      return expected
+    }
+  }
+
+  async function expectedStudyPage(c: Context<AppEnv>, studyInstanceUID: string) {
+    const view = await readExpected(db, studyInstanceUID)
+    const shell = await deps.shell.read(c.req.raw)
+    return view && htmlResponse(<ExpectedStudyPage shell={shell} view={view} />)
+  }
+
   return new Hono<AppEnv>()
     .get('/studies/:study', async (c) => {
-      const [view, shell] = await Promise.all([
-        readView(c.req.param('study')),
+      const studyInstanceUID = c.req.param('study')
+      try {
+        const [view, shell] = await Promise.all([
+          readStudyView(deps, studyInstanceUID),
+          deps.shell.read(c.req.raw),
+        ])
+        return htmlResponse(<StudyPage shell={shell} view={view} done={doneOf(c)} />)
+      } catch (error) {
+        if (!(error instanceof HttpProblem) || !wantsPage(c.req.raw)) throw error
+        const page =
+          error.status === 410
+            ? await deletedStudyPage(c, deps, studyInstanceUID)
+            : await expectedStudyPage(c, studyInstanceUID)
+        if (page === undefined) throw error
+        return page
+      }
+    })
+    .get('/studies/:study/missing', async (c) => {
+      const studyInstanceUID = c.req.param('study')
+      const { instanceCount, expectedInstanceCount } = await readCounts(studyInstanceUID)
+      const after = c.req.query('after') ?? ''
+      const page = { after, limit: listed.missing + 1 }
+      const [found, missingCount, shell] = await Promise.all([
+        listMissingInstances(db, studyInstanceUID, page),
+        countMissingInstances(db, studyInstanceUID, missingCounted),
         deps.shell.read(c.req.raw),
       ])
-      const done = studyActionViews.find(({ name }) => name === c.req.query('done'))?.done
-      return htmlResponse(<StudyPage shell={shell} view={view} done={done} />)
+      return htmlResponse(
+        <MissingPage
+          shell={shell}
+          studyInstanceUID={studyInstanceUID}
+          missing={found.slice(0, listed.missing)}
+          missingCount={missingCount}
+          fewer={Math.max(0, (expectedInstanceCount ?? 0) - instanceCount)}
+          hasMore={found.length > listed.missing}
+          isFirst={after === ''}
+        />,
+      )
     })
     .get(paths.live('study/:study'), async (c) => {
       const studyInstanceUID = c.req.param('study') as string
       await readStudy(db, studyInstanceUID)
-      return deps.stream(c, 'studies', `study ${studyInstanceUID}`, async () =>
-        studyViewRegions(await readView(studyInstanceUID)),
-      )
-    })
-    .post('/studies/:study/actions/:action', async (c) => {
-      insistOnOwnPage(c)
-      const study = await readStudy(db, c.req.param('study'))
-      const action = studyActions.find(({ name }) => name === c.req.param('action'))
-      if (action === undefined) throw new HttpProblem(404, 'There is no such action')
-      await action.run(study, await readForm(c), deps)
-      deps.changed()
-      return c.redirect(`${paths.study(study.studyInstanceUID)}?done=${action.name}`, 303)
+      return deps.stream(c, 'studies', `study ${studyInstanceUID}`, async () => {
+        try {
+          return studyViewRegions(await readStudyView(deps, studyInstanceUID))
+        } catch (error) {
+          if (error instanceof HttpProblem && error.status === 410) {
+            return goneRegions(studyInstanceUID)
+          }
+          throw error
+        }
+      })
     })
     .get('/studies/:study/files.zip', async (c) => {
       const { studyInstanceUID } = await readStudy(db, c.req.param('study'))

@@ -1,6 +1,5 @@
 /** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
-import type { Database } from '../../db/database.ts'
 import type { Theme } from '../../web/layout.tsx'
 import { LivePartial, type LiveRegion } from '../../web/parts/live-message.tsx'
 import { ShellStatus } from '../../web/parts/shell-status.tsx'
@@ -9,33 +8,24 @@ import { pageOfProblem, textOf } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { insistOnOwnPage } from '../http/same-origin.ts'
-import type { Intake } from '../intake/intake.ts'
 import type { LiveHub } from '../live/live-hub.ts'
 import { LiveViews } from '../live/live-views.ts'
-import type { Log } from '../log.ts'
-import type { Store } from '../store/store.ts'
 import { activityPages } from './activity-pages.tsx'
 import { apiRoutes } from './api.ts'
 import { answerAsset, readAssets } from './assets.ts'
+import { commitmentPages } from './commitment-pages.tsx'
 import type { PageDeps } from './deps.ts'
 import { feedPages } from './feed-pages.tsx'
 import { healthRoutes } from './health.ts'
 import { healthPage } from './health-page.tsx'
 import { streamLive, type Told } from './live-stream.ts'
 import { oneStudyPages } from './one-study-pages.tsx'
-import type { ShellReader } from './shell.ts'
+import { studyActionPages } from './study-action-pages.tsx'
 import { readForm, studyPages } from './study-pages.tsx'
 
-export interface AdminDeps {
-  db: Database
-  store: Store
-  storeDir: string
-  viewerURL: string | undefined
-  intake: Pick<Intake, 'untoldStudies'>
+export interface AdminDeps extends Omit<PageDeps, 'changed' | 'stream'> {
   live: LiveHub
   wake(): void
-  shell: ShellReader
-  log: Log
 }
 
 /** Open streams of one server: each costs a socket and a few KB. */
@@ -50,6 +40,7 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
   const pages: PageDeps = {
     ...deps,
     changed() {
+      shell.forget()
       live.changed()
       deps.wake()
     },
@@ -95,6 +86,8 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
     })
     .route('/', studyPages(pages))
     .route('/', oneStudyPages(pages))
+    .route('/', studyActionPages(pages))
+    .route('/', commitmentPages(pages))
     .route('/', activityPages(pages))
     .route('/', feedPages(pages))
     .route('/', healthPage(pages))

@@ -27,10 +27,21 @@ const diskLimits = { waiting: 0.1, danger: 0.03 }
 
 /** What stands around the pages. */
 export class ShellReader {
-  readonly #signs: () => Promise<ShellSigns>
+  readonly #deps: ShellDeps
+  #signs: () => Promise<ShellSigns>
 
   constructor(deps: ShellDeps) {
-    this.#signs = memo(1000, () => readShellSigns(deps))
+    this.#deps = deps
+    this.#signs = this.#anew()
+  }
+
+  /** Somebody did something here, and is to see at once what it came to. */
+  forget(): void {
+    this.#signs = this.#anew()
+  }
+
+  #anew(): () => Promise<ShellSigns> {
+    return memo(1000, () => readShellSigns(this.#deps))
   }
 
   /** Also where the database does not answer. */
@@ -61,6 +72,7 @@ async function readShellSigns({ db, intake, storeDir }: ShellDeps): Promise<Shel
     ...worstOf(signs, free),
     receivingCount: signs.receivingCount,
     refusedCount: signs.refusedCount,
+    waitingCommitmentCount: signs.waitingCommitmentCount,
     deadDeliveryCount: signs.deadDeliveryCount,
   }
 }

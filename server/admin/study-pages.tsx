@@ -150,13 +150,16 @@ function addressOf({ fields }: StudySearch): string {
 }
 
 /** @throws {HttpProblem} 400, 413 */
-export async function readForm(c: Context<AppEnv>): Promise<URLSearchParams> {
+export async function readForm(
+  c: Context<AppEnv>,
+  mostBytes = formBytes,
+): Promise<URLSearchParams> {
   const type = c.req.header('content-type')?.split(';')[0]
   if (type !== 'application/x-www-form-urlencoded') {
     throw new HttpProblem(415, 'A form is sent as application/x-www-form-urlencoded')
   }
-  if (Number(c.req.header('content-length') ?? formBytes + 1) > formBytes) {
-    throw new HttpProblem(413, `A form has ${formBytes} bytes at most, and says how many`)
+  if (Number(c.req.header('content-length') ?? mostBytes + 1) > mostBytes) {
+    throw new HttpProblem(413, `A form has ${mostBytes} bytes at most, and says how many`)
   }
   return new URLSearchParams(await c.req.text())
 }

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { toNativeDicomModel } from '../../server/dicom/json-to-xml.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { flipByte } from '../support/flip-byte.ts'
 import { type StowageServer, startServer, temporaryFolder } from '../support/server.ts'
 import type { StowAnswer } from '../support/stow.ts'
 import {
@@ -121,21 +121,6 @@ function saidOf(module: Dataset) {
     committed: items('00081199').map((item) => value(item, '00081155')),
     failed: items('00081198').map((item) => [value(item, '00081155'), value(item, '00081197')]),
   }
-}
-
-async function flipByte(of: StowageServer, sopInstanceUID: string): Promise<void> {
-  await using sql = await of.connect()
-  const [row] = await sql`
-    select g.segment_id, i.segment_offset::float8 as at, i.byte_length::float8 as bytes
-    from instances i
-    join segments g using (segment_key)
-    where i.sop_instance_uid = ${sopInstanceUID}`
-  const id = row?.segment_id as string
-  const file = await open(`${of.storeDir}/${id.slice(-2)}/${id}.segment`, 'r+')
-  const position = row?.at + row?.bytes - 1
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, position)
-  await file.write(Buffer.from([(buffer[0] as number) ^ 1]), 0, 1, position)
-  await file.close()
 }
 
 describe('Storage commitment request (PS3.18 chapter 13)', () => {

@@ -90,7 +90,7 @@ function beginSlowly(server: StowageServer): () => Promise<void> {
 }
 
 /** An instance that looks like something: an ellipse with two others in it. */
-function phantom(at: number, options: DicomFileOptions): Buffer {
+export function phantom(at: number, options: DicomFileOptions): Buffer {
   const pixels = new Uint16Array(side * side)
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {

@@ -59,7 +59,16 @@ const allowed: Record<string, string[]> = {
   'server/wado': [...face, 'server/pixels'],
   // The two faces that people see know what is seen.
   // What the page searches is what QIDO-RS searches.
-  'server/admin': [...face, 'server/completeness', 'server/live', 'server/qido', 'web'],
+  'server/admin': [
+    ...face,
+    'server/completeness',
+    'server/live',
+    'server/qido',
+    'web',
+    // What the page can have done.
+    'type:server/commitment',
+    'type:server/verification',
+  ],
   'server/upload': [...face, 'web'],
   web: ['type:db'],
   // The sending side is a client: it knows no database.

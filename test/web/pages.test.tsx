@@ -14,6 +14,7 @@ import {
   type UploadReport,
   verdictOf,
 } from '../../web/pages/upload-page.tsx'
+import type { EvidenceView } from '../../web/parts/evidence.tsx'
 import { stretchesOf } from '../../web/parts/study-band.tsx'
 import { htmlResponse, pageOfProblem, textOf } from '../../web/respond.tsx'
 import { aStudy, aTransfer, readable } from './render.ts'
@@ -59,6 +60,34 @@ function aView(changes: Partial<StudyView> = {}): StudyView {
     syntaxes: [],
     refusals: [],
     warnings: [],
+    evidence: anEvidence(),
+    commitments: [],
+    hasMoreCommitments: false,
+    integrity: {
+      verifiedCount: 0,
+      firstVerifiedAt: null,
+      lastVerifiedAt: null,
+      segmentCount: 1,
+    },
+    damaged: [],
+    deletions: [],
+    refusedAgainCount: 0,
+    means: { isPeerConfigured: false },
+    ...changes,
+  }
+}
+
+function anEvidence(changes: Partial<EvidenceView> = {}): EvidenceView {
+  return {
+    studyInstanceUID: '1.2.840.1',
+    verdict: 'unknown',
+    instanceCount: 43,
+    expectedInstanceCount: null,
+    evidence: [],
+    isCut: false,
+    series: [],
+    missing: [],
+    missingCount: 0,
     ...changes,
   }
 }

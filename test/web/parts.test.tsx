@@ -191,9 +191,12 @@ describe('the row of a study', () => {
       refusalCount: 2,
       warningCount: 3,
     })
+    // What was committed and is not whole any more has no seal.
     expect(readable(<StudyRow study={study} />)).toContain(
-      'Committed 1 damaged 2 refused 3 warnings',
+      '1,204 committed before 1 damaged 2 refused 3 warnings',
     )
+    const whole = { ...study, damagedInstanceCount: 0 }
+    expect(readable(<StudyRow study={whole} />)).toContain('Committed 2 refused')
   })
 
   test('escapes whatever a sender wrote', () => {

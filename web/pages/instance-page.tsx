@@ -72,6 +72,11 @@ export function InstancePage({ shell, instance, lines, isCut }: InstancePageProp
             <a href={file}>File</a> · <a href={`${file}/metadata`}>Metadata</a> ·{' '}
             <a href={`${file}/rendered`}>Picture</a>
           </Fact>
+          <div>
+            <a class="button second" href={paths.askAction(studyInstanceUID, 'delete', instance)}>
+              Delete instance …
+            </a>
+          </div>
         </dl>
       </div>
       <h2>Attributes</h2>

@@ -34,6 +34,14 @@ export function SeriesPage(props: SeriesPageProps) {
         {[modality, seriesNumber && `series ${seriesNumber}`].filter(Boolean).join(', ')}{' '}
         <span class="uid">{seriesInstanceUID}</span>
       </p>
+      <p class="actions">
+        <a
+          class="button second"
+          href={paths.askAction(studyInstanceUID, 'delete', { seriesInstanceUID })}
+        >
+          Delete series …
+        </a>
+      </p>
       <table class="instances">
         <caption>
           {hasMore || !isFirst

@@ -1,15 +1,18 @@
 /** @jsxImportSource hono/jsx */
 import type { Change } from '../../db/changes.ts'
+import type { Deletion } from '../../db/deletions.ts'
 import type { Series } from '../../db/instances.ts'
 import type { Arrival, Refusal, Warning } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
+import type { DamagedInstance, Integrity as IntegrityFacts } from '../../db/study-safety.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import type { ListedCommitment } from '../parts/commitment-table.tsx'
 import { Commitment, Completeness } from '../parts/completeness.tsx'
 import { dateText, personName } from '../parts/dicom-text.ts'
-import { FindingTable } from '../parts/finding-table.tsx'
+import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
 import { Instant } from '../parts/instant.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
-import { bytesText, countOf, countText } from '../parts/quantity.tsx'
+import { bytesText, countText } from '../parts/quantity.tsx'
 import { SeriesTable } from '../parts/series-table.tsx'
 import { Badge, StudyBadge } from '../parts/state-badge.tsx'
 import { StudyBand } from '../parts/study-band.tsx'
@@ -18,6 +21,8 @@ import { StudyTimeline } from '../parts/study-timeline.tsx'
 import { transferSyntaxName } from '../parts/transfer-syntax.ts'
 import { paths } from '../paths.ts'
 import { studyActionViews } from '../study-actions/all.tsx'
+import type { Means } from '../study-actions/view.tsx'
+import { Commitments, Findings, IntegrityOf } from './study-safety.tsx'
 
 /** All that the page of a study shows. Lists are cut; what they are cut from is counted in the study. */
 export interface StudyView {
@@ -28,6 +33,17 @@ export interface StudyView {
   syntaxes: { transferSyntaxUID: string; count: number }[]
   refusals: Refusal[]
   warnings: Warning[]
+  evidence: EvidenceView
+  /** The newest that concern it. */
+  commitments: ListedCommitment[]
+  hasMoreCommitments: boolean
+  integrity: IntegrityFacts
+  damaged: DamagedInstance[]
+  /** Of parts of it. */
+  deletions: Deletion[]
+  /** Deleted instances of it that are refused if they come again. */
+  refusedAgainCount: number
+  means: Means
   viewerURL?: string | undefined
 }
 
@@ -68,6 +84,24 @@ export function StudyPage({ shell, view, done }: StudyPageProps) {
           <SeriesTable study={view.study} series={view.series} />
         </div>
       </section>
+      <section aria-labelledby="evidence-title">
+        <h2 id="evidence-title">Evidence</h2>
+        <div id="study-evidence">
+          <Evidence view={view.evidence} />
+        </div>
+      </section>
+      <section aria-labelledby="commitments-title">
+        <h2 id="commitments-title">Commitments</h2>
+        <div id="study-commitments">
+          <Commitments view={view} />
+        </div>
+      </section>
+      <section aria-labelledby="integrity-title">
+        <h2 id="integrity-title">Integrity</h2>
+        <div id="study-integrity">
+          <IntegrityOf view={view} />
+        </div>
+      </section>
       <div id="study-findings">
         <Findings view={view} />
       </div>
@@ -86,8 +120,26 @@ export function studyViewRegions(view: StudyView): LiveRegion[] {
   return [
     { id: 'study-head', content: <StudyHead view={view} /> },
     { id: 'study-series', content: <SeriesTable study={view.study} series={view.series} /> },
+    { id: 'study-evidence', content: <Evidence view={view.evidence} /> },
+    { id: 'study-commitments', content: <Commitments view={view} /> },
+    { id: 'study-integrity', content: <IntegrityOf view={view} /> },
     { id: 'study-findings', content: <Findings view={view} /> },
     { id: 'study-life', content: <StudyLife view={view} /> },
+  ]
+}
+
+/** What the open page of a study shows when somebody deletes it. */
+export function goneRegions(studyInstanceUID: string): LiveRegion[] {
+  return [
+    {
+      id: 'study-head',
+      content: (
+        <p class="notice" data-tone="waiting">
+          This study was deleted meanwhile; what is below is how it was.{' '}
+          <a href={paths.study(studyInstanceUID)}>Who did it, and why</a>
+        </p>
+      ),
+    },
   ]
 }
 
@@ -115,7 +167,6 @@ function StudyHead({ view }: { view: StudyView }) {
         )}
       </p>
       <div class="actions">
-        {studyActionViews.filter((one) => one.isOffered(study)).map((one) => one.view(study))}
         <a class="button second" href={paths.studyZip(study.studyInstanceUID)} download>
           Download ZIP
         </a>
@@ -124,6 +175,9 @@ function StudyHead({ view }: { view: StudyView }) {
             Open in viewer
           </a>
         )}
+        {studyActionViews
+          .filter((one) => one.isOffered(study, view.means))
+          .map((one) => one.view(study))}
       </div>
       <StudyFacts view={view} />
     </>
@@ -186,31 +240,6 @@ function StudyFacts({ view: { study, series, syntaxes } }: { view: StudyView }) 
       </div>
     </dl>
   )
-}
-
-function Findings({ view: { study, refusals, warnings } }: { view: StudyView }) {
-  return (
-    <>
-      {refusals.length > 0 && (
-        <FindingTable
-          caption={captionOf(refusals.length, study.refusalCount, 'refused instance')}
-          findings={refusals.map((one) => ({ ...one, reason: one.failureReason }))}
-        />
-      )}
-      {warnings.length > 0 && (
-        <FindingTable
-          caption={captionOf(warnings.length, study.warningCount, 'warning')}
-          findings={warnings.map((one) => ({ ...one, reason: one.warningReason }))}
-        />
-      )}
-    </>
-  )
-}
-
-function captionOf(shown: number, total: number, what: string): string {
-  return shown < total
-    ? `Newest ${countText(shown)} of ${countOf(total, what)}`
-    : countOf(shown, what)
 }
 
 function StudyLife({ view }: { view: StudyView }) {

@@ -5,7 +5,11 @@ import { Badge, verdictSigns } from './state-badge.tsx'
 
 type Whole = Pick<
   Study,
-  'verdict' | 'expectedInstanceCount' | 'instanceCount' | 'committedInstanceCount'
+  | 'verdict'
+  | 'expectedInstanceCount'
+  | 'instanceCount'
+  | 'committedInstanceCount'
+  | 'damagedInstanceCount'
 >
 
 /** A bar only where somebody said how many there should be: one that invents a number lies. */
@@ -34,8 +38,12 @@ export function Completeness({ of }: { of: Whole }) {
 
 /** Whether its storage was committed. (PS3.4 J) */
 export function Commitment({ of }: { of: Whole }) {
-  const { committedInstanceCount, instanceCount } = of
+  const { committedInstanceCount, instanceCount, damagedInstanceCount } = of
   if (committedInstanceCount === 0) return null
+  // The promise was made, and what it was made of is not whole any more.
+  if (damagedInstanceCount > 0) {
+    return <span class="nowrap">{countText(committedInstanceCount)} committed before</span>
+  }
   if (committedInstanceCount >= instanceCount) {
     return <Badge icon="seal" word="Committed" tone="success" />
   }

@@ -27,6 +27,7 @@ const names: Record<number, string> = {
   49152: 'Cannot understand',
   49407: 'Rolled back with the request',
   49442: 'Transfer Syntax not supported',
+  50192: 'Deleted, and not allowed to come again',
 }
 
 /** `A900`, as the standard writes it. */
@@ -76,5 +77,6 @@ const advices: Record<number, string> = {
   43267: 'The series is here in another study. Ask the sender which is right.',
   45056: 'What the instance says differs from what is known of its study or series.',
   45063: 'What the instance says differs from what is known of its study or series.',
+  50192: 'It was deleted here. Allow it to come again on the page of its study, if it should.',
   49152: 'It is no DICOM file, or it is broken. Ask the sender to look at the file.',
 }

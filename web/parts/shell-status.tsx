@@ -43,6 +43,15 @@ export function ShellStatus({ status, current }: ShellStatusProps) {
         >
           Problems
         </Page>
+        <Page
+          name="commitments"
+          href={paths.commitments}
+          current={current}
+          count={status?.waitingCommitmentCount}
+          counted="waiting"
+        >
+          Commitments
+        </Page>
         <Page name="changes" href={paths.changes} current={current}>
           Changes
         </Page>

@@ -5,14 +5,16 @@ import type { ChangeType } from '../../db/schema.ts'
 import type { Arrival } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
 import { paths } from '../paths.ts'
+import type { ListedCommitment } from './commitment-table.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { durationText, Instant, Until } from './instant.tsx'
-import { countOf } from './quantity.tsx'
+import { countOf, countText } from './quantity.tsx'
 
 interface StudyTimelineProps {
   study: ListedStudy
   changes: Change[]
   arrivals: Arrival[]
+  commitments: ListedCommitment[]
 }
 
 interface Step {
@@ -22,7 +24,7 @@ interface Step {
 }
 
 /** What happened to a study, the newest first, with what will happen on top. */
-export function StudyTimeline({ study, changes, arrivals }: StudyTimelineProps) {
+export function StudyTimeline({ study, changes, arrivals, commitments }: StudyTimelineProps) {
   const steps: Step[] = [
     ...changes.map(({ type, at, details }) => ({
       at,
@@ -30,6 +32,7 @@ export function StudyTimeline({ study, changes, arrivals }: StudyTimelineProps) 
       what: wordsOf(type, details ?? {}),
     })),
     ...arrivals.map(arrivalStep),
+    ...commitments.map(requestStep),
   ].sort((a, b) => b.at.getTime() - a.at.getTime())
   return (
     <ol class="timeline">
@@ -71,7 +74,7 @@ const icons: Record<ChangeType, IconName> = {
   'transfer-ended': 'arriving',
 }
 
-function wordsOf(type: ChangeType, details: Record<string, unknown>): string {
+function wordsOf(type: ChangeType, details: Record<string, unknown>): Child {
   const number = (name: string) => Number(details[name] ?? 0)
   switch (type) {
     case 'new':
@@ -89,12 +92,28 @@ function wordsOf(type: ChangeType, details: Record<string, unknown>): string {
     case 'incomplete':
       return incompleteWords(details)
     case 'committed':
-      return 'Storage committed'
+      return <CommittedWords details={details} />
     case 'damaged':
-      return 'Bytes were found that are not what came'
+      return details.isDamaged === false
+        ? 'Bytes that were damaged are right again'
+        : 'Bytes were found that are not what came'
     case 'transfer-ended':
       return 'A transfer to it ended'
   }
+}
+
+/** What a commitment request came to: as its result says, and how much of the study that makes. */
+function CommittedWords({ details }: { details: Record<string, unknown> }) {
+  const committed = Number(details.committedCount ?? 0)
+  const failed = Number(details.failedCount ?? 0)
+  const text = `Storage of ${countOf(committed, 'instance')} committed`
+  const transaction = details.transactionUID
+  return (
+    <>
+      {typeof transaction === 'string' ? <a href={paths.commitment(transaction)}>{text}</a> : text}
+      {failed > 0 && `, ${countText(failed)} failed`}
+    </>
+  )
 }
 
 function incompleteWords({
@@ -108,6 +127,19 @@ function incompleteWords({
   return verdict === 'conflict'
     ? 'In conflict: the evidence disagrees'
     : 'Nobody says any more what it holds'
+}
+
+function requestStep({ commitment }: ListedCommitment): Step {
+  const { transactionUID, instanceCount, requestedAt } = commitment
+  return {
+    at: requestedAt,
+    icon: 'hourglass',
+    what: (
+      <a href={paths.commitment(transactionUID)}>
+        Commitment of {countOf(instanceCount, 'instance')} requested
+      </a>
+    ),
+  }
 }
 
 function arrivalStep({ at, until, instanceCount, transferID }: Arrival): Step {

@@ -3,7 +3,7 @@ import { ActionForm, type StudyActionView } from './view.tsx'
 
 export const reopen: StudyActionView = {
   name: 'reopen',
-  done: 'It is open again: its quiet time begins anew, and another stable event will follow.',
+  done: () => 'It is open again: its quiet time begins anew, and another stable event will follow.',
   isOffered: ({ state }) => state === 'stable',
   view: (study) => (
     <ActionForm

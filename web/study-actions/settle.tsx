@@ -3,7 +3,7 @@ import { ActionForm, type StudyActionView } from './view.tsx'
 
 export const settle: StudyActionView = {
   name: 'settle',
-  done: 'It settles now, unless something of it is on its way.',
+  done: () => 'It settles now, unless something of it is on its way.',
   isOffered: ({ state }) => state !== 'stable',
   view: (study) => (
     <ActionForm

@@ -3,7 +3,8 @@ import type { StudyAction } from './action.ts'
 
 export const reopen: StudyAction = {
   name: 'reopen',
-  async run({ studyInstanceUID }, _form, { db }) {
-    await reopenStudy(db, studyInstanceUID)
+  async run({ study }, { db }) {
+    await reopenStudy(db, study.studyInstanceUID)
+    return {}
   },
 }

@@ -3,7 +3,8 @@ import type { StudyAction } from './action.ts'
 
 export const settle: StudyAction = {
   name: 'settle',
-  async run({ studyInstanceUID }, _form, { db }) {
-    await settleNow(db, studyInstanceUID)
+  async run({ study }, { db }) {
+    await settleNow(db, study.studyInstanceUID)
+    return {}
   },
 }

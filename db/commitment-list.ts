@@ -1,0 +1,73 @@
+import { and, asc, eq, gt, isNotNull } from 'drizzle-orm'
+import type { AskedInstance, Reference } from './commitments.ts'
+import type { Database } from './database.ts'
+import { commitmentReferences } from './schema.ts'
+
+/** How many instances of a request failed for one reason. */
+export interface FailureCount {
+  commitmentKey: number
+  failureReason: number
+  count: number
+}
+
+/** Failures of finished requests by reason, the most frequent first. */
+export async function countFailures(
+  { sql }: Database,
+  commitmentKeys: number[],
+): Promise<FailureCount[]> {
+  if (commitmentKeys.length === 0) return []
+  return sql<FailureCount[]>`
+    select commitment_key::float8 as "commitmentKey", failure_reason as "failureReason", count(*)::int as count
+    from commitment_references
+    where commitment_key = any (${commitmentKeys}::bigint[])
+    and failure_reason is not null
+    group by 1, 2
+    order by 3 desc, 2`
+}
+
+/** The failed instances of a finished request in its order, after a place in it. */
+export async function listFailures(
+  { orm }: Database,
+  commitmentKey: number,
+  { after, limit }: { after: number; limit: number },
+): Promise<Reference[]> {
+  const { position, studyInstanceUID, seriesInstanceUID } = commitmentReferences
+  const { sopClassUID, sopInstanceUID, failureReason } = commitmentReferences
+  return orm
+    .select({
+      position,
+      studyInstanceUID,
+      seriesInstanceUID,
+      sopClassUID,
+      sopInstanceUID,
+      failureReason,
+    })
+    .from(commitmentReferences)
+    .where(
+      and(
+        eq(commitmentReferences.commitmentKey, commitmentKey),
+        isNotNull(failureReason),
+        gt(position, after),
+      ),
+    )
+    .orderBy(asc(position))
+    .limit(limit)
+}
+
+/** The instances of a study, up to `limit`, as a request asks for them. */
+export async function instancesToCommit(
+  { sql }: Database,
+  { studyKey, studyInstanceUID }: { studyKey: number; studyInstanceUID: string },
+  limit: number,
+): Promise<AskedInstance[]> {
+  const rows = await sql<Omit<AskedInstance, 'studyInstanceUID'>[]>`
+    select
+      e.series_instance_uid as "seriesInstanceUID", i.sop_class_uid as "sopClassUID",
+      i.sop_instance_uid as "sopInstanceUID"
+    from series e
+    join instances i on i.series_key = e.series_key
+    where e.study_key = ${studyKey}
+    order by e.series_key, i.sop_instance_uid
+    limit ${limit}`
+  return rows.map((one) => ({ studyInstanceUID, ...one }))
+}
