@@ -21,7 +21,7 @@ export interface TokenListing {
 }
 
 /** Whether there ever was a token or a user: from then on nobody does anything without credentials. */
-export async function hasCredentials({ sql }: Database): Promise<boolean> {
+export async function hasCredentials({ sql }: Pick<Database, 'sql'>): Promise<boolean> {
   const [row] = await sql`
     select exists (select from tokens) or exists (select from users) as found`
   return row?.found === true

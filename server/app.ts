@@ -2,6 +2,9 @@ import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
+import type { Credentials } from './access/credentials.ts'
+import { gate } from './access/gate.ts'
+import { loginRoutes } from './access/login-routes.tsx'
 import { adminRoutes } from './admin/routes.tsx'
 import { ShellReader } from './admin/shell.ts'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
@@ -43,6 +46,7 @@ export interface AppDeps {
   storeDir: string
   codecs: WorkerPool
   intake: Intake
+  credentials: Credentials
   live: LiveHub
   metrics: Metrics
   committer: Committer
@@ -90,6 +94,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     await next()
   })
 
+  app.use(gate(deps.credentials))
+
   const dicomWeb = new Hono<AppEnv>()
     .route('/', stowRoutes(deps))
     .route('/', qidoRoutes(deps))
@@ -111,6 +117,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))
   app.route('/api', verificationRoutes(deps))
+  app.route('/', loginRoutes(deps))
   app.route('/', adminRoutes({ ...deps, shell }))
 
   app.notFound((c) => {

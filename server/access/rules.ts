@@ -1,6 +1,6 @@
 import type { Role } from '../http/identity.ts'
 
-/** One thing that can be done, who may do it, and under which routes. */
+/** One thing that can be done, who may do it, and by which routes. */
 export interface Rule {
   what: string
   /** `anyone` needs no credentials. */
@@ -14,51 +14,53 @@ const senders = ['sender', 'operator', 'admin'] as const
 const readers = ['reader', 'operator', 'admin'] as const
 const operators = ['operator', 'admin'] as const
 
+const study = '/dicom-web/studies/:study'
+const series = `${study}/series/:series`
+const instance = `${series}/instances/:instance`
+
 /**
  * Who may do what: every route of the server stands here once.
  *
- * A route that does not is refused to everybody, and fails the tests. `docs/access.md` has the table of these
- * sentences.
+ * A route that does not is refused to everybody, and fails the tests. `docs/access.md` has these sentences as a table.
  */
 export const RULES: readonly Rule[] = [
   {
-    what: 'Ask whether the server lives and can take a study',
+    what: 'Ask whether the server lives, and can take a study',
     who: 'anyone',
     routes: ['GET /healthz', 'GET /readyz'],
   },
   {
-    what: 'Sign in and out; load what pages are made of',
+    what: 'Sign in and out; load styles and scripts; choose light or dark',
     who: 'anyone',
-    routes: ['GET /login', 'POST /login', 'POST /logout', 'GET /assets/:name{.+}'],
+    routes: ['GET /login', 'POST /login', 'POST /logout', 'GET /assets/:name{.+}', 'POST /theme'],
   },
   {
-    what: 'Read what the service offers, and its metrics (no patient data)',
+    what: 'Read what the service offers, and its metrics: no patient data',
     who: everyRole,
-    routes: [
-      'OPTIONS /dicom-web',
-      'OPTIONS /dicom-web/',
-      'GET /api/openapi.json',
-      'GET /metrics',
-    ],
+    routes: ['OPTIONS /dicom-web', 'OPTIONS /dicom-web/', 'GET /api/openapi.json', 'GET /metrics'],
   },
   {
     what: 'Store instances',
     who: senders,
+    routes: ['POST /dicom-web/studies', `POST ${study}`, 'GET /upload', 'POST /upload'],
+  },
+  {
+    what: 'Ask for storage commitment, and for its result',
+    who: senders,
     routes: [
-      'POST /dicom-web/studies',
-      'POST /dicom-web/studies/:study',
-      'GET /upload',
-      'POST /upload',
+      'POST /dicom-web/commitment-requests/:transaction',
+      'GET /dicom-web/commitment-requests/:transaction',
     ],
   },
   {
-    what: 'See transfers (a sender: only its own)',
+    what: 'See transfers; a sender sees its own',
     who: senders,
-    routes: [
-      'GET /api/transfers',
-      'GET /api/transfers/:transfer',
-      'GET /transfers/:transfer',
-    ],
+    routes: ['GET /api/transfers', 'GET /api/transfers/:transfer'],
+  },
+  {
+    what: 'Say what a study should hold, and see it',
+    who: senders,
+    routes: ['GET /api/studies/:study/evidence', 'PUT /api/studies/:study/evidence'],
   },
   {
     what: 'Search (QIDO-RS)',
@@ -67,20 +69,16 @@ export const RULES: readonly Rule[] = [
       'GET /dicom-web/studies',
       'GET /dicom-web/series',
       'GET /dicom-web/instances',
-      'GET /dicom-web/studies/:study/series',
-      'GET /dicom-web/studies/:study/instances',
-      'GET /dicom-web/studies/:study/series/:series/instances',
+      `GET ${study}/series`,
+      `GET ${study}/instances`,
+      `GET ${series}/instances`,
     ],
   },
   {
     what: 'Retrieve (WADO-RS)',
     who: readers,
     routes: [
-      ...[
-        '/dicom-web/studies/:study',
-        '/dicom-web/studies/:study/series/:series',
-        '/dicom-web/studies/:study/series/:series/instances/:instance',
-      ].flatMap((resource) => [
+      ...[study, series, instance].flatMap((resource) => [
         `GET ${resource}`,
         `GET ${resource}/metadata`,
         `GET ${resource}/bulkdata`,
@@ -88,39 +86,94 @@ export const RULES: readonly Rule[] = [
         `GET ${resource}/rendered`,
         `GET ${resource}/thumbnail`,
       ]),
-      ...['/bulkdata/:element/:range', '/frames/:list', '/frames/:list/rendered', '/frames/:list/thumbnail'].map(
-        (path) => `GET /dicom-web/studies/:study/series/:series/instances/:instance${path}`,
-      ),
+      `GET ${instance}/bulkdata/:element/:range`,
+      `GET ${instance}/frames/:list`,
+      `GET ${instance}/frames/:list/rendered`,
+      `GET ${instance}/frames/:list/thumbnail`,
     ],
   },
   {
-    what: 'Look at the pages of studies',
-    who: readers,
-    routes: ['GET /', 'GET /live', 'GET /studies/:study'],
-  },
-  {
-    what: 'Follow the feed; read the state of a study',
-    who: readers,
-    routes: ['GET /api/changes', 'GET /changes', 'GET /api/studies/:study'],
-  },
-  {
-    what: 'Keep a place in the feed',
+    what: 'Look at studies in a browser',
     who: readers,
     routes: [
+      'GET /',
+      'POST /',
+      'GET /live/studies',
+      'GET /live/rows',
+      'GET /studies/:study',
+      'GET /live/study/:study',
+      'GET /studies/:study/files.zip',
+      'GET /studies/:study/series/:series',
+      'GET /studies/:study/series/:series/instances/:instance',
+    ],
+  },
+  {
+    what: 'Follow the feed, and keep a place in it; read the state of a study',
+    who: readers,
+    routes: [
+      'GET /api/changes',
+      'GET /changes',
       'GET /api/consumers',
       'PUT /api/consumers/:name',
       'DELETE /api/consumers/:name',
+      'GET /api/studies/:study',
+      'GET /api/studies/:study/missing',
+      'GET /feed',
+      'GET /live/changes',
     ],
   },
   {
-    what: 'Say when something is stable',
+    what: 'Look at transfers, problems, webhooks and health in a browser',
     who: operators,
     routes: [
+      'GET /transfers',
+      'GET /live/transfers',
+      'GET /transfers/:transfer',
+      'GET /live/transfer/:transfer',
+      'GET /problems',
+      'GET /problems/:kind/:reason',
+      'GET /webhooks',
+      'GET /live/webhooks',
+      'GET /webhooks/:webhook',
+      'GET /health',
+      'GET /live/health',
+    ],
+  },
+  {
+    what: 'Act on a study: settle, reopen, verify, ask a peer, take evidence back',
+    who: operators,
+    routes: [
+      'POST /studies/:study/actions/:action',
       'POST /api/studies/:study/settle',
       'POST /api/studies/:study/reopen',
-      'GET /api/quiet-rules',
-      'PUT /api/quiet-rules',
+      'POST /api/studies/:study/verify',
+      'POST /api/studies/:study/evidence/ask',
+      'DELETE /api/studies/:study/evidence',
     ],
+  },
+  {
+    what: 'Delete, see what was deleted, and allow it to be sent again',
+    who: operators,
+    routes: [
+      `DELETE ${study}`,
+      `DELETE ${series}`,
+      `DELETE ${instance}`,
+      'GET /api/deletions',
+      'GET /api/deletions/:deletion',
+      'POST /api/studies/:study/allow-resend',
+      'POST /api/studies/:study/series/:series/allow-resend',
+      'POST /api/studies/:study/series/:series/instances/:instance/allow-resend',
+    ],
+  },
+  {
+    what: 'See all commitments',
+    who: operators,
+    routes: ['GET /api/commitments', 'GET /api/commitments/:transaction'],
+  },
+  {
+    what: 'Set quiet times',
+    who: operators,
+    routes: ['GET /api/quiet-rules', 'PUT /api/quiet-rules'],
   },
   {
     what: 'Manage webhooks',
@@ -131,17 +184,22 @@ export const RULES: readonly Rule[] = [
       'GET /api/webhooks/:webhook',
       'PATCH /api/webhooks/:webhook',
       'DELETE /api/webhooks/:webhook',
-      'GET /api/webhooks/:webhook/deliveries',
+      'POST /api/webhooks/:webhook/secret',
       'POST /api/webhooks/:webhook/resend',
+      'GET /api/webhooks/:webhook/deliveries',
       'POST /api/webhooks/:webhook/deliveries/:seq/resend',
       'DELETE /api/webhooks/:webhook/deliveries/:seq',
+      'POST /webhooks/:webhook/actions/:action',
     ],
   },
 ]
 
 const byRoute = new Map(RULES.flatMap((rule) => rule.routes.map((route) => [route, rule] as const)))
 
-/** @param route Method and pattern, as `GET /studies/:study`. @returns Undefined: nobody decided yet, so nobody may. */
+/** @param route As `GET /studies/:study`. @returns Undefined: nobody has decided yet, so nobody may. */
 export function ruleOf(route: string): Rule | undefined {
   return byRoute.get(route)
 }
+
+/** What is done with these methods changes nothing, wherever the request comes from. */
+export const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']

@@ -1,3 +1,5 @@
+import { hasCredentials } from '../../db/access.ts'
+import { isLoopback, refuseOpenDoor } from '../access/open-door.ts'
 import { createApp } from '../app.ts'
 import { findUnknownSettings, readConfig } from '../config.ts'
 import { ownURL } from '../demo/demonstration.ts'
@@ -39,6 +41,14 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
   log.info('Stowage starts', { version: await readVersion(), runtime: host.name })
   await using database = await openDatabase(config, log, (error) => ending.fail(error))
   const { sql, direct } = database
+  const isGuarded = config.oidcIssuer !== undefined || (await hasCredentials({ sql }))
+  refuseOpenDoor(config.host, isGuarded, config.allowAnyone === 'on')
+  if (!isGuarded) {
+    log.warn(
+      'No credentials are set up: whoever reaches this server may do everything; "stowage token create" and "stowage password" change that at once',
+      { reachable: isLoopback(config.host) ? 'from this machine only' : `at ${config.host}` },
+    )
+  }
   const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
   let listener: Listener | undefined
   const warming = new AbortController()

@@ -34,6 +34,8 @@ const allowed: Record<string, string[]> = {
     'server/operator-error.ts',
   ],
   'server/postgres': ['server/config.ts', 'server/log.ts', 'server/operator-error.ts'],
+  // People sign in on a page.
+  'server/access': ['db', 'server/http', 'server/log.ts', 'server/operator-error.ts', 'web'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
   'server/completeness': face,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
+import { Credentials } from '../../server/access/credentials.ts'
 import { createApp } from '../../server/app.ts'
 import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
@@ -28,6 +29,8 @@ export async function testApp(
   const base = await testIntake(intakeLimits)
   const lines: string[] = []
   const log = createLog('debug', (line) => lines.push(line))
+  const credentials = new Credentials({ db: base.db, log })
+  await credentials.start(base.db.sql)
   const live = new LiveHub({ db: base.db, log })
   await live.start(base.db.sql)
   const codecs = new WorkerPool()
@@ -53,6 +56,7 @@ export async function testApp(
     commitmentWaitBytes: 1e9,
     changed() {},
     intake: base.intake,
+    credentials,
     live,
     metrics: new Metrics({ db: base.db, log }),
     // Nobody listens there.

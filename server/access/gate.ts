@@ -1,0 +1,120 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
+import type { AppEnv } from '../http/env.ts'
+import type { Identity } from '../http/identity.ts'
+import { HttpProblem } from '../http/problem.ts'
+import { isForeign } from '../http/same-origin.ts'
+import { pageOfProblem, wantsPage } from '../../web/respond.tsx'
+import { paths } from '../../web/paths.ts'
+import { readSessionCookie } from './cookie.ts'
+import type { Credentials } from './credentials.ts'
+import { type Rule, ruleOf, SAFE_METHODS } from './rules.ts'
+
+/** Who asks, and how he showed it. */
+type Visitor =
+  | { kind: 'nobody' }
+  /** A token was shown, and it is not good. */
+  | { kind: 'refused' }
+  | { kind: 'token' | 'session'; identity: Identity }
+
+/**
+ * Lets a request through to its route if whoever asks may use it, by the table of rules.
+ *
+ * Everything is decided by the head of the request: whoever may not send gets his answer before the body is read,
+ * and before `100 Continue`. Where no credentials were ever made, everybody may do everything; such a server listens
+ * on the loopback address (see `refuseOpenDoor`).
+ *
+ * What changes something must not come from a page of another site, unless a token was shown: cookies, and the
+ * loopback address, are rights that a browser lends to whoever asks.
+ */
+export function gate(credentials: Credentials): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const problem = await judge(c, credentials)
+    if (problem === undefined) return next()
+    return problem instanceof Response ? problem : pageOfProblem(c.req.raw, problem.toResponse())
+  }
+}
+
+async function judge(
+  c: Context<AppEnv>,
+  credentials: Credentials,
+): Promise<HttpProblem | Response | undefined> {
+  const rules = rulesOf(c)
+  // Nothing is there: 404 or 405, for everybody.
+  if (rules.length === 0) return undefined
+  const isSafe = SAFE_METHODS.includes(c.req.method)
+  if (!(await credentials.isGuarded())) {
+    return !isSafe && isForeign(c) ? foreign() : undefined
+  }
+  const isPublic = rules.every((rule) => rule?.who === 'anyone')
+  const visitor = await visitorOf(c, credentials)
+  if (!isSafe && visitor.kind !== 'token' && isForeign(c)) return foreign()
+  if ('identity' in visitor) c.set('identity', visitor.identity)
+  if (isPublic) return undefined
+  if (!('identity' in visitor)) return askForCredentials(c, visitor.kind === 'refused')
+  const { roles } = visitor.identity
+  const isAllowed = rules.every(
+    (rule) => rule?.who === 'anyone' || rule?.who.some((role) => roles.includes(role)),
+  )
+  return isAllowed ? undefined : forbidden(rules)
+}
+
+/** Of every handler that this request may reach; undefined where nobody has decided yet. */
+function rulesOf(c: Context<AppEnv>): (Rule | undefined)[] {
+  return matchedRoutes(c)
+    .filter(({ method }) => method !== 'ALL')
+    .map(({ method, path }) => ruleOf(`${method} ${path}`))
+}
+
+async function visitorOf(c: Context<AppEnv>, credentials: Credentials): Promise<Visitor> {
+  const { headers } = c.req.raw
+  const authorization = headers.get('authorization')
+  if (authorization !== null) {
+    // RFC 6750 2.1; the name of a scheme is the same in any case (RFC 9110 11.1).
+    const token = /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1]
+    const identity = token === undefined ? undefined : await credentials.ofToken(token)
+    // Not the cookie then: who shows a token means it.
+    return identity === undefined ? { kind: 'refused' } : { kind: 'token', identity }
+  }
+  const secret = readSessionCookie(headers, c.get('baseURL').startsWith('https:'))
+  const identity = secret === undefined ? undefined : await credentials.ofSession(secret)
+  return identity === undefined ? { kind: 'nobody' } : { kind: 'session', identity }
+}
+
+/** A browser is led to the page where people sign in; all others are told how. (RFC 9110 15.5.2, RFC 6750 3) */
+function askForCredentials(c: Context<AppEnv>, wasShown: boolean): HttpProblem | Response {
+  const isReading = c.req.method === 'GET' || c.req.method === 'HEAD'
+  if (!wasShown && isReading && wantsPage(c.req.raw)) {
+    const { pathname, search } = new URL(c.req.url)
+    const location = `${c.get('baseURL')}${paths.login(pathname + search)}`
+    return new Response(null, { status: 303, headers: { location, 'cache-control': 'no-store' } })
+  }
+  const challenge = 'Bearer realm="Stowage"'
+  return new HttpProblem(
+    401,
+    wasShown
+      ? 'The token is not known here, has expired, or was revoked'
+      : 'This needs a token: send the header "Authorization: Bearer ..." with one that "stowage token create" made',
+    {
+      headers: {
+        'www-authenticate': wasShown ? `${challenge}, error="invalid_token"` : challenge,
+      },
+    },
+  )
+}
+
+function forbidden(rules: (Rule | undefined)[]): HttpProblem {
+  const lists = rules.map((rule) => (rule === undefined || rule.who === 'anyone' ? [] : rule.who))
+  const who = [...new Set(lists.flat())].join(', ')
+  return new HttpProblem(
+    403,
+    who === '' ? 'Nobody may do this' : `Your credentials do not allow this: it takes ${who}`,
+    {
+      headers: { 'www-authenticate': 'Bearer realm="Stowage", error="insufficient_scope"' },
+    },
+  )
+}
+
+function foreign(): HttpProblem {
+  return new HttpProblem(403, 'This was sent by a page of another site, and nothing was done')
+}
