@@ -69,6 +69,9 @@ export interface AppDeps {
   viewerURL: string | undefined
 }
 
+/** How long browsers come back over TLS alone: a year. */
+const hstsSeconds = 31_536_000
+
 /** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -92,6 +95,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(async (c, next) => {
     c.set('baseURL', baseURLOf(c.req.raw, c.env?.address, deps.baseURLPolicy))
     await next()
+    // RFC 6797 7.2: not over plain HTTP, where anybody could have written it.
+    if (c.get('baseURL').startsWith('https:')) {
+      c.res.headers.set('strict-transport-security', `max-age=${hstsSeconds}`)
+    }
   })
 
   app.use(gate(deps.credentials))

@@ -1,9 +1,9 @@
 import { hasCredentials } from '../../db/access.ts'
 import { isLoopback, refuseOpenDoor } from '../access/open-door.ts'
 import { createApp } from '../app.ts'
-import { findUnknownSettings, readConfig } from '../config.ts'
+import { type Config, findUnknownSettings, readConfig } from '../config.ts'
 import { ownURL } from '../demo/demonstration.ts'
-import type { Listener } from '../listen/host.ts'
+import type { Listener, TlsFiles } from '../listen/host.ts'
 import { createLog, describeError, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
 import { startServices } from '../services.ts'
@@ -56,6 +56,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     listener = await host.listen(createApp(services).fetch, {
       hostname: config.host,
       port: config.port,
+      tls: tlsOf(config),
       onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
     services.demonstration.listensAt(ownURL(config.host, listener.port))
@@ -74,6 +75,12 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
     log.info('Stowage stopped')
   }
+}
+
+function tlsOf({ tlsCertFile, tlsKeyFile }: Config): TlsFiles | undefined {
+  return tlsCertFile === undefined || tlsKeyFile === undefined
+    ? undefined
+    : { certFile: tlsCertFile, keyFile: tlsKeyFile }
 }
 
 /** When and why the server ends. */

@@ -17,6 +17,7 @@ import { type TestIntake, testIntake } from '../support/intake.ts'
 export interface TestApp extends TestIntake {
   app: Hono<AppEnv>
   live: LiveHub
+  credentials: Credentials
   /** Every line of the log, joined. */
   log(): string
 }
@@ -85,10 +86,12 @@ export async function testApp(
     ...base,
     app,
     live,
+    credentials,
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
       await demonstration.stop()
       await committer.stop()
+      await credentials.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()
       await base[Symbol.asyncDispose]()
