@@ -1,4 +1,6 @@
+import { getTableColumns } from 'drizzle-orm'
 import type { Database } from './database.ts'
+import { tokens } from './schema.ts'
 
 /** Said after every change of credentials, so that all servers forget what they remember of them. */
 export const accessChannel = 'stowage_access'
@@ -8,17 +10,11 @@ export interface Grant {
   /** `token:ct-2`, `user:admin`. */
   name: string
   roles: string[]
-  expiresAt: Date | null
+  /** By the clock of the database, in milliseconds since 1970. */
+  expiresAtMs: number | null
 }
 
-export interface TokenListing {
-  name: string
-  roles: string[]
-  createdAt: Date
-  expiresAt: Date | null
-  lastUsedAt: Date | null
-  revokedAt: Date | null
-}
+export type TokenListing = Omit<typeof tokens.$inferSelect, 'tokenID' | 'digest'>
 
 /** Whether there ever was a token or a user: from then on nobody does anything without credentials. */
 export async function hasCredentials({ sql }: Pick<Database, 'sql'>): Promise<boolean> {
@@ -34,7 +30,7 @@ export async function addToken(
 ): Promise<boolean> {
   const added = await db.sql`
     insert into tokens (name, roles, digest, expires_at)
-    values (${token.name}, ${token.roles as string[]}, ${token.digest}, ${token.expiresAt})
+    values (${token.name}, ${token.roles as string[]}, ${token.digest}, ${token.expiresAt?.toISOString() ?? null})
     on conflict (name) where revoked_at is null do nothing
     returning token_id`
   if (added.length > 0) await tellServers(db)
@@ -42,13 +38,9 @@ export async function addToken(
 }
 
 /** In the order in which they were made. */
-export async function listTokens({ sql }: Database): Promise<TokenListing[]> {
-  return sql<TokenListing[]>`
-    select
-      name, roles, created_at as "createdAt", expires_at as "expiresAt",
-      last_used_at as "lastUsedAt", revoked_at as "revokedAt"
-    from tokens
-    order by created_at, token_id`
+export async function listTokens({ orm }: Database): Promise<TokenListing[]> {
+  const { tokenID, digest, ...told } = getTableColumns(tokens)
+  return orm.select(told).from(tokens).orderBy(tokens.createdAt, tokenID)
 }
 
 /** @returns false: no token of this name is in force. */
@@ -69,7 +61,8 @@ export async function findToken(
   digest: Uint8Array,
 ): Promise<(Grant & { digest: Uint8Array }) | undefined> {
   const [row] = await sql<(Grant & { digest: Uint8Array })[]>`
-    select 'token:' || name as name, roles, digest, expires_at as "expiresAt"
+    select 'token:' || name as name, roles, digest,
+      (extract(epoch from expires_at) * 1000)::double precision as "expiresAtMs"
     from tokens
     where digest = ${digest}
     and revoked_at is null
@@ -157,7 +150,9 @@ export async function findSession(
   const [row] = await sql<Grant[]>`
     select
       'user:' || u.name as name, u.roles,
-      least(s.expires_at, s.last_used_at + make_interval(secs => ${idleSeconds})) as "expiresAt"
+      (extract(epoch from least(
+        s.expires_at, s.last_used_at + make_interval(secs => ${idleSeconds})
+      )) * 1000)::double precision as "expiresAtMs"
     from sessions s
     join users u on u.name = s.user_name
     where s.digest = ${digest}

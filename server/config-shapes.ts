@@ -111,7 +111,9 @@ export const issuerURL: Shape<string> = {
     const url = URL.canParse(text) ? new URL(text) : undefined
     const isLocal = url !== undefined && /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname)
     if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) {
-      throw new ShapeError('write the https URL of the provider, like https://id.example.org/realms/main')
+      throw new ShapeError(
+        'write the https URL of the provider, like https://id.example.org/realms/main',
+      )
     }
     return text
   },

@@ -1,8 +1,8 @@
 import {
   bearerToken,
   byteCount,
-  file,
   days,
+  file,
   folder,
   hostname,
   issuerURL,

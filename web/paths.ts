@@ -21,7 +21,8 @@ export const paths = {
   health: '/health',
   theme: '/theme',
   /** @param next Where to go on from there, on this server. */
-  login: (next?: string) => (next === undefined ? '/login' : `/login?next=${encodeURIComponent(next)}`),
+  login: (next?: string) =>
+    next === undefined ? '/login' : `/login?next=${encodeURIComponent(next)}`,
   logout: '/logout',
   live: (page: string) => `/live/${page}`,
   asset: (name: string) => `/assets/${name}`,

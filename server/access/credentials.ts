@@ -118,10 +118,7 @@ export class Credentials {
     return identityOf(grant)
   }
 
-  async #grantOf(
-    key: string,
-    read: () => Promise<Grant | undefined>,
-  ): Promise<Grant | undefined> {
+  async #grantOf(key: string, read: () => Promise<Grant | undefined>): Promise<Grant | undefined> {
     const known = this.#remembered.get(key)
     if (known !== undefined && performance.now() < known.until) return unexpired(known.grant)
     const epoch = this.#epoch
@@ -145,7 +142,7 @@ export class Credentials {
 }
 
 function unexpired(grant: Grant | undefined): Grant | undefined {
-  const isOver = grant?.expiresAt != null && grant.expiresAt.getTime() <= Date.now()
+  const isOver = typeof grant?.expiresAtMs === 'number' && grant.expiresAtMs <= Date.now()
   return isOver ? undefined : grant
 }
 

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
-import { HttpProblem } from '../http/problem.ts'
 import { type Identity, isRole, type Role } from '../http/identity.ts'
+import { HttpProblem } from '../http/problem.ts'
 
 export interface OidcSettings {
   /** As it stands in `iss`; its configuration is found below it (OpenID Connect Discovery 1.0, 4). */
@@ -116,7 +116,8 @@ function rolesOf(payload: JWTPayload, path: string): Role[] {
       found = typeof found === 'object' && found !== null ? Reflect.get(found, step) : undefined
     }
   }
-  const names = typeof found === 'string' ? found.split(/[\s,]+/) : Array.isArray(found) ? found : []
+  const names =
+    typeof found === 'string' ? found.split(/[\s,]+/) : Array.isArray(found) ? found : []
   return names
     .filter((name): name is string => typeof name === 'string')
     .map((name) => name.replace(/^stowage-/, ''))

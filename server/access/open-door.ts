@@ -10,7 +10,11 @@ export class OpenDoorError extends OperatorError {
  * @param hostname Where the server is to listen.
  * @throws {OpenDoorError} Others reach that address, and no credentials are asked for.
  */
-export function refuseOpenDoor(hostname: string, isGuarded: boolean, isAnyoneAllowed: boolean): void {
+export function refuseOpenDoor(
+  hostname: string,
+  isGuarded: boolean,
+  isAnyoneAllowed: boolean,
+): void {
   if (isGuarded || isAnyoneAllowed || isLoopback(hostname)) return
   throw new OpenDoorError(
     `Cannot listen on ${hostname}: no credentials are set up, so whoever reaches that address could read and delete everything; make a token with "stowage token create --name me --role admin" or a password with "stowage password admin", or set STOWAGE_ALLOW_ANYONE=on if only those who may do all reach it`,

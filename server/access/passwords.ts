@@ -26,7 +26,9 @@ export async function digestPassword(password: string): Promise<string> {
 }
 
 /** Of no password: compared where there is no such user, so that the answer takes as long. */
-const nobody = ['scrypt', cost.N, cost.r, cost.p, 'AAAAAAAAAAAAAAAAAAAAAA', 'A'.repeat(43)].join('$')
+const nobody = ['scrypt', cost.N, cost.r, cost.p, 'AAAAAAAAAAAAAAAAAAAAAA', 'A'.repeat(43)].join(
+  '$',
+)
 
 /**
  * Whether a password is the one of a digest.

@@ -123,7 +123,8 @@ export async function readStudy(db: Database, studyInstanceUID: string) {
 
 function toTransfer(transfer: Transfer) {
   const { transferID, state, service, handling } = transfer
-  const { sender, senderProduct, sentBy, studyInstanceUID, announcedBytes, endedAt, reason } = transfer
+  const { sender, senderProduct, sentBy, studyInstanceUID, announcedBytes, endedAt, reason } =
+    transfer
   return {
     transferID,
     state,
@@ -136,7 +137,15 @@ function toTransfer(transfer: Transfer) {
     refusedCount: transfer.refusedCount,
     warningCount: transfer.warningCount,
     startedAt: transfer.startedAt,
-    ...present({ endedAt, reason, sender, senderProduct, sentBy, studyInstanceUID, announcedBytes }),
+    ...present({
+      endedAt,
+      reason,
+      sender,
+      senderProduct,
+      sentBy,
+      studyInstanceUID,
+      announcedBytes,
+    }),
   }
 }
 

@@ -32,7 +32,9 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   const password = await readSecret(`Password for ${name}: `)
   const { least, most } = passwordLengths
   if (password.length < least || password.length > most) {
-    throw new OperatorError(`Cannot take this password: it has to have ${least} to ${most} characters`)
+    throw new OperatorError(
+      `Cannot take this password: it has to have ${least} to ${most} characters`,
+    )
   }
   const passwordDigest = await digestPassword(password)
   await withDatabase(env, (db) => setPassword(db, { name, roles, passwordDigest }))
@@ -55,6 +57,8 @@ function parse(args: string[]) {
     return { name: checkName(name), roles: parseRoles(values.role), remove: values.remove }
   } catch (error) {
     if (error instanceof UsageError) throw error
-    throw new UsageError('Cannot run "stowage password" with these arguments; see "stowage password --help"')
+    throw new UsageError(
+      'Cannot run "stowage password" with these arguments; see "stowage password --help"',
+    )
   }
 }

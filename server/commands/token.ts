@@ -78,7 +78,10 @@ function parseCreate(args: string[]) {
 function parseExpiry(text: string): Date {
   const days = /^(\d{1,5})d$/.exec(text)?.[1]
   const isDate = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text)
-  const at = days === undefined ? new Date(isDate ? text : Number.NaN) : new Date(Date.now() + Number(days) * dayMs)
+  const at =
+    days === undefined
+      ? new Date(isDate ? text : Number.NaN)
+      : new Date(Date.now() + Number(days) * dayMs)
   if (!(at.getTime() > Date.now())) {
     throw new UsageError(
       `Cannot let the token expire at "${text}": write a number of days like 90d, or a date to come like 2027-01-31`,
@@ -100,7 +103,10 @@ function renderToken(token: TokenListing): string {
   ].join('  ')
 }
 
-function parse(args: string[], options: NonNullable<Parameters<typeof parseArgs>[0]>['options'] & {}) {
+function parse(
+  args: string[],
+  options: NonNullable<Parameters<typeof parseArgs>[0]>['options'] & {},
+) {
   try {
     return parseArgs({ args, options, allowPositionals: true })
   } catch {

@@ -83,7 +83,12 @@ export function clientAddressOf(
   const chain = (standard ?? headers.get('x-forwarded-for') ?? '')
     .split(',')
     .map((entry) => (standard === null ? entry.trim() : (parameter(entry, 'for') ?? '')))
-    .map((entry) => matching(entry.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^([\d.]+):\d+$/, '$1'), /^[\d.a-f:]+$/i))
+    .map((entry) =>
+      matching(
+        entry.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^([\d.]+):\d+$/, '$1'),
+        /^[\d.a-f:]+$/i,
+      ),
+    )
     .filter((entry) => entry !== undefined)
   // With everybody trusted there is no telling; the nearest is the one that nobody could make up.
   return chain.findLast((address) => !isTrustedProxy(address)) ?? chain.at(-1) ?? peerAddress

@@ -16,6 +16,7 @@ export function isRole(text: string): text is Role {
 /** Whether this is all that somebody may see of transfers: those that he sent himself. */
 export function seesOnlyOwn(identity: Identity | undefined): identity is Identity {
   return (
-    identity !== undefined && !identity.roles.some((role) => role === 'operator' || role === 'admin')
+    identity !== undefined &&
+    !identity.roles.some((role) => role === 'operator' || role === 'admin')
   )
 }

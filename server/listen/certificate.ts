@@ -16,7 +16,7 @@ export class CertificateError extends OperatorError {
 
 /** @throws {CertificateError} A file cannot be read, or the key is not the certificate's. */
 export async function readCertificate({ certFile, keyFile }: TlsFiles): Promise<Certificate> {
-  const [cert, key] = await Promise.all([certFile, keyFile].map(read)) as [string, string]
+  const [cert, key] = (await Promise.all([certFile, keyFile].map(read))) as [string, string]
   try {
     createSecureContext({ cert, key })
   } catch (cause) {
@@ -55,7 +55,9 @@ export function followCertificate(
 }
 
 async function signOf({ certFile, keyFile }: TlsFiles): Promise<string> {
-  const found = await Promise.all([certFile, keyFile].map((file) => stat(file).catch(() => undefined)))
+  const found = await Promise.all(
+    [certFile, keyFile].map((file) => stat(file).catch(() => undefined)),
+  )
   return found.map((file) => `${file?.ino} ${file?.size} ${file?.mtimeMs}`).join(', ')
 }
 

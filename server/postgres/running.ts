@@ -7,7 +7,9 @@ import { adoptPostmaster } from './postmaster.ts'
 import { DATABASE_NAME, DATABASE_USER } from './settings.ts'
 
 /** How to reach the Postgres of a data folder, if it runs and a server holds the folder's lock. */
-export async function findServersPostgres(place: ClusterPlace): Promise<EmbeddedConnection | undefined> {
+export async function findServersPostgres(
+  place: ClusterPlace,
+): Promise<EmbeddedConnection | undefined> {
   const door = (await adoptPostmaster(place)) && (await findDoor(place))
   if (!door) return undefined
   const connection: EmbeddedConnection = {

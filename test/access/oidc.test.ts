@@ -1,9 +1,16 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
+import {
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  type JWTPayload,
+  SignJWT,
+  UnsecuredJWT,
+} from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { OidcVerifier } from '../../server/access/oidc.ts'
 import { Credentials } from '../../server/access/credentials.ts'
+import { OidcVerifier } from '../../server/access/oidc.ts'
 import { silentLog } from '../../server/log.ts'
 import { testApp } from './archive.ts'
 
@@ -16,7 +23,9 @@ class Issuer {
   readonly #server: Server
 
   constructor() {
-    this.#server = createServer((request, response) => void this.#answer(request.url ?? '', response))
+    this.#server = createServer(
+      (request, response) => void this.#answer(request.url ?? '', response),
+    )
   }
 
   get url(): string {
@@ -41,7 +50,11 @@ class Issuer {
 
   token(
     claims: JWTPayload = {},
-    { kid = [...this.keys.keys()][0] as string, expires = '5m', key = undefined as CryptoKey | undefined } = {},
+    {
+      kid = [...this.keys.keys()][0] as string,
+      expires = '5m',
+      key = undefined as CryptoKey | undefined,
+    } = {},
   ): Promise<string> {
     return new SignJWT({ roles: ['reader'], ...claims })
       .setProtectedHeader({ alg: 'RS256', kid })
@@ -99,10 +112,20 @@ describe('a token of an OpenID Connect provider', () => {
     ['of another issuer', () => issuer.token({ iss: 'https://evil.example' })],
     ['for another audience', () => issuer.token({ aud: 'another' })],
     ['not valid yet', () => issuer.token({ nbf: Math.floor(Date.now() / 1000) + 600 })],
-    ['of a key that nobody published', async () => issuer.token({}, { key: (await generateKeyPair('RS256')).privateKey })],
+    [
+      'of a key that nobody published',
+      async () => issuer.token({}, { key: (await generateKeyPair('RS256')).privateKey }),
+    ],
     ['not signed at all (alg none)', async () => unsigned()],
     ['signed with the public key as a secret (HS256)', async () => confused()],
-    ['changed by one letter', async () => (await issuer.token()).replace(/\.(..)/, (_, two) => `.${two[0]}${two[1] === 'A' ? 'B' : 'A'}`)],
+    [
+      'changed by one letter',
+      async () =>
+        (await issuer.token()).replace(
+          /\.(..)/,
+          (_, two) => `.${two[0]}${two[1] === 'A' ? 'B' : 'A'}`,
+        ),
+    ],
     ['no token', async () => 'a.b.c'],
   ])('is refused when it is %s', async (_, make) => {
     expect(await verifier.verify(await make())).toBeUndefined()
@@ -120,7 +143,9 @@ describe('a token of an OpenID Connect provider', () => {
     const token = await issuer.token()
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503 })
     issuer.isAway = false
-    await expect.poll(() => verifier.verify(token).catch(() => undefined), { timeout: 10_000 }).toBeDefined()
+    await expect
+      .poll(() => verifier.verify(token).catch(() => undefined), { timeout: 10_000 })
+      .toBeDefined()
   })
 
   test('is good on the whole way in, and opens what its roles allow', async () => {

@@ -10,9 +10,7 @@ test('an archive without credentials asks for none, until the first token is mad
   await using archive = await testApp()
   expect((await archive.app.request('/api/transfers')).status).toBe(200)
   await giveToken(archive, 'first', ['admin'])
-  await expect
-    .poll(async () => (await archive.app.request('/api/transfers')).status)
-    .toBe(401)
+  await expect.poll(async () => (await archive.app.request('/api/transfers')).status).toBe(401)
 })
 
 test('and never is open again: not when all tokens are revoked', async () => {
@@ -30,9 +28,7 @@ test('a token that was used is refused as soon as it is revoked, on every server
   await expect.poll(() => other.credentials.ofToken(token)).toMatchObject({ name: 'token:ct-2' })
   await revokeToken(archive.db, 'ct-2')
   // By the notice: what was read is believed for longer than this waits.
-  await expect
-    .poll(() => other.credentials.ofToken(token), { timeout: 3000 })
-    .toBeUndefined()
+  await expect.poll(() => other.credentials.ofToken(token), { timeout: 3000 }).toBeUndefined()
 })
 
 test('a token that is used a thousand times is looked up once, and noted once', async () => {
@@ -48,9 +44,7 @@ test('a token that is used a thousand times is looked up once, and noted once', 
   const credentials = new Credentials({ db: { ...archive.db, sql }, log: silentLog })
   for (let n = 0; n < 1000; n++) await credentials.ofToken(token)
   expect(queries).toBe(2)
-  await expect
-    .poll(async () => (await listTokens(archive.db))[0]?.lastUsedAt)
-    .toBeInstanceOf(Date)
+  await expect.poll(async () => (await listTokens(archive.db))[0]?.lastUsedAt).toBeInstanceOf(Date)
 })
 
 test('the database has no token, only its SHA-256', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { dicomFile } from '../support/dicom-file.ts'
-import { runtime, startServer, type StowageServer } from '../support/server.ts'
+import { runtime, type StowageServer, startServer } from '../support/server.ts'
 
 function store(server: StowageServer, token?: string): Promise<Response> {
   return fetch(`${server.dicomWeb}/studies`, {
@@ -21,7 +21,16 @@ test('a fresh server asks for nothing and says so; the first token closes it, a 
   expect(server.log).toContain('No credentials are set up')
   expect((await store(server)).status).toBe(200)
 
-  const made = await server.run('token', 'create', '--name', 'ct-2', '--role', 'sender', '--expires', '90d')
+  const made = await server.run(
+    'token',
+    'create',
+    '--name',
+    'ct-2',
+    '--role',
+    'sender',
+    '--expires',
+    '90d',
+  )
   expect(made.stderr).toBe('')
   const token = made.stdout.trim()
   expect(token).toMatch(/^stowage_[\w-]{43}$/)
@@ -33,7 +42,9 @@ test('a fresh server asks for nothing and says so; the first token closes it, a 
   const again = await server.run('token', 'create', '--name', 'ct-2', '--role', 'sender')
   expect(again.code).toBe(1)
   expect(again.stderr).toContain('revoke that first')
-  expect((await server.run('token', 'list')).stdout).toMatch(/^ct-2 {2}sender {2}made .* last used .* expires /)
+  expect((await server.run('token', 'list')).stdout).toMatch(
+    /^ct-2 {2}sender {2}made .* last used .* expires /,
+  )
   expect((await server.run('token', 'revoke', 'ct-2')).stdout).toBe('revoked ct-2\n')
   await server.until(async () => (await store(server, token)).status === 401)
   expect(server.log).not.toContain(token)
@@ -76,7 +87,9 @@ test('whoever may not send is answered before 100 Continue, and while the body i
   const head = `POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: 1000000000\r\n`
   const expecting = await exchange(server.port, `${head}Expect: 100-continue\r\n\r\n`)
   expect(expecting).toMatch(/^HTTP\/1\.1 401 /)
-  expect(await exchange(server.port, `${head}\r\n${'x'.repeat(100_000)}`)).toMatch(/^HTTP\/1\.1 401 /)
+  expect(await exchange(server.port, `${head}\r\n${'x'.repeat(100_000)}`)).toMatch(
+    /^HTTP\/1\.1 401 /,
+  )
 })
 
 /** Sends text over a connection. @returns what came back first */
