@@ -5,13 +5,18 @@ import { tokens } from './schema.ts'
 /** Said after every change of credentials, so that all servers forget what they remember of them. */
 export const accessChannel = 'stowage_access'
 
+export type GrantKind = 'token' | 'session'
+
 /** What a token or a session stands for while it is good. */
 export interface Grant {
+  kind: GrantKind
+  /** SHA-256 of the token, or of what the cookie holds. */
+  digest: Uint8Array
   /** `token:ct-2`, `user:admin`. */
   name: string
   roles: string[]
-  /** By the clock of the database, in milliseconds since 1970. */
-  expiresAtMs: number | null
+  /** Milliseconds for which it is good yet, by the clock of the database; null: until it is revoked. */
+  endsInMs: number | null
 }
 
 export type TokenListing = Omit<typeof tokens.$inferSelect, 'tokenID' | 'digest'>
@@ -55,19 +60,33 @@ export async function revokeToken(db: Database, name: string): Promise<boolean> 
   return revoked.length > 0
 }
 
-/** The token of a digest, if it is in force, with its digest as it is kept. */
-export async function findToken(
+/**
+ * All tokens and sessions that are good, and whether there ever were credentials.
+ *
+ * @param idleSeconds After which a session that is not used is over.
+ */
+export async function readGrants(
   { sql }: Database,
-  digest: Uint8Array,
-): Promise<(Grant & { digest: Uint8Array }) | undefined> {
-  const [row] = await sql<(Grant & { digest: Uint8Array })[]>`
-    select 'token:' || name as name, roles, digest,
-      (extract(epoch from expires_at) * 1000)::double precision as "expiresAtMs"
+  idleSeconds: number,
+): Promise<{ isGuarded: boolean; grants: Grant[] }> {
+  const grants = await sql<Grant[]>`
+    select
+      'token' as kind, digest, 'token:' || name as name, roles,
+      (extract(epoch from expires_at - now()) * 1000)::double precision as "endsInMs"
     from tokens
-    where digest = ${digest}
-    and revoked_at is null
-    and (expires_at is null or expires_at > now())`
-  return row
+    where revoked_at is null
+    and (expires_at is null or expires_at > now())
+    union all
+    select
+      'session', s.digest, 'user:' || u.name, u.roles,
+      (extract(epoch from least(
+        s.expires_at, s.last_used_at + make_interval(secs => ${idleSeconds})
+      ) - now()) * 1000)::double precision
+    from sessions s
+    join users u on u.name = s.user_name
+    where s.expires_at > now()
+    and s.last_used_at > now() - make_interval(secs => ${idleSeconds})`
+  return { isGuarded: grants.length > 0 || (await hasCredentials({ sql })), grants }
 }
 
 /** Notes that a token was used, if a minute went by since the last note, of whichever server. */
@@ -139,26 +158,6 @@ export async function openSession(
     for share
     returning user_name`
   return opened.length > 0
-}
-
-/** The user of a session that is not over, nor unused for `idleSeconds`. */
-export async function findSession(
-  { sql }: Database,
-  digest: Uint8Array,
-  idleSeconds: number,
-): Promise<Grant | undefined> {
-  const [row] = await sql<Grant[]>`
-    select
-      'user:' || u.name as name, u.roles,
-      (extract(epoch from least(
-        s.expires_at, s.last_used_at + make_interval(secs => ${idleSeconds})
-      )) * 1000)::double precision as "expiresAtMs"
-    from sessions s
-    join users u on u.name = s.user_name
-    where s.digest = ${digest}
-    and s.expires_at > now()
-    and s.last_used_at > now() - make_interval(secs => ${idleSeconds})`
-  return row
 }
 
 export async function touchSession({ sql }: Database, digest: Uint8Array): Promise<void> {

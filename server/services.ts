@@ -175,7 +175,7 @@ export async function startServices({
     throw error
   }
   const codecs = new WorkerPool()
-  const demonstration = new Demonstration(log)
+  const demonstration = new Demonstration(log, () => credentials.lend('demo', ['sender', 'reader']))
   return {
     db,
     store,

@@ -1,28 +1,27 @@
 import { Buffer } from 'node:buffer'
-import { timingSafeEqual } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   accessChannel,
-  findSession,
-  findToken,
   type Grant,
-  hasCredentials,
+  type GrantKind,
+  readGrants,
   touchSession,
   touchToken,
 } from '../../db/access.ts'
 import type { Database } from '../../db/database.ts'
-import { type Identity, isRole } from '../http/identity.ts'
+import { type Identity, isRole, type Role } from '../http/identity.ts'
 import { describeError, type Log } from '../log.ts'
 import type { OidcVerifier } from './oidc.ts'
-import { digestOf, looksLikeToken } from './secrets.ts'
+import { digestOf, looksLikeToken, newToken } from './secrets.ts'
 
-/** Milliseconds for which a server believes what it read, should it not hear of a change. */
-const believedMs = 5_000
+/** Milliseconds between two reads, should no notice come: how old what is known can be. */
+const readEveryMs = 5_000
+
+/** Milliseconds from one read to the next at the least, whatever strangers show. */
+const betweenReadsMs = 25
 
 /** Milliseconds between two notes of a use. */
 const touchedMs = 60_000
-
-/** Grants that are remembered, good ones and bad ones. */
-const rememberedAtMost = 10_000
 
 /** Seconds after which a session that is not used is over, and after which any is. */
 export const sessionIdleSeconds = 2 * 3600
@@ -37,29 +36,39 @@ interface Listening {
   ): Promise<{ unlisten(): Promise<void> }>
 }
 
-interface Remembered {
-  grant: Grant | undefined
-  until: number
+interface Known {
+  identity: Identity
+  digest: Uint8Array
+  /** By the clock of this process, which nobody sets. */
+  endsAt: number
+  touchedAt: number
+}
+
+/** A right that this server gives itself, for as long as it takes. */
+export interface Loan extends Disposable {
+  token: string
 }
 
 /**
- * Who a token or a session stands for, as the database says.
+ * Who a token or a session stands for.
  *
- * What was read is remembered, so that a request costs a digest and no query. Every change of credentials is
- * notified, and makes each server forget all of it; so does each (re)connection of LISTEN. Nothing depends on a notice
- * arriving: what is remembered is good for seconds.
+ * All that are good are held in memory, so a request costs a digest and no query, and /healthz answers without a
+ * database. They are read again at each notice of a change, each (re)connection of LISTEN, and every 5 s, so nothing
+ * depends on a notice arriving; and when somebody shows what is not known, as it may have been made a moment ago on
+ * another server: then all who wait share one read. While the database does not answer, what was read last holds.
  */
 export class Credentials {
   readonly #db: Database
   readonly #log: Log
   readonly #oidc: OidcVerifier | undefined
-  readonly #remembered = new Map<string, Remembered>()
-  readonly #touchedAt = new Map<string, number>()
-  /** Counts notices: what was being read while one came is not remembered. */
-  #epoch = 0
+  readonly #lent = new Map<string, Identity>()
+  #known = new Map<string, Known>()
   /** Credentials are never deleted, so this never becomes false again. */
   #isGuarded = false
-  #guardReadAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+  #readAt = Number.NEGATIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
   #unlisten: (() => Promise<void>) | undefined
 
   constructor({ db, log, oidc }: { db: Database; log: Log; oidc?: OidcVerifier | undefined }) {
@@ -69,87 +78,105 @@ export class Credentials {
   }
 
   async start(direct: Listening): Promise<void> {
-    const forget = () => this.forget()
-    const { unlisten } = await direct.listen(accessChannel, forget, forget)
+    const readAndTell = () => {
+      this.refresh().catch((error) => {
+        this.#log.debug('credentials could not be read', { reason: describeError(error) })
+      })
+    }
+    const { unlisten } = await direct.listen(accessChannel, readAndTell, readAndTell)
     this.#unlisten = unlisten
+    await this.refresh()
+    this.#timer = setInterval(readAndTell, readEveryMs).unref()
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#timer)
     await this.#unlisten?.().catch(() => {})
+    await this.#queued?.catch(() => {})
+    await this.#reading?.catch(() => {})
   }
 
-  /** Reads everything anew from now on. */
-  forget(): void {
-    this.#epoch++
-    this.#remembered.clear()
-    this.#guardReadAt = Number.NEGATIVE_INFINITY
+  /** Reads all anew, by a read that begins after this call; whoever calls before it begins shares it. */
+  refresh(): Promise<void> {
+    this.#queued ??= this.#readNext()
+    return this.#queued
   }
 
-  /** Whether anything is asked for: there is a token, a user, or an issuer of tokens. */
-  async isGuarded(): Promise<boolean> {
-    if (this.#isGuarded || this.#oidc !== undefined) return true
-    if (performance.now() - this.#guardReadAt > believedMs) {
-      const epoch = this.#epoch
-      this.#isGuarded = await hasCredentials(this.#db)
-      if (epoch === this.#epoch) this.#guardReadAt = performance.now()
-    }
-    return this.#isGuarded
+  /** Whether anything is asked for: there was a token or a user, or there is an issuer of tokens. */
+  get isGuarded(): boolean {
+    return this.#isGuarded || this.#oidc !== undefined
   }
 
   /** Who shows this token. Undefined: it is none of ours, or no longer good. */
   async ofToken(token: string): Promise<Identity | undefined> {
     if (!looksLikeToken(token)) return this.#oidc?.verify(token)
-    const digest = digestOf(token)
-    const grant = await this.#grantOf(`token ${hex(digest)}`, async () => {
-      const found = await findToken(this.#db, digest)
-      return found && timingSafeEqual(found.digest, digest) ? found : undefined
-    })
-    if (grant !== undefined) this.#touch(hex(digest), () => touchToken(this.#db, digest))
-    return identityOf(grant)
+    return this.#lent.get(token) ?? (await this.#find('token', token))
   }
 
   /** Whose session the secret of a cookie stands for. */
-  async ofSession(secret: string): Promise<Identity | undefined> {
+  ofSession(secret: string): Promise<Identity | undefined> {
+    return this.#find('session', secret)
+  }
+
+  /** A token for what this server sends to itself. It is nowhere but in memory. */
+  lend(name: string, roles: readonly Role[]): Loan {
+    const token = newToken()
+    this.#lent.set(token, { name: `server:${name}`, roles })
+    return { token, [Symbol.dispose]: () => this.#lent.delete(token) }
+  }
+
+  async #find(kind: GrantKind, secret: string): Promise<Identity | undefined> {
     const digest = digestOf(secret)
-    const grant = await this.#grantOf(`session ${hex(digest)}`, () =>
-      findSession(this.#db, digest, sessionIdleSeconds),
-    )
-    if (grant !== undefined) this.#touch(hex(digest), () => touchSession(this.#db, digest))
-    return identityOf(grant)
+    const key = keyOf(kind, digest)
+    if (!this.#known.has(key)) await this.refresh()
+    const known = this.#known.get(key)
+    if (known === undefined || performance.now() > known.endsAt) return undefined
+    this.#touch(kind, known)
+    return known.identity
   }
 
-  async #grantOf(key: string, read: () => Promise<Grant | undefined>): Promise<Grant | undefined> {
-    const known = this.#remembered.get(key)
-    if (known !== undefined && performance.now() < known.until) return unexpired(known.grant)
-    const epoch = this.#epoch
-    const grant = await read()
-    if (epoch === this.#epoch) {
-      if (this.#remembered.size >= rememberedAtMost) this.#remembered.clear()
-      this.#remembered.set(key, { grant, until: performance.now() + believedMs })
+  async #readNext(): Promise<void> {
+    await this.#reading?.catch(() => {})
+    await delay(Math.max(0, this.#readAt + betweenReadsMs - performance.now()))
+    this.#queued = undefined
+    this.#readAt = performance.now()
+    this.#reading = this.#read()
+    await this.#reading
+  }
+
+  async #read(): Promise<void> {
+    const { isGuarded, grants } = await readGrants(this.#db, sessionIdleSeconds)
+    const readAt = performance.now()
+    const known = new Map<string, Known>()
+    for (const grant of grants) {
+      const key = keyOf(grant.kind, grant.digest)
+      known.set(key, {
+        identity: identityOf(grant),
+        digest: grant.digest,
+        endsAt: readAt + (grant.endsInMs ?? Number.POSITIVE_INFINITY),
+        touchedAt: this.#known.get(key)?.touchedAt ?? Number.NEGATIVE_INFINITY,
+      })
     }
-    return grant
+    this.#known = known
+    this.#isGuarded ||= isGuarded
   }
 
-  #touch(key: string, write: () => Promise<void>): void {
+  #touch(kind: GrantKind, known: Known): void {
     const now = performance.now()
-    if (now - (this.#touchedAt.get(key) ?? Number.NEGATIVE_INFINITY) < touchedMs) return
-    if (this.#touchedAt.size >= rememberedAtMost) this.#touchedAt.clear()
-    this.#touchedAt.set(key, now)
-    write().catch((error) => {
+    if (now - known.touchedAt < touchedMs) return
+    known.touchedAt = now
+    const touch = kind === 'token' ? touchToken : touchSession
+    touch(this.#db, known.digest).catch((error) => {
       this.#log.debug('the use of a credential was not noted', { reason: describeError(error) })
     })
   }
 }
 
-function unexpired(grant: Grant | undefined): Grant | undefined {
-  const isOver = typeof grant?.expiresAtMs === 'number' && grant.expiresAtMs <= Date.now()
-  return isOver ? undefined : grant
+function identityOf({ name, roles }: Grant): Identity {
+  return { name, roles: roles.filter(isRole) }
 }
 
-function identityOf(grant: Grant | undefined): Identity | undefined {
-  return grant && { name: grant.name, roles: grant.roles.filter(isRole) }
-}
-
-function hex(digest: Uint8Array): string {
-  return Buffer.from(digest).toString('hex')
+// By the digest, so what can be learned from how long a look takes is of the digest, not of the secret.
+function keyOf(kind: GrantKind, digest: Uint8Array): string {
+  return `${kind} ${Buffer.from(digest).toString('hex')}`
 }

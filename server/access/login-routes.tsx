@@ -17,12 +17,13 @@ import { readBody } from '../http/body.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readSessionCookie, sessionCookie } from './cookie.ts'
-import { sessionSeconds } from './credentials.ts'
+import { type Credentials, sessionSeconds } from './credentials.ts'
 import { isPassword, passwordLengths, SignInBusyError } from './passwords.ts'
 import { digestOf, newSecret } from './secrets.ts'
 
 export interface LoginDeps {
   db: Database
+  credentials: Credentials
   baseURLPolicy: BaseURLPolicy
 }
 
@@ -40,9 +41,13 @@ const formLimits = { requestBytes: 16_384, inflateRatio: 10, idleMs: 10_000 }
  * are judged. A session is made anew at each sign-in, and the one that the browser had ends, so nobody can lay one in
  * wait (session fixation).
  */
-export function loginRoutes({ db, baseURLPolicy }: LoginDeps): Hono<AppEnv> {
+export function loginRoutes({ db, credentials, baseURLPolicy }: LoginDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
-    .get('/login', (c) => answer(c, 200, safePath(c.req.query('next'))))
+    .get('/login', async (c) => {
+      const secret = readSessionCookie(c.req.raw.headers, isSecure(c))
+      const identity = secret === undefined ? undefined : await credentials.ofSession(secret)
+      return answer(200, { next: safePath(c.req.query('next')), userName: identity?.name.slice(5) })
+    })
     .post('/login', async (c) => {
       const form = await readForm(c)
       const next = safePath(form.get('next') ?? undefined)
@@ -50,7 +55,7 @@ export function loginRoutes({ db, baseURLPolicy }: LoginDeps): Hono<AppEnv> {
       const password = (form.get('password') ?? '').slice(0, passwordLengths.most + 1)
       const address = groupOf(clientAddressOf(c.req.raw.headers, c.env?.address, baseURLPolicy))
       const { attempts, secondsLeft } = await countSignIn(db, address, windowSeconds)
-      if (attempts > attemptsAtMost) return answerTooMany(c, next, secondsLeft)
+      if (attempts > attemptsAtMost) return answerTooMany(next, secondsLeft)
       const passwordDigest = await findPasswordDigest(db, name)
       const isGood = await isPassword(password, passwordDigest).catch((error) => {
         if (!(error instanceof SignInBusyError)) throw error
@@ -68,7 +73,9 @@ export function loginRoutes({ db, baseURLPolicy }: LoginDeps): Hono<AppEnv> {
           passwordDigest,
           seconds: sessionSeconds,
         }))
-      if (!isOpen) return answer(c, 401, next, 'This name and this password do not belong together')
+      if (!isOpen) {
+        return answer(401, { next, failure: 'This name and this password do not belong together' })
+      }
       await forgiveSignIns(db, address)
       await endSession(c, db)
       return leadTo(c, next, sessionCookie(secret, isSecure(c), sessionSeconds))
@@ -116,24 +123,17 @@ function leadTo(c: Context<AppEnv>, path: string, cookie: string): Response {
 }
 
 function answer(
-  c: Context<AppEnv>,
   status: 200 | 401 | 429,
-  next: string,
-  failure?: string,
+  said: { next: string; userName?: string | undefined; failure?: string },
 ): Response {
-  const identity = c.get('identity')
-  const userName = identity?.name.startsWith('user:') ? identity.name.slice(5) : undefined
   const shell = { theme: 'auto', version: '', now: new Date() } as const
-  return htmlResponse(
-    <LoginPage shell={shell} userName={userName} next={next} failure={failure} />,
-    status,
-  )
+  return htmlResponse(<LoginPage shell={shell} {...said} />, status)
 }
 
-function answerTooMany(c: Context<AppEnv>, next: string, seconds: number): Response {
+function answerTooMany(next: string, seconds: number): Response {
   const minutes = Math.ceil(seconds / 60)
   const failure = `Too many attempts from your address; try again in ${minutes} min`
-  const response = answer(c, 429, next, failure)
+  const response = answer(429, { next, failure })
   response.headers.set('retry-after', String(seconds))
   return response
 }

@@ -176,6 +176,11 @@ export const RULES: readonly Rule[] = [
     routes: ['GET /api/quiet-rules', 'PUT /api/quiet-rules'],
   },
   {
+    what: 'Have the demonstration sent to an empty archive',
+    who: operators,
+    routes: ['POST /api/demo'],
+  },
+  {
     what: 'Manage webhooks',
     who: operators,
     routes: [

@@ -50,16 +50,17 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     )
   }
   const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
+  const tls = tlsOf(config)
   let listener: Listener | undefined
   const warming = new AbortController()
   try {
     listener = await host.listen(createApp(services).fetch, {
       hostname: config.host,
       port: config.port,
-      tls: tlsOf(config),
+      tls,
       onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
-    services.demonstration.listensAt(ownURL(config.host, listener.port))
+    if (tls === undefined) services.demonstration.listensAt(ownURL(config.host, listener.port))
     log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
     if (config.warmUp === 'on') {
       warmUp(services, warming.signal).catch((error) => {

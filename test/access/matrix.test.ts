@@ -17,7 +17,7 @@ let tokens: Awaited<ReturnType<typeof giveTokens>>
 
 beforeAll(async () => {
   tokens = await giveTokens(archive)
-  archive.credentials.forget()
+  await archive.credentials.refresh()
 })
 
 afterAll(() => archive[Symbol.asyncDispose]())

@@ -151,7 +151,7 @@ describe('a token of an OpenID Connect provider', () => {
   test('is good on the whole way in, and opens what its roles allow', async () => {
     await using archive = await testApp()
     const credentials = new Credentials({ db: archive.db, log: silentLog, oidc: verifier })
-    expect(await credentials.isGuarded()).toBe(true)
+    expect(credentials.isGuarded).toBe(true)
     expect(await credentials.ofToken(await issuer.token())).toMatchObject({ roles: ['reader'] })
   })
 })

@@ -9,7 +9,7 @@ let archive: TestApp
 beforeAll(async () => {
   archive = await testApp()
   await giveUser(archive, 'ann', ['operator'])
-  archive.credentials.forget()
+  await archive.credentials.refresh()
 })
 
 afterAll(() => archive[Symbol.asyncDispose]())
@@ -113,11 +113,11 @@ describe('a session', () => {
   test('is over after a time without use, and at the latest after its whole time', async () => {
     const cookies = [await signIn('ann', password), await signIn('ann', password)].map(cookieOf)
     await archive.db.sql`update sessions set last_used_at = now() - interval '3 hours'`
-    archive.credentials.forget()
+    await archive.credentials.refresh()
     expect(await statusWith(cookies[0] as string)).toBe(401)
     await archive.db.sql`
       update sessions set last_used_at = now(), expires_at = now() - interval '1 second'`
-    archive.credentials.forget()
+    await archive.credentials.refresh()
     expect(await statusWith(cookies[1] as string)).toBe(401)
   })
 

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest'
 import { listTokens, revokeToken } from '../../db/access.ts'
 import { Credentials } from '../../server/access/credentials.ts'
 import { digestOf, newToken } from '../../server/access/secrets.ts'
+import { toProblem } from '../../server/errors.ts'
 import { silentLog } from '../../server/log.ts'
 import { dicomFile } from '../support/dicom-file.ts'
+import type { TestApp } from '../web/app.ts'
 import { bearer, giveToken, testApp } from './archive.ts'
 
 test('an archive without credentials asks for none, until the first token is made', async () => {
@@ -17,7 +19,7 @@ test('and never is open again: not when all tokens are revoked', async () => {
   await using archive = await testApp()
   await giveToken(archive, 'only', ['admin'])
   await revokeToken(archive.db, 'only')
-  archive.credentials.forget()
+  await archive.credentials.refresh()
   expect((await archive.app.request('/api/transfers')).status).toBe(401)
 })
 
@@ -34,16 +36,9 @@ test('a token that was used is refused as soon as it is revoked, on every server
 test('a token that is used a thousand times is looked up once, and noted once', async () => {
   await using archive = await testApp()
   const token = await giveToken(archive, 'ct-2', ['sender'])
-  let queries = 0
-  const sql = new Proxy(archive.db.sql, {
-    apply(target, self, args) {
-      queries++
-      return Reflect.apply(target, self, args)
-    },
-  })
-  const credentials = new Credentials({ db: { ...archive.db, sql }, log: silentLog })
+  const { credentials, database } = watched(archive)
   for (let n = 0; n < 1000; n++) await credentials.ofToken(token)
-  expect(queries).toBe(2)
+  expect(database.queries).toBe(2)
   await expect.poll(async () => (await listTokens(archive.db))[0]?.lastUsedAt).toBeInstanceOf(Date)
 })
 
@@ -55,14 +50,45 @@ test('the database has no token, only its SHA-256', async () => {
   expect(Buffer.from(row?.digest).equals(digestOf(token))).toBe(true)
 })
 
+test('a thousand wrong tokens at once share two looks into the database', async () => {
+  await using archive = await testApp()
+  await giveToken(archive, 'ct-2', ['sender'])
+  const { credentials, database } = watched(archive)
+  const wrong = Array.from({ length: 1000 }, newToken)
+  const found = await Promise.all(wrong.map((token) => credentials.ofToken(token)))
+  expect(found.every((identity) => identity === undefined)).toBe(true)
+  expect(database.queries).toBeLessThanOrEqual(2)
+})
+
+test('while the database does not answer, what is known holds, and what is not is answered 503', async () => {
+  await using archive = await testApp()
+  const token = await giveToken(archive, 'ct-2', ['sender'])
+  const { credentials, database } = watched(archive)
+  await credentials.refresh()
+  database.isAway = true
+  expect(await credentials.ofToken(token)).toMatchObject({ name: 'token:ct-2' })
+  await expect(credentials.ofToken(newToken())).rejects.toSatisfy(
+    (error) => toProblem(error)?.status === 503,
+  )
+  database.isAway = false
+  expect(await credentials.ofToken(newToken())).toBeUndefined()
+})
+
+test('the server has a token for what it sends to itself, until it is done', async () => {
+  await using archive = await testApp()
+  await giveToken(archive, 'ct-2', ['sender'])
+  await archive.credentials.refresh()
+  const loan = archive.credentials.lend('demo', ['reader'])
+  const ask = () => archive.app.request('/dicom-web/studies', { headers: bearer(loan.token) })
+  expect((await ask()).status).toBe(204)
+  loan[Symbol.dispose]()
+  expect((await ask()).status).toBe(401)
+})
+
 test('what is no token of ours is refused without a look into the database', async () => {
   await using archive = await testApp()
-  const sql = new Proxy(archive.db.sql, {
-    apply() {
-      throw new Error('asked')
-    },
-  })
-  const credentials = new Credentials({ db: { ...archive.db, sql }, log: silentLog })
+  const { credentials, database } = watched(archive)
+  database.isAway = true
   for (const text of ['', 'x', `${newToken()}x`, 'stowage_', "' or 1=1 --", 'a.b.c']) {
     expect(await credentials.ofToken(text)).toBeUndefined()
   }
@@ -75,7 +101,7 @@ test('a sender sees its own transfers, and no others', async () => {
     await giveToken(archive, 'mr-1', ['sender']),
     await giveToken(archive, 'op', ['operator']),
   ]
-  archive.credentials.forget()
+  await archive.credentials.refresh()
   const store = (token: string) =>
     archive.app.request('/dicom-web/studies', {
       method: 'POST',
@@ -103,7 +129,7 @@ test('a sender sees its own transfers, and no others', async () => {
 test('a request that is refused does not have its body read', async () => {
   await using archive = await testApp()
   await giveToken(archive, 'ct-2', ['sender'])
-  archive.credentials.forget()
+  await archive.credentials.refresh()
   let isRead = false
   const body = new ReadableStream<Uint8Array>(
     {
@@ -124,8 +150,24 @@ test('a request that is refused does not have its body read', async () => {
   expect(isRead).toBe(false)
 })
 
-async function startCredentials(archive: Awaited<ReturnType<typeof testApp>>) {
+async function startCredentials(archive: TestApp) {
   const credentials = new Credentials({ db: archive.db, log: silentLog })
   await credentials.start(archive.db.sql)
   return { credentials, [Symbol.asyncDispose]: () => credentials.stop() }
+}
+
+/** Credentials that were not read yet, on a database that counts the queries, and can be away. */
+function watched(archive: TestApp) {
+  const database = { queries: 0, isAway: false }
+  const sql = new Proxy(archive.db.sql, {
+    apply(target, self, args) {
+      if (database.isAway) {
+        return Promise.reject(Object.assign(new Error('away'), { code: 'CONNECTION_CLOSED' }))
+      }
+      database.queries++
+      return Reflect.apply(target, self, args)
+    },
+  })
+  const credentials = new Credentials({ db: { ...archive.db, sql }, log: silentLog })
+  return { credentials, database }
 }

@@ -44,7 +44,7 @@ export async function testApp(
     changed() {},
     limits: { atOnce: 2, leaseMs: 30_000, keptSeconds: 3600 },
   })
-  const demonstration = new Demonstration(log)
+  const demonstration = new Demonstration(log, () => credentials.lend('demo', ['sender', 'reader']))
   // Nobody listens there either.
   demonstration.listensAt('http://127.0.0.1:9')
   const app = createApp({
