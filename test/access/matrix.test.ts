@@ -27,7 +27,8 @@ async function ask(route: string, headers: Record<string, string>): Promise<numb
   const [method, pattern] = route.split(' ') as [string, string]
   const path = pattern.replaceAll(/:\w+(\{[^}]*\})?/g, '1.2.3')
   const left = new AbortController()
-  const answer = await archive.app.request(path, { method, headers, signal: left.signal })
+  const request = { method, headers, signal: left.signal }
+  const answer = await archive.app.request(path, request, { address: '10.0.0.1' })
   await answer.body?.cancel()
   left.abort()
   return answer.status
@@ -68,7 +69,7 @@ describe.each(RULES)('$what', ({ who, routes: its }) => {
     test.each(ROLES)('is open to a %s if the rule says so, else answered 403', async (role) => {
       const status = await ask(route, bearer(tokens[role]))
       if (who === 'anyone') expect(status).not.toBe(403)
-      else if (who.includes(role)) expect([401, 403]).not.toContain(status)
+      else if (who.includes(role)) expect([401, 403, 500]).not.toContain(status)
       else expect(status).toBe(403)
     })
   })

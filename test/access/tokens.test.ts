@@ -103,11 +103,15 @@ test('a sender sees its own transfers, and no others', async () => {
   ]
   await archive.credentials.refresh()
   const store = (token: string) =>
-    archive.app.request('/dicom-web/studies', {
-      method: 'POST',
-      headers: { ...bearer(token), 'content-type': 'application/dicom' },
-      body: dicomFile() as Uint8Array<ArrayBuffer>,
-    })
+    archive.app.request(
+      '/dicom-web/studies',
+      {
+        method: 'POST',
+        headers: { ...bearer(token), 'content-type': 'application/dicom' },
+        body: dicomFile() as Uint8Array<ArrayBuffer>,
+      },
+      { address: '10.0.0.1' },
+    )
   expect((await store(mine)).status).toBe(200)
   expect((await store(other)).status).toBe(200)
   const list = async (token: string) => {
