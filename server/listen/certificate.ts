@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import type { Server } from 'node:https'
 import { createSecureContext } from 'node:tls'
@@ -6,6 +7,8 @@ import type { TlsFiles } from './host.ts'
 
 /** Milliseconds between looks at the files; by their times, as links and mounted secrets tell of no change. */
 const lookMs = 5_000
+
+const takesRestart = 'The certificate has changed; this runtime takes the new one at the next start'
 
 export type Certificate = { cert: string; key: string }
 
@@ -18,9 +21,13 @@ export class CertificateError extends OperatorError {
 export async function readCertificate({ certFile, keyFile }: TlsFiles): Promise<Certificate> {
   const [cert, key] = (await Promise.all([certFile, keyFile].map(read))) as [string, string]
   try {
+    // Deno's secure context would take anything.
+    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      throw new Error('the key is of another certificate')
+    }
     createSecureContext({ cert, key })
   } catch (cause) {
-    // What OpenSSL says has no secrets: "key values mismatch", "no start line".
+    // What OpenSSL says has no secrets: "no start line", "unsupported".
     throw new CertificateError(
       `Cannot use the certificate ${certFile} with the key ${keyFile}: ${(cause as Error).message}`,
       { cause },
@@ -45,7 +52,11 @@ export function followCertificate(
     const now = await signOf(files)
     const isChanged = seen !== undefined && now !== seen
     seen = now
-    if (isChanged) server.setSecureContext(await readCertificate(files))
+    if (!isChanged) return
+    const certificate = await readCertificate(files)
+    // Bun's server has no such method.
+    if (typeof server.setSecureContext !== 'function') throw new CertificateError(takesRestart)
+    server.setSecureContext(certificate)
   }
   const lookAndTell = () => look().catch(onFault)
   void lookAndTell()

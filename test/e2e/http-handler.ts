@@ -119,9 +119,6 @@ function breaking(): ReadableStream<Uint8Array> {
 const listener = await listenNodeHttp(handle, {
   hostname: '127.0.0.1',
   port: Number(process.argv[2]),
-  ...(process.argv[4] === undefined
-    ? {}
-    : { tls: { certFile: process.argv[3] as string, keyFile: process.argv[4] } }),
   onFault: (error) => console.error(`fault: ${(error as Error).message}`),
 })
 process.on('SIGTERM', async () => {
