@@ -73,7 +73,8 @@ function derive(
   return new Promise((resolve, reject) => {
     // NFKC: the same password from keyboards that compose letters differently.
     scrypt(password.normalize('NFKC'), salt, bytes, { ...options, maxmem }, (error, key) =>
-      error === null ? resolve(key) : reject(error),
+      // Null, or undefined under Bun.
+      error ? reject(error) : resolve(key),
     )
   })
 }
