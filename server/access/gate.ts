@@ -6,7 +6,7 @@ import type { AppEnv } from '../http/env.ts'
 import type { Identity } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { isForeign } from '../http/same-origin.ts'
-import { readSessionCookie } from './cookie.ts'
+import { readSessionCookie } from '../http/session-cookie.ts'
 import type { Credentials } from './credentials.ts'
 import { type Rule, ruleOf, SAFE_METHODS } from './rules.ts'
 
@@ -82,25 +82,38 @@ async function visitorOf(c: Context<AppEnv>, credentials: Credentials): Promise<
 
 /** A browser is led to the page where people sign in; all others are told how. (RFC 9110 15.5.2, RFC 6750 3) */
 function askForCredentials(c: Context<AppEnv>, wasShown: boolean): HttpProblem | Response {
-  const isReading = c.req.method === 'GET' || c.req.method === 'HEAD'
-  if (!wasShown && isReading && wantsPage(c.req.raw)) {
-    const { pathname, search } = new URL(c.req.url)
-    const location = `${c.get('baseURL')}${paths.login(pathname + search)}`
-    return new Response(null, { status: 303, headers: { location, 'cache-control': 'no-store' } })
+  const isOfHtmx = c.req.header('hx-request') === 'true'
+  if (!wasShown && !isOfHtmx && wantsPage(c.req.raw)) {
+    return new Response(null, {
+      status: 303,
+      headers: { location: loginOf(c), 'cache-control': 'no-store' },
+    })
   }
   const challenge = 'Bearer realm="Stowage"'
   return new HttpProblem(
     401,
     wasShown
       ? 'The token is not known here, has expired, or was revoked'
-      : 'This needs a token: send the header "Authorization: Bearer ..." with one that "stowage token create" made',
+      : 'This needs credentials: sign in at /login, or send the header "Authorization: Bearer ..." with a token that "stowage token create" made',
     {
       headers: {
         'www-authenticate': wasShown ? `${challenge}, error="invalid_token"` : challenge,
+        // A part of a page cannot be replaced by another page: the whole goes there.
+        ...(isOfHtmx ? { 'hx-redirect': loginOf(c) } : {}),
       },
     },
   )
 }
+
+/** Where to sign in, and to go on then: what was asked for, or the page from which something was to be done. */
+function loginOf(c: Context<AppEnv>): string {
+  const isPage = c.req.method === 'GET' && c.req.header('hx-request') !== 'true'
+  const page = isPage ? c.req.url : (c.req.header('hx-current-url') ?? c.req.header('referer'))
+  const { pathname, search } = URL.canParse(page ?? '') ? new URL(page as string) : noPage
+  return `${c.get('baseURL')}${paths.login(pathname + search)}`
+}
+
+const noPage = { pathname: paths.studies, search: '' }
 
 function forbidden(rules: (Rule | undefined)[]): HttpProblem {
   const lists = rules.map((rule) => (rule === undefined || rule.who === 'anyone' ? [] : rule.who))

@@ -73,7 +73,7 @@ function derive(
   return new Promise((resolve, reject) => {
     // NFKC: the same password from keyboards that compose letters differently.
     scrypt(password.normalize('NFKC'), salt, bytes, { ...options, maxmem }, (error, key) =>
-      // Null, or undefined under Bun.
+      // Null, as Node has it, or undefined.
       error ? reject(error) : resolve(key),
     )
   })

@@ -53,6 +53,26 @@ describe('signing in', () => {
     )
     const page = await archive.app.request('/transfers', { headers: { cookie: cookieOf(answer) } })
     expect(page.status).toBe(200)
+    expect(await page.text()).toContain('Sign out')
+  })
+
+  test('is where the whole page goes when a part of it was asked for, or an action, without a session', async () => {
+    const current = 'http://localhost/studies/1.2.3'
+    const part = await archive.app.request('/live/study/1.2.3', {
+      headers: { accept: 'text/html', 'hx-request': 'true', 'hx-current-url': current },
+    })
+    expect([part.status, part.headers.get('hx-redirect')]).toEqual([
+      401,
+      'http://localhost/login?next=%2Fstudies%2F1.2.3',
+    ])
+    const action = await archive.app.request('/studies/1.2.3/actions/settle', {
+      method: 'POST',
+      headers: { accept: 'text/html', referer: current },
+    })
+    expect([action.status, action.headers.get('location')]).toEqual([
+      303,
+      'http://localhost/login?next=%2Fstudies%2F1.2.3',
+    ])
   })
 
   test.each(['//evil.example', 'https://evil.example', '/\\evil.example', '/a\r\nb: c'])(

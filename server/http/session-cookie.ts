@@ -32,3 +32,8 @@ export function sessionCookie(
     `Max-Age=${secret === undefined ? 0 : seconds}`,
   ].join('; ')
 }
+
+/** Whether a browser has signed in here, or thinks so. */
+export function hasSessionCookie(headers: Headers): boolean {
+  return [true, false].some((isSecure) => readSessionCookie(headers, isSecure) !== undefined)
+}
