@@ -19,7 +19,7 @@ import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
 import type { Demonstration } from './demo/demonstration.ts'
 import { demoRoutes } from './demo/routes.ts'
 import { toProblem } from './errors.ts'
-import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
+import { type BaseURLPolicy, baseURLOf, clientAddressOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
 import type { AppEnv } from './http/env.ts'
 import { HttpProblem } from './http/problem.ts'
@@ -93,7 +93,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }),
   )
   app.use(async (c, next) => {
+    const { headers } = c.req.raw
     c.set('baseURL', baseURLOf(c.req.raw, c.env?.address, deps.baseURLPolicy))
+    // From here on it is the sender's, and not that of a proxy.
+    if (c.env) c.env.address = clientAddressOf(headers, c.env.address, deps.baseURLPolicy)
     await next()
     // RFC 6797 7.2: not over plain HTTP, where anybody could have written it.
     if (c.get('baseURL').startsWith('https:')) {

@@ -67,10 +67,11 @@ function rulesOf(c: Context<AppEnv>): (Rule | undefined)[] {
 
 async function visitorOf(c: Context<AppEnv>, credentials: Credentials): Promise<Visitor> {
   const { headers } = c.req.raw
-  const authorization = headers.get('authorization')
-  if (authorization !== null) {
-    // RFC 6750 2.1; the name of a scheme is the same in any case (RFC 9110 11.1).
-    const token = /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1]
+  // RFC 6750 2.1; the name of a scheme is the same in any case (RFC 9110 11.1). What a proxy asked for, as Basic, is
+  // not meant for us.
+  const shown = /^bearer(?: +(.*))?$/i.exec(headers.get('authorization') ?? '')
+  if (shown !== null) {
+    const token = /^[\w.~+/-]+=*$/.exec(shown[1] ?? '')?.[0]
     const identity = token === undefined ? undefined : await credentials.ofToken(token)
     // Not the cookie then: who shows a token means it.
     return identity === undefined ? { kind: 'refused' } : { kind: 'token', identity }

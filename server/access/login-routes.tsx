@@ -12,7 +12,6 @@ import type { Database } from '../../db/database.ts'
 import { LoginPage } from '../../web/pages/login-page.tsx'
 import { paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
-import { type BaseURLPolicy, clientAddressOf } from '../http/base-url.ts'
 import { readBody } from '../http/body.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -24,7 +23,6 @@ import { digestOf, newSecret } from './secrets.ts'
 export interface LoginDeps {
   db: Database
   credentials: Credentials
-  baseURLPolicy: BaseURLPolicy
 }
 
 /** Failed attempts of one address in so many seconds, over all servers; the next is answered 429. */
@@ -41,7 +39,7 @@ const formLimits = { requestBytes: 16_384, inflateRatio: 10, idleMs: 10_000 }
  * are judged. A session is made anew at each sign-in, and the one that the browser had ends, so nobody can lay one in
  * wait (session fixation).
  */
-export function loginRoutes({ db, credentials, baseURLPolicy }: LoginDeps): Hono<AppEnv> {
+export function loginRoutes({ db, credentials }: LoginDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .get('/login', async (c) => {
       const secret = readSessionCookie(c.req.raw.headers, isSecure(c))
@@ -53,7 +51,7 @@ export function loginRoutes({ db, credentials, baseURLPolicy }: LoginDeps): Hono
       const next = safePath(form.get('next') ?? undefined)
       const name = form.get('name') ?? ''
       const password = (form.get('password') ?? '').slice(0, passwordLengths.most + 1)
-      const address = groupOf(clientAddressOf(c.req.raw.headers, c.env?.address, baseURLPolicy))
+      const address = groupOf(c.env?.address)
       const { attempts, secondsLeft } = await countSignIn(db, address, windowSeconds)
       if (attempts > attemptsAtMost) return answerTooMany(next, secondsLeft)
       const passwordDigest = await findPasswordDigest(db, name)

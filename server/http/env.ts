@@ -2,7 +2,7 @@ import type { Identity } from './identity.ts'
 
 /** What the runtime tells of a request beside the request itself. */
 export interface Peer {
-  /** The network address of the other end of the connection. */
+  /** The network address of the other end of the connection; for routes, of whoever is behind a trusted proxy. */
   address: string | undefined
 }
 

@@ -1,3 +1,6 @@
+import type { Context } from 'hono'
+import type { AppEnv } from './env.ts'
+
 /** What somebody may be allowed to do; `server/access/rules.ts` says which of them may do what. */
 export const ROLES = ['sender', 'reader', 'operator', 'admin'] as const
 export type Role = (typeof ROLES)[number]
@@ -19,4 +22,9 @@ export function seesOnlyOwn(identity: Identity | undefined): identity is Identit
     identity !== undefined &&
     !identity.roles.some((role) => role === 'operator' || role === 'admin')
   )
+}
+
+/** How to call whoever asks, in what is written down: by his credentials, or else his network address. */
+export function callerOf(c: Context<AppEnv>): string | undefined {
+  return c.get('identity')?.name ?? c.env?.address
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { setPassword } from '../../db/access.ts'
 import { digestPassword } from '../../server/access/passwords.ts'
+import { newToken } from '../../server/access/secrets.ts'
 import type { TestApp } from '../web/app.ts'
 import { giveUser, password, testApp } from './archive.ts'
 
@@ -114,6 +115,18 @@ describe('signing in', () => {
 })
 
 describe('a session', () => {
+  test('counts beside what a proxy asked for, but not beside a token', async () => {
+    const cookie = cookieOf(await signIn('ann', password))
+    const statusOf = async (authorization: string) => {
+      const headers = { cookie, authorization }
+      return (await archive.app.request('/api/transfers', { headers })).status
+    }
+    expect(await statusOf('Basic YTpi')).toBe(200)
+    for (const shown of ['Bearer', 'bearer x', 'Bearer a b', `Bearer ${newToken()}`]) {
+      expect([shown, await statusOf(shown)]).toEqual([shown, 401])
+    }
+  })
+
   test('ends when its user signs out', async () => {
     const cookie = cookieOf(await signIn('ann', password))
     const answer = await archive.app.request('/logout', { method: 'POST', headers: { cookie } })
