@@ -13,6 +13,7 @@ const everyRole = ['sender', 'reader', 'operator', 'admin'] as const
 const senders = ['sender', 'operator', 'admin'] as const
 const readers = ['reader', 'operator', 'admin'] as const
 const operators = ['operator', 'admin'] as const
+const admins = ['admin'] as const
 
 const study = '/dicom-web/studies/:study'
 const series = `${study}/series/:series`
@@ -170,11 +171,8 @@ export const RULES: readonly Rule[] = [
     who: operators,
     routes: ['GET /api/commitments', 'GET /api/commitments/:transaction'],
   },
-  {
-    what: 'Set quiet times',
-    who: operators,
-    routes: ['GET /api/quiet-rules', 'PUT /api/quiet-rules'],
-  },
+  { what: 'See quiet times', who: operators, routes: ['GET /api/quiet-rules'] },
+  { what: 'Set quiet times', who: admins, routes: ['PUT /api/quiet-rules'] },
   {
     what: 'Have the demonstration sent to an empty archive',
     who: operators,

@@ -9,7 +9,7 @@ let archive: TestApp
 
 beforeAll(async () => {
   archive = await testApp()
-  await giveUser(archive, 'ann', ['operator'])
+  await giveUser(archive, 'ann', ['admin'])
   await archive.credentials.refresh()
 })
 
