@@ -30,7 +30,12 @@ type Visitor =
 export function gate(credentials: Credentials): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const problem = await judge(c, credentials)
-    if (problem === undefined) return next()
+    if (problem === undefined) {
+      await next()
+      // A session is no Authorization, so caches on the way would think it is for all. (RFC 9111 3.5)
+      if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
+      return
+    }
     return problem instanceof Response ? problem : pageOfProblem(c.req.raw, problem.toResponse())
   }
 }

@@ -22,8 +22,8 @@ beforeAll(async () => {
 
 afterAll(() => archive[Symbol.asyncDispose]())
 
-/** Asks for a route with something in the place of each parameter. @returns the status */
-async function ask(route: string, headers: Record<string, string>): Promise<number> {
+/** Asks for a route with something in the place of each parameter. */
+async function ask(route: string, headers: Record<string, string>): Promise<Response> {
   const [method, pattern] = route.split(' ') as [string, string]
   const path = pattern.replaceAll(/:\w+(\{[^}]*\})?/g, '1.2.3')
   const left = new AbortController()
@@ -31,7 +31,7 @@ async function ask(route: string, headers: Record<string, string>): Promise<numb
   const answer = await archive.app.request(path, request, { address: '10.0.0.1' })
   await answer.body?.cancel()
   left.abort()
-  return answer.status
+  return answer
 }
 
 describe('the table of rules', () => {
@@ -60,17 +60,22 @@ describe.each(RULES)('$what', ({ who, routes: its }) => {
     test.each(['none', 'wrong', 'expired', 'revoked'] as const)(
       'is answered 401 with %s credentials, unless anyone may',
       async (kind) => {
-        const status = await ask(route, kind === 'none' ? {} : bearer(tokens[kind]))
+        const { status } = await ask(route, kind === 'none' ? {} : bearer(tokens[kind]))
         if (who !== 'anyone') expect(status).toBe(401)
         else expect(status).not.toBe(403)
       },
     )
 
     test.each(ROLES)('is open to a %s if the rule says so, else answered 403', async (role) => {
-      const status = await ask(route, bearer(tokens[role]))
+      const { status } = await ask(route, bearer(tokens[role]))
       if (who === 'anyone') expect(status).not.toBe(403)
       else if (who.includes(role)) expect([401, 403, 500]).not.toContain(status)
       else expect(status).toBe(403)
+    })
+
+    test('leaves nothing in caches that many share', async () => {
+      const answer = await ask(route, bearer(tokens.admin))
+      expect(answer.headers.get('cache-control')).toMatch(/no-store|private|no-cache/)
     })
   })
 })
