@@ -74,6 +74,15 @@ test('while the database does not answer, what is known holds, and what is not i
   expect(await credentials.ofToken(newToken())).toBeUndefined()
 })
 
+test('a token is over when its time is, also while the database does not answer', async () => {
+  await using archive = await testApp()
+  const token = await giveToken(archive, 'ct-2', ['sender'], new Date(Date.now() + 500))
+  const { credentials, database } = watched(archive)
+  expect(await credentials.ofToken(token)).toBeDefined()
+  database.isAway = true
+  await expect.poll(() => credentials.ofToken(token)).toBeUndefined()
+})
+
 test('the server has a token for what it sends to itself, until it is done', async () => {
   await using archive = await testApp()
   await giveToken(archive, 'ct-2', ['sender'])
