@@ -14,11 +14,15 @@ import { paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import { readBody } from '../http/body.ts'
 import type { AppEnv } from '../http/env.ts'
+import { isName } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readSessionCookie, sessionCookie } from '../http/session-cookie.ts'
 import { type Credentials, sessionSeconds } from './credentials.ts'
 import { isPassword, passwordLengths, SignInBusyError } from './passwords.ts'
 import { digestOf, newSecret } from './secrets.ts'
+
+/** RFC 9110 15.5.2: a 401 has to say how. It makes no browser ask. */
+const challenge = 'Bearer realm="Stowage"'
 
 export interface LoginDeps {
   db: Database
@@ -54,7 +58,7 @@ export function loginRoutes({ db, credentials }: LoginDeps): Hono<AppEnv> {
       const address = groupOf(c.env?.address)
       const { attempts, secondsLeft } = await countSignIn(db, address, windowSeconds)
       if (attempts > attemptsAtMost) return answerTooMany(next, secondsLeft)
-      const passwordDigest = await findPasswordDigest(db, name)
+      const passwordDigest = isName(name) ? await findPasswordDigest(db, name) : undefined
       const isGood = await isPassword(password, passwordDigest).catch((error) => {
         if (!(error instanceof SignInBusyError)) throw error
         throw new HttpProblem(503, 'Too many sign in at this moment; try again', {
@@ -125,7 +129,9 @@ function answer(
   said: { next: string; userName?: string | undefined; failure?: string },
 ): Response {
   const shell = { theme: 'auto', version: '', now: new Date() } as const
-  return htmlResponse(<LoginPage shell={shell} {...said} />, status)
+  const response = htmlResponse(<LoginPage shell={shell} {...said} />, status)
+  if (status === 401) response.headers.set('www-authenticate', challenge)
+  return response
 }
 
 function answerTooMany(next: string, seconds: number): Response {

@@ -1,4 +1,4 @@
-import { isRole, ROLES, type Role } from '../http/identity.ts'
+import { isName, isRole, ROLES, type Role } from '../http/identity.ts'
 import { UsageError } from './command.ts'
 
 /** @param text `sender`, or several with commas. @throws {UsageError} */
@@ -12,9 +12,9 @@ export function parseRoles(text: string): Role[] {
   return [...new Set(names)]
 }
 
-/** What tokens and users are called: it stands in lists and with what they send. @throws {UsageError} */
+/** @throws {UsageError} */
 export function checkName(name: string): string {
-  if (!/^[\w][\w.@-]{0,63}$/.test(name)) {
+  if (!isName(name)) {
     throw new UsageError(
       'Cannot take this name: write up to 64 letters, digits, and . _ - @, with a letter or digit first',
     )

@@ -16,6 +16,11 @@ export function isRole(text: string): text is Role {
   return (ROLES as readonly string[]).includes(text)
 }
 
+/** Whether tokens and users may be called so: it stands in lists, and with what they did. */
+export function isName(text: string): boolean {
+  return /^\w[\w.@-]{0,63}$/.test(text)
+}
+
 /** Whether this is all that somebody may see of transfers: those that he sent himself. */
 export function seesOnlyOwn(identity: Identity | undefined): identity is Identity {
   return (

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RULES } from '../../server/access/rules.ts'
 import { ROLES } from '../../server/http/identity.ts'
@@ -48,6 +49,15 @@ describe('the table of rules', () => {
     const ruled = RULES.flatMap((rule) => rule.routes)
     expect(ruled.filter((route) => !routes.includes(route))).toEqual([])
     expect(ruled.filter((route, index) => ruled.indexOf(route) !== index)).toEqual([])
+  })
+
+  test('would not see a route for all methods, which looks like middleware: there is none', () => {
+    const files = readdirSync('server', { recursive: true, encoding: 'utf8' })
+    const sources = files.filter((file) => /\.tsx?$/.test(file)).map((file) => `server/${file}`)
+    const found = sources.filter((file) =>
+      /(?<!Promise)\.(all|mount)\((?!\))/.test(readFileSync(file, 'utf8')),
+    )
+    expect(found).toEqual([])
   })
 
   test('lets an admin do everything', () => {

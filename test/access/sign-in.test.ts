@@ -93,6 +93,15 @@ describe('signing in', () => {
     expect(wrongName.headers.get('set-cookie')).toBeNull()
   })
 
+  test.each(['', '\0', "' or 1=1 --", 'x'.repeat(5000), 'ann\0'])(
+    'takes any name, and knows none like it: %j',
+    async (name) => {
+      const answer = await signIn(name, password)
+      expect(answer.status).toBe(401)
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer /)
+    },
+  )
+
   test('is refused with 429 after ten failures of an address, and of its whole IPv6 network', async () => {
     const addresses = Array.from({ length: 11 }, (_, n) => `2001:db8:1:2::${n + 1}`)
     const statuses: number[] = []

@@ -20,7 +20,9 @@ test('and never is open again: not when all tokens are revoked', async () => {
   await giveToken(archive, 'only', ['admin'])
   await revokeToken(archive.db, 'only')
   await archive.credentials.refresh()
-  expect((await archive.app.request('/api/transfers')).status).toBe(401)
+  for (const method of ['GET', 'HEAD']) {
+    expect((await archive.app.request('/api/transfers', { method })).status).toBe(401)
+  }
 })
 
 test('a token that was used is refused as soon as it is revoked, on every server', async () => {
