@@ -62,6 +62,7 @@ export class Credentials {
   readonly #log: Log
   readonly #oidc: OidcVerifier | undefined
   readonly #lent = new Map<string, Identity>()
+  readonly #followers = new Set<{ identity: Identity; end(): void }>()
   #known = new Map<string, Known>()
   /** Credentials are never deleted, so this never becomes false again. */
   #isGuarded = false
@@ -118,6 +119,18 @@ export class Credentials {
     return this.#find('session', secret)
   }
 
+  /**
+   * Calls `end` when the token or session by which somebody was found here is no longer good.
+   *
+   * @returns what ends that.
+   */
+  follow(identity: Identity, end: () => void): () => void {
+    const follower = { identity, end }
+    // Of tokens of an issuer, and of loans, nothing is read.
+    if (/^(token|user):/.test(identity.name)) this.#followers.add(follower)
+    return () => this.#followers.delete(follower)
+  }
+
   /** A token for what this server sends to itself. It is nowhere but in memory. */
   lend(name: string, roles: readonly Role[]): Loan {
     const token = newToken()
@@ -150,15 +163,28 @@ export class Credentials {
     const known = new Map<string, Known>()
     for (const grant of grants) {
       const key = keyOf(grant.kind, grant.digest)
+      const before = this.#known.get(key)
       known.set(key, {
-        identity: identityOf(grant),
+        // The same as before, so that it can be followed: what a grant stands for never changes.
+        identity: before?.identity ?? identityOf(grant),
         digest: grant.digest,
         endsAt: readAt + (grant.endsInMs ?? Number.POSITIVE_INFINITY),
-        touchedAt: this.#known.get(key)?.touchedAt ?? Number.NEGATIVE_INFINITY,
+        touchedAt: before?.touchedAt ?? Number.NEGATIVE_INFINITY,
       })
     }
     this.#known = known
     this.#isGuarded ||= isGuarded
+    this.#tellFollowers()
+  }
+
+  #tellFollowers(): void {
+    if (this.#followers.size === 0) return
+    const good = new Set([...this.#known.values()].map(({ identity }) => identity))
+    for (const follower of this.#followers) {
+      if (good.has(follower.identity)) continue
+      this.#followers.delete(follower)
+      follower.end()
+    }
   }
 
   #touch(kind: GrantKind, known: Known): void {

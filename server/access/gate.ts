@@ -9,6 +9,7 @@ import { isForeign } from '../http/same-origin.ts'
 import { readSessionCookie } from '../http/session-cookie.ts'
 import type { Credentials } from './credentials.ts'
 import { type Rule, ruleOf, SAFE_METHODS } from './rules.ts'
+import { isStream, whileGood } from './while-good.ts'
 
 /** Who asks, and how he showed it. */
 type Visitor =
@@ -32,6 +33,10 @@ export function gate(credentials: Credentials): MiddlewareHandler<AppEnv> {
     const problem = await judge(c, credentials)
     if (problem === undefined) {
       await next()
+      const identity = c.get('identity')
+      if (identity !== undefined && isStream(c.res)) {
+        c.res = whileGood(c.res, (end) => credentials.follow(identity, end))
+      }
       // A session is no Authorization, so caches on the way would think it is for all. (RFC 9111 3.5)
       if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
       return

@@ -105,6 +105,32 @@ test('what is no token of ours is refused without a look into the database', asy
   }
 })
 
+test.each([
+  ['/live/studies', {}],
+  ['/api/changes', { accept: 'text/event-stream' }],
+])('the stream of %s ends when its token is revoked, and not before', async (path, accept) => {
+  await using archive = await testApp()
+  const token = await giveToken(archive, 'viewer', ['reader'])
+  await archive.credentials.refresh()
+  const left = new AbortController()
+  const headers = { ...bearer(token), ...accept }
+  const answer = await archive.app.request(path, { headers, signal: left.signal })
+  let isOver = false
+  const reading = (async () => {
+    for await (const _ of answer.body ?? []) {
+      // whatever it tells
+    }
+    isOver = true
+  })()
+  await giveToken(archive, 'another', ['reader'])
+  await archive.credentials.refresh()
+  expect(isOver).toBe(false)
+  await revokeToken(archive.db, 'viewer')
+  await expect.poll(() => isOver, { timeout: 3000 }).toBe(true)
+  await reading
+  left.abort()
+})
+
 test('a sender sees its own transfers, and no others', async () => {
   await using archive = await testApp()
   const [mine, other, operator] = [
