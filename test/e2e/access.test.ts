@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { dicomFile } from '../support/dicom-file.ts'
+import { Issuer } from '../support/issuer.ts'
 import { runtime, type StowageServer, startServer } from '../support/server.ts'
 
 function store(server: StowageServer, token?: string): Promise<Response> {
@@ -78,6 +79,38 @@ test('a public address without credentials is refused, with the sentence that me
     env: { STOWAGE_HOST: '0.0.0.0', STOWAGE_ALLOW_ANYONE: 'on' },
   })
   expect((await store(open)).status).toBe(200)
+})
+
+test('tokens of an OpenID Connect provider are taken for the roles that they name', async () => {
+  const issuer = await new Issuer().start()
+  try {
+    await using server = await startServer({ env: { STOWAGE_OIDC_ISSUER: issuer.url } })
+    expect(server.log).not.toContain('No credentials are set up')
+    expect((await store(server)).status).toBe(401)
+    expect((await store(server, await issuer.token({ roles: ['reader'] }))).status).toBe(403)
+    expect((await store(server, await issuer.token({ roles: ['stowage-sender'] }))).status).toBe(
+      200,
+    )
+    expect((await store(server, await issuer.token({ aud: 'another' }))).status).toBe(401)
+    await issuer.rotate('second')
+    const admin = await issuer.token({ roles: 'admin' })
+    await server.until(async () => (await store(server, admin)).status === 200)
+  } finally {
+    await issuer.stop()
+  }
+})
+
+test('a stream that is open ends when its token is revoked', async () => {
+  await using server = await startServer()
+  const { stdout } = await server.run('token', 'create', '--name', 'viewer', '--role', 'reader')
+  await server.until(async () => (await store(server)).status === 401)
+  const headers = { authorization: `Bearer ${stdout.trim()}` }
+  const answer = await fetch(`${server.url}/live/studies`, { headers })
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
+  expect(new TextDecoder().decode((await reader.read()).value)).toContain('data:')
+  await server.run('token', 'revoke', 'viewer')
+  for (let piece = await reader.read(); !piece.done; ) piece = await reader.read()
+  expect((await fetch(`${server.url}/live/studies`, { headers })).status).toBe(401)
 })
 
 test('whoever may not send is answered before 100 Continue, and while the body is on its way', async () => {
