@@ -105,6 +105,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
 
   app.use(gate(deps.credentials))
+  app.route('/', loginRoutes(deps))
 
   const dicomWeb = new Hono<AppEnv>()
     .route('/', stowRoutes(deps))
@@ -127,7 +128,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))
   app.route('/api', verificationRoutes(deps))
-  app.route('/', loginRoutes(deps))
   app.route('/', adminRoutes({ ...deps, shell }))
 
   app.notFound((c) => {
