@@ -21,6 +21,8 @@
  * - commitment: one storage commitment request, with what became of it
  * - verification: reading the bytes of instances again, and comparing them with their digests
  * - damaged: an instance whose bytes are not what they were when they came
+ * - token: what a program shows to say who it is; only its digest is kept
+ * - session: a browser that has signed in with a user's password
  * - warning: an instance that was stored although something about it is not right, with its Warning Reason
  *
  * DICOM attributes keep their keyword: StudyInstanceUID is `studyInstanceUID` here and
@@ -30,6 +32,7 @@
  * A column that ends in Key besides the keys of tables is what a search compares: a name or a time in one form,
  * which Postgres makes of the attribute.
  */
+export * from './schema/access.ts'
 export * from './schema/archive.ts'
 export * from './schema/changes.ts'
 export * from './schema/commitments.ts'

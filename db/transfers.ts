@@ -15,6 +15,8 @@ export interface NewTransfer {
   handling: Handling
   sender?: string | undefined
   senderProduct?: string | undefined
+  /** By which credentials it came. */
+  sentBy?: string | undefined
   studyInstanceUID?: string | undefined
   announcedBytes?: number | undefined
   /** How many instances the study of the path holds in all, as its sender says. */
@@ -105,7 +107,7 @@ export async function openTransfer(
       ${transfer.transferID}, ${transfer.segmentID}, ${transfer.serverID}, ${transfer.service},
       ${transfer.sender ?? null}, ${transfer.senderProduct ?? null}, ${transfer.handling},
       ${transfer.studyInstanceUID ?? null}, ${transfer.announcedBytes ?? null},
-      ${transfer.declaredInstanceCount ?? null}, ${leaseSeconds}
+      ${transfer.declaredInstanceCount ?? null}, ${leaseSeconds}, ${transfer.sentBy ?? null}
     )`
 }
 
@@ -265,12 +267,23 @@ export async function transferOutcome(
 /** The newest first. */
 export async function listTransfers(
   { orm }: Database,
-  page: { states?: TransferState[]; limit: number; offset?: number },
+  page: {
+    states?: TransferState[] | undefined
+    /** Only what came by these credentials. */
+    sentBy?: string | undefined
+    limit: number
+    offset?: number
+  },
 ): Promise<Transfer[]> {
   return orm
     .select()
     .from(transfers)
-    .where(page.states && inArray(transfers.state, page.states))
+    .where(
+      and(
+        page.states && inArray(transfers.state, page.states),
+        page.sentBy === undefined ? undefined : eq(transfers.sentBy, page.sentBy),
+      ),
+    )
     .orderBy(raw`${transfers.startedAt} desc nulls last, ${transfers.transferID}`)
     .limit(page.limit)
     .offset(page.offset ?? 0)

@@ -2,6 +2,9 @@ import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
+import type { Credentials } from './access/credentials.ts'
+import { gate } from './access/gate.ts'
+import { loginRoutes } from './access/login-routes.tsx'
 import { adminRoutes } from './admin/routes.tsx'
 import { ShellReader } from './admin/shell.ts'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
@@ -16,7 +19,7 @@ import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
 import type { Demonstration } from './demo/demonstration.ts'
 import { demoRoutes } from './demo/routes.ts'
 import { toProblem } from './errors.ts'
-import { type BaseURLPolicy, baseURLOf } from './http/base-url.ts'
+import { type BaseURLPolicy, baseURLOf, clientAddressOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
 import type { AppEnv } from './http/env.ts'
 import { HttpProblem } from './http/problem.ts'
@@ -44,6 +47,7 @@ export interface AppDeps {
   storeDir: string
   codecs: WorkerPool
   intake: Intake
+  credentials: Credentials
   live: LiveHub
   metrics: Metrics
   committer: Committer
@@ -66,6 +70,9 @@ export interface AppDeps {
   viewerURL: string | undefined
 }
 
+/** How long browsers come back over TLS alone: a year. */
+const hstsSeconds = 31_536_000
+
 /** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -87,9 +94,19 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }),
   )
   app.use(async (c, next) => {
+    const { headers } = c.req.raw
     c.set('baseURL', baseURLOf(c.req.raw, c.env?.address, deps.baseURLPolicy))
+    // From here on it is the sender's, and not that of a proxy.
+    if (c.env) c.env.address = clientAddressOf(headers, c.env.address, deps.baseURLPolicy)
     await next()
+    // RFC 6797 7.2: not over plain HTTP, where anybody could have written it.
+    if (c.get('baseURL').startsWith('https:')) {
+      c.res.headers.set('strict-transport-security', `max-age=${hstsSeconds}`)
+    }
   })
+
+  app.use(gate(deps.credentials))
+  app.route('/', loginRoutes(deps))
 
   const dicomWeb = new Hono<AppEnv>()
     .route('/', stowRoutes(deps))

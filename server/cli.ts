@@ -36,6 +36,16 @@ const COMMANDS: Record<string, Command> = {
     meaning: 'Compare what the database says with what the store holds',
     load: () => import('./commands/check.ts'),
   },
+  token: {
+    arguments: 'create|list|revoke',
+    meaning: 'Make, list and revoke tokens for programs',
+    load: () => import('./commands/token.ts'),
+  },
+  password: {
+    arguments: 'NAME',
+    meaning: 'Set the password with which somebody signs in on the page',
+    load: () => import('./commands/password.ts'),
+  },
   migrate: {
     arguments: '',
     meaning: 'Bring the database up to date, without serving',
@@ -73,7 +83,7 @@ export async function runCommand(argv: string[], env: Environment, host: Host): 
 
 function renderHelp(): string {
   const commands = Object.entries(COMMANDS).map(
-    ([name, command]) => `  ${`${name} ${command.arguments}`.trim().padEnd(14)}${command.meaning}`,
+    ([name, command]) => `  ${`${name} ${command.arguments}`.trim().padEnd(26)}${command.meaning}`,
   )
   return [
     'Usage: stowage [COMMAND] [ARGUMENTS]',
@@ -82,8 +92,8 @@ function renderHelp(): string {
     '',
     'Commands:',
     ...commands,
-    `  ${'--help'.padEnd(14)}Show this`,
-    `  ${'--version'.padEnd(14)}Show the version`,
+    `  ${'--help'.padEnd(26)}Show this`,
+    `  ${'--version'.padEnd(26)}Show the version`,
     '',
     'Settings, by environment variables:',
     renderSettingsHelp(),

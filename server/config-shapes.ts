@@ -100,6 +100,25 @@ export const folder: Shape<string> = {
   },
 }
 
+export const file: Shape<string> = { ...folder, name: 'file' }
+
+export const plainText: Shape<string> = { name: 'text', parse: (text) => text }
+
+/** Kept as it is written: `iss` must be the same, to the last slash. Its keys decide who may come in. */
+export const issuerURL: Shape<string> = {
+  name: 'URL',
+  parse(text) {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    const isLocal = url !== undefined && /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname)
+    if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) {
+      throw new ShapeError(
+        'write the https URL of the provider, like https://id.example.org/realms/main',
+      )
+    }
+    return text
+  },
+}
+
 export const origin: Shape<string> = {
   name: 'URL',
   parse(text) {

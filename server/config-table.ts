@@ -2,10 +2,13 @@ import {
   bearerToken,
   byteCount,
   days,
+  file,
   folder,
   hostname,
+  issuerURL,
   oneOf,
   origin,
+  plainText,
   postgresURL,
   proxyTrust,
   type Shape,
@@ -32,6 +35,35 @@ export type Setting<T = unknown> = {
  */
 export const SETTINGS = {
   host: setting('STOWAGE_HOST', '127.0.0.1', hostname, 'Address to listen on; 0.0.0.0 for all'),
+  allowAnyone: setting(
+    'STOWAGE_ALLOW_ANYONE',
+    'off',
+    oneOf('on', 'off'),
+    'Whether a server without tokens, passwords and an issuer may listen on an address that others reach: everybody there may do everything',
+  ),
+  oidcIssuer: optional(
+    'STOWAGE_OIDC_ISSUER',
+    issuerURL,
+    'OpenID Connect provider whose tokens are taken, as its "iss" says it. Not set: only tokens that Stowage made',
+  ),
+  oidcAudience: setting(
+    'STOWAGE_OIDC_AUDIENCE',
+    'stowage',
+    plainText,
+    'What "aud" of such a token must name',
+  ),
+  oidcRolesClaim: setting(
+    'STOWAGE_OIDC_ROLES_CLAIM',
+    'roles',
+    plainText,
+    'Where the roles stand in such a token, with dots for what lies deeper, like realm_access.roles',
+  ),
+  tlsCertFile: optional(
+    'STOWAGE_TLS_CERT_FILE',
+    file,
+    'Certificate and its chain, as PEM; set with STOWAGE_TLS_KEY_FILE, the server speaks TLS. Read again when it changes',
+  ),
+  tlsKeyFile: optional('STOWAGE_TLS_KEY_FILE', file, 'Private key of the certificate, as PEM'),
   port: setting(
     'STOWAGE_PORT',
     '8104',

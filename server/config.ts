@@ -46,6 +46,10 @@ export function readConfig(env: Environment): Config {
   if (readValue(env, 'DATABASE_DIRECT_URL') && !readValue(env, 'DATABASE_URL')) {
     problems.push('DATABASE_DIRECT_URL: set DATABASE_URL too, or neither')
   }
+  const [cert, key] = ['STOWAGE_TLS_CERT_FILE', 'STOWAGE_TLS_KEY_FILE'] as const
+  if ((readValue(env, cert) === undefined) !== (readValue(env, key) === undefined)) {
+    problems.push(`${readValue(env, cert) ? key : cert}: set it too, or neither; TLS needs both`)
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   const config = values as Omit<Config, 'storeDir'> & { storeDir: string | undefined }
   return { ...config, storeDir: config.storeDir ?? join(config.dataDir, 'segments') }

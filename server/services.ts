@@ -1,6 +1,8 @@
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
+import { Credentials } from './access/credentials.ts'
+import { OidcVerifier } from './access/oidc.ts'
 import type { AppDeps } from './app.ts'
 import { Retention } from './changes/retention.ts'
 import { Committer } from './commitment/committer.ts'
@@ -65,6 +67,7 @@ export async function startServices({
   await store.probe()
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
+  const credentials = new Credentials({ db, log, oidc: oidcOf(config) })
   const changed = () => {
     live.changed()
     scheduler.wake()
@@ -153,6 +156,7 @@ export async function startServices({
   if (isAlone) await releaseOtherClaims(db, serverID)
   try {
     await live.start(direct)
+    await credentials.start(direct)
     live.subscribe(() => {
       scheduler.wake()
       deliverer.wake()
@@ -171,7 +175,7 @@ export async function startServices({
     throw error
   }
   const codecs = new WorkerPool()
-  const demonstration = new Demonstration(log)
+  const demonstration = new Demonstration(log, () => credentials.lend('demo', ['sender', 'reader']))
   return {
     db,
     store,
@@ -181,6 +185,7 @@ export async function startServices({
     demonstration,
     live,
     metrics,
+    credentials,
     committer,
     commitmentWaitBytes: config.commitmentWaitBytes,
     changed,
@@ -212,8 +217,14 @@ export async function startServices({
       await compactor.stop()
       await deliverer.stop()
       await peerAsker.stop()
+      await credentials.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()
     },
   }
+}
+
+function oidcOf(config: Config): OidcVerifier | undefined {
+  const { oidcIssuer: issuer, oidcAudience: audience, oidcRolesClaim: rolesClaim } = config
+  return issuer === undefined ? undefined : new OidcVerifier({ issuer, audience, rolesClaim })
 }

@@ -24,6 +24,8 @@ export interface Shell {
   now: Date
   /** Not known where something is wrong. */
   status?: ShellSigns | undefined
+  /** Then there is a way to sign out. */
+  isSignedIn?: boolean
 }
 
 /** What the whole is like, and what is to be looked at. Numbers stop at 1000. */
@@ -139,6 +141,13 @@ function RailFoot({ shell, isLive }: { shell?: Shell | undefined; isLive: boolea
         </fieldset>
       </form>
       <KeyHelp />
+      {shell?.isSignedIn && (
+        <form method="post" action={paths.logout}>
+          <button class="quiet" type="submit">
+            Sign out
+          </button>
+        </form>
+      )}
       {shell && <small>Stowage {shell.version}</small>}
     </div>
   )

@@ -38,6 +38,10 @@ export const paths = {
   upload: '/upload',
   health: '/health',
   theme: '/theme',
+  /** @param next Where to go on from there, on this server. */
+  login: (next?: string) =>
+    next === undefined ? '/login' : `/login?next=${encodeURIComponent(next)}`,
+  logout: '/logout',
   live: (page: string) => `/live/${page}`,
   asset: (name: string) => `/assets/${name}`,
   demo: '/api/demo',

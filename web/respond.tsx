@@ -32,5 +32,10 @@ export async function pageOfProblem(request: Request, response: Response): Promi
     detail: string
     reference?: string
   }
-  return htmlResponse(<ProblemPage {...problem} />, problem.status)
+  const page = htmlResponse(<ProblemPage {...problem} />, problem.status)
+  // What else it said, like Retry-After or WWW-Authenticate.
+  for (const [name, value] of response.headers) {
+    if (!name.startsWith('content-')) page.headers.set(name, value)
+  }
+  return page
 }

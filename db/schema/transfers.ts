@@ -73,6 +73,8 @@ export const transfers = pgTable(
     /** The sender's network address, and what it calls itself (User-Agent). */
     sender: text('sender'),
     senderProduct: text('sender_product'),
+    /** By which credentials it came (`token:ct-2`); null where none are asked for. */
+    sentBy: text('sent_by'),
     handling: text('handling').$type<'strict' | 'lenient'>().notNull(),
     /** From the path of the request, if it names a study. */
     studyInstanceUID: text('study_instance_uid'),
@@ -93,7 +95,13 @@ export const transfers = pgTable(
     /** Why it ended, in a sentence for people, without patient data. */
     reason: text('reason'),
   },
-  (t) => [index('transfers_started_at').on(t.startedAt.desc(), t.transferID)],
+  (t) => [
+    index('transfers_started_at').on(t.startedAt.desc(), t.transferID),
+    // Serves listTransfers of a sender, who sees nobody else's.
+    index('transfers_sent_by')
+      .on(t.sentBy, t.startedAt.desc(), t.transferID)
+      .where(sql`sent_by is not null`),
+  ],
 )
 
 /**

@@ -1,6 +1,6 @@
 -- Commits several small transfers in this one transaction: their instances, which lie in one shared
 -- segment, and a row for each of them. `members` is [{transferID, service, handling, sender?,
--- senderProduct?, studyInstanceUID?, announcedBytes?, ageMs, receivedBytes, partCount, storedCount,
+-- senderProduct?, sentBy?, studyInstanceUID?, announcedBytes?, ageMs, receivedBytes, partCount, storedCount,
 -- duplicateCount, refused, warned}]; `batch` is what stage_instances takes, with the ordinal of the
 -- instance in the group as its position, and with `member`, an index in members, and `part`, the
 -- instance's position in the request of that member. Without any instance, the_segment is null.
@@ -66,19 +66,19 @@ begin
   insert into transfers (
     transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
     announced_bytes, declared_instance_count, received_bytes, part_count, stored_count, duplicate_count,
-    refused_count, warning_count, started_at, ended_at, lease_until
+    refused_count, warning_count, started_at, ended_at, lease_until, sent_by
   )
   select
     m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
     m."studyInstanceUID", m."announcedBytes", m."declaredInstanceCount", m."receivedBytes",
     m."partCount", m."storedCount", m."duplicateCount", jsonb_array_length(m.refused),
     case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
-    clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now()
+    clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now(), m."sentBy"
   from jsonb_to_recordset(members) as m (
     "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
     "studyInstanceUID" text, "announcedBytes" bigint, "declaredInstanceCount" integer,
     "ageMs" double precision, "receivedBytes" bigint,
-    "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb
+    "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb, "sentBy" text
   );
   perform note_ended_transfers(array(
     select (m ->> 'transferID')::uuid from jsonb_array_elements(members) as m
@@ -97,17 +97,17 @@ begin
   insert into transfers (
     transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
     announced_bytes, received_bytes, part_count, duplicate_count, refused_count, started_at, ended_at,
-    lease_until, reason
+    lease_until, reason, sent_by
   )
   select
     e."transferID", e.state, e.service, e."serverID", e.sender, e."senderProduct", e.handling,
     e."studyInstanceUID", e."announcedBytes", e."receivedBytes", e."partCount", e."duplicateCount",
     jsonb_array_length(refused), clock_timestamp() - e."ageMs" * interval '1 ms', clock_timestamp(),
-    now(), e.reason
+    now(), e.reason, e."sentBy"
   from jsonb_to_record(ended) as e (
     "transferID" uuid, state text, service text, "serverID" uuid, sender text, "senderProduct" text,
     handling text, "studyInstanceUID" text, "announcedBytes" bigint, "receivedBytes" bigint,
-    "partCount" integer, "duplicateCount" integer, "ageMs" double precision, reason text
+    "partCount" integer, "duplicateCount" integer, "ageMs" double precision, reason text, "sentBy" text
   )
   on conflict (transfer_id) do nothing;
   if found then

@@ -3,16 +3,17 @@
 create or replace function open_transfer(
   the_transfer uuid, the_segment uuid, the_server uuid, the_service text, the_sender text,
   the_sender_product text, the_handling text, the_study text, the_announced_bytes bigint,
-  the_declared_count integer, lease_seconds double precision
+  the_declared_count integer, lease_seconds double precision, the_sent_by text default null
 ) returns void language plpgsql as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
   insert into transfers (
     transfer_id, state, server_id, service, sender, sender_product, handling,
-    study_instance_uid, announced_bytes, declared_instance_count, lease_until
+    study_instance_uid, announced_bytes, declared_instance_count, lease_until, sent_by
   ) values (
     the_transfer, 'receiving', the_server, the_service, the_sender, the_sender_product, the_handling,
-    the_study, the_announced_bytes, the_declared_count, now() + make_interval(secs => lease_seconds)
+    the_study, the_announced_bytes, the_declared_count, now() + make_interval(secs => lease_seconds),
+    the_sent_by
   );
   insert into segments (segment_id, transfer_id, state) values (the_segment, the_transfer, 'open');
 end $$;

@@ -8,6 +8,7 @@ import { findTransfer, listTransfers, type Transfer } from '../../db/transfers.t
 import { commitmentOf, completenessOf, expectedCompleteness } from '../completeness/answer.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
+import { seesOnlyOwn } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Intake } from '../intake/intake.ts'
 
@@ -30,11 +31,16 @@ export function apiRoutes({
     .get('/transfers', async (c) => {
       const limit = limitOf(c.req.query('limit'))
       const states = statesOf(c.req.query('state'))
-      const found = await listTransfers(db, states === undefined ? { limit } : { limit, states })
+      const identity = c.get('identity')
+      const sentBy = seesOnlyOwn(identity) ? identity.name : undefined
+      const found = await listTransfers(db, { limit, states, sentBy })
       return c.json({ transfers: found.map(toTransfer) })
     })
     .get('/transfers/:transfer', async (c) => {
       const found = await readTransfer(db, c.req.param('transfer'))
+      const identity = c.get('identity')
+      // As if there were none: that it is there is not for everybody to know.
+      if (seesOnlyOwn(identity) && found.sentBy !== identity.name) throw noTransfer()
       return c.json({
         ...toTransfer(found),
         refusals: found.refusals.map((one) => ({
@@ -81,8 +87,12 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 /** @throws {HttpProblem} 404 */
 export async function readTransfer(db: Database, transferID: string) {
   const found = uuid.test(transferID) ? await findTransfer(db, transferID) : undefined
-  if (found === undefined) throw new HttpProblem(404, 'There is no such transfer')
+  if (found === undefined) throw noTransfer()
   return found
+}
+
+function noTransfer(): HttpProblem {
+  return new HttpProblem(404, 'There is no such transfer')
 }
 
 /** A study, or what is to be said of one that was only spoken of. @throws {HttpProblem} 404; 410 it was deleted */
@@ -113,7 +123,8 @@ export async function readStudy(db: Database, studyInstanceUID: string) {
 
 function toTransfer(transfer: Transfer) {
   const { transferID, state, service, handling } = transfer
-  const { sender, senderProduct, studyInstanceUID, announcedBytes, endedAt, reason } = transfer
+  const { sender, senderProduct, sentBy, studyInstanceUID, announcedBytes, endedAt, reason } =
+    transfer
   return {
     transferID,
     state,
@@ -126,7 +137,15 @@ function toTransfer(transfer: Transfer) {
     refusedCount: transfer.refusedCount,
     warningCount: transfer.warningCount,
     startedAt: transfer.startedAt,
-    ...present({ endedAt, reason, sender, senderProduct, studyInstanceUID, announcedBytes }),
+    ...present({
+      endedAt,
+      reason,
+      sender,
+      senderProduct,
+      sentBy,
+      studyInstanceUID,
+      announcedBytes,
+    }),
   }
 }
 

@@ -5,6 +5,7 @@ import { studiesUnderWay } from '../../db/study-list.ts'
 import type { Shell, ShellSigns, Theme } from '../../web/layout.tsx'
 import { durationText } from '../../web/parts/instant.tsx'
 import { countOf } from '../../web/parts/quantity.tsx'
+import { hasSessionCookie } from '../http/session-cookie.ts'
 import type { Intake } from '../intake/intake.ts'
 import { freeSpace } from './disk.ts'
 import { memo } from './memo.ts'
@@ -47,7 +48,8 @@ export class ShellReader {
   /** Also where the database does not answer. */
   async read(request: Request): Promise<Shell> {
     const status = await this.signs().catch(() => undefined)
-    return { theme: themeOf(request), version, now: new Date(), status }
+    const isSignedIn = hasSessionCookie(request.headers)
+    return { theme: themeOf(request), version, now: new Date(), status, isSignedIn }
   }
 
   signs(): Promise<ShellSigns> {

@@ -13,6 +13,7 @@ import { studyActionViews } from '../../web/study-actions/all.tsx'
 import { type ActionTarget, type AskProblem, numberIn } from '../../web/study-actions/view.tsx'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
+import { callerOf } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { insistOnOwnPage } from '../http/same-origin.ts'
 import { readStudy } from './api.ts'
@@ -87,7 +88,7 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
       if (action === undefined) throw new HttpProblem(404, 'There is no such action')
       const form = await readForm(c, action.formBytes)
       const target = await readTarget(c, study)
-      const request = { study, target, form, sender: c.env?.address, signal: c.req.raw.signal }
+      const request = { study, target, form, sender: callerOf(c), signal: c.req.raw.signal }
       try {
         const said = await action.run(request, deps)
         deps.changed()

@@ -1,23 +1,18 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import postgres from 'postgres'
 import { openDatabase } from '../../db/database.ts'
 import { type CheckResult, check } from '../check/check.ts'
 import { advice, type Report, renderFinding } from '../check/finding.ts'
 import { type Config, readConfig } from '../config.ts'
 import { createLog, type Log } from '../log.ts'
 import { OperatorError } from '../operator-error.ts'
-import { DATA_FOLDER_LOCK } from '../postgres/advisory-locks.ts'
-import { type ClusterPlace, placeCluster } from '../postgres/cluster.ts'
+import { placeCluster } from '../postgres/cluster.ts'
 import { connectDatabase, type Sql } from '../postgres/connect.ts'
-import { findDoor } from '../postgres/door.ts'
 import { startEmbeddedPostgres } from '../postgres/embedded.ts'
-import type { EmbeddedConnection } from '../postgres/embedded-types.ts'
 import { DataFolderInUseError } from '../postgres/folder-lock.ts'
 import { MIGRATIONS_FOLDER } from '../postgres/open.ts'
-import { adoptPostmaster } from '../postgres/postmaster.ts'
-import { DATABASE_NAME, DATABASE_USER } from '../postgres/settings.ts'
+import { findServersPostgres } from '../postgres/running.ts'
 import { fileStore } from '../store/file-store.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts'
 import { Interruption } from './interruption.ts'
@@ -189,38 +184,6 @@ async function connect(config: Config, log: Log): Promise<Connected> {
     const started = error instanceof DataFolderInUseError && (await findServersPostgres(place))
     if (!started) throw error
     return connectDatabase(config, { embedded: started, log })
-  }
-}
-
-/** How to reach the Postgres of a data folder, if it runs and a server holds the folder's lock. */
-async function findServersPostgres(place: ClusterPlace): Promise<EmbeddedConnection | undefined> {
-  const door = (await adoptPostmaster(place)) && (await findDoor(place))
-  if (!door) return undefined
-  const connection: EmbeddedConnection = {
-    port: door.port,
-    database: DATABASE_NAME,
-    username: DATABASE_USER,
-    ...(door.kind === 'socket'
-      ? { host: door.folder }
-      : { host: '127.0.0.1', password: door.password }),
-  }
-  // The lock is taken in this database: advisory locks of different databases do not see each other.
-  const session = postgres({ ...connection, database: 'postgres', max: 1, onnotice: () => {} })
-  const [ours, guarded] = DATA_FOLDER_LOCK
-  try {
-    const holders = await session`
-      select 1
-      from pg_locks
-      where locktype = 'advisory'
-      and classid = ${ours}
-      and objid = ${guarded}
-      and granted`
-    return holders.length > 0 ? connection : undefined
-  } catch {
-    // It starts or stops at this moment, or is nobody's: whoever starts Postgres finds out.
-    return undefined
-  } finally {
-    await session.end({ timeout: 1 })
   }
 }
 

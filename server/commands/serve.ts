@@ -1,7 +1,9 @@
+import { hasCredentials } from '../../db/access.ts'
+import { isLoopback, refuseOpenDoor } from '../access/open-door.ts'
 import { createApp } from '../app.ts'
-import { findUnknownSettings, readConfig } from '../config.ts'
+import { type Config, findUnknownSettings, readConfig } from '../config.ts'
 import { ownURL } from '../demo/demonstration.ts'
-import type { Listener } from '../listen/host.ts'
+import type { Listener, TlsFiles } from '../listen/host.ts'
 import { createLog, describeError, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
 import { startServices } from '../services.ts'
@@ -39,16 +41,26 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
   log.info('Stowage starts', { version: await readVersion(), runtime: host.name })
   await using database = await openDatabase(config, log, (error) => ending.fail(error))
   const { sql, direct } = database
+  const isGuarded = config.oidcIssuer !== undefined || (await hasCredentials({ sql }))
+  refuseOpenDoor(config.host, isGuarded, config.allowAnyone === 'on')
+  if (!isGuarded) {
+    log.warn(
+      'No credentials are set up: whoever reaches this server may do everything; "stowage token create" and "stowage password" change that at once',
+      { reachable: isLoopback(config.host) ? 'from this machine only' : `at ${config.host}` },
+    )
+  }
   const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
+  const tls = tlsOf(config)
   let listener: Listener | undefined
   const warming = new AbortController()
   try {
     listener = await host.listen(createApp(services).fetch, {
       hostname: config.host,
       port: config.port,
+      tls,
       onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
-    services.demonstration.listensAt(ownURL(config.host, listener.port))
+    if (tls === undefined) services.demonstration.listensAt(ownURL(config.host, listener.port))
     log.info('Stowage is ready', { at: listener.url, database: database.url ?? 'DATABASE_URL' })
     if (config.warmUp === 'on') {
       warmUp(services, warming.signal).catch((error) => {
@@ -64,6 +76,12 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
     log.info('Stowage stopped')
   }
+}
+
+function tlsOf({ tlsCertFile, tlsKeyFile }: Config): TlsFiles | undefined {
+  return tlsCertFile === undefined || tlsKeyFile === undefined
+    ? undefined
+    : { certFile: tlsCertFile, keyFile: tlsKeyFile }
 }
 
 /** When and why the server ends. */

@@ -4,6 +4,7 @@ import type { Database } from '../../db/database.ts'
 import { isUID } from '../dicom/uid.ts'
 import { type BodyLimits, checkBody, readBody } from '../http/body.ts'
 import type { AppEnv } from '../http/env.ts'
+import { callerOf } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { heavyBytes, Turn } from '../http/turn.ts'
 import { describeError, type Log } from '../log.ts'
@@ -51,7 +52,7 @@ async function request(c: Context<AppEnv>, deps: CommitmentDeps, room: Room): Pr
     requestCommitment(db, {
       transactionUID,
       ...asked,
-      requester: c.env?.address,
+      requester: callerOf(c),
       requesterProduct: headers.get('user-agent')?.slice(0, 200),
     }),
   )

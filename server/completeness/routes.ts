@@ -4,6 +4,7 @@ import { listMissing, putEvidence, withdrawEvidence } from '../../db/evidence.ts
 import { findStudy } from '../../db/listing.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
+import { callerOf } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readJSON } from '../http/read-json.ts'
 import { completenessOf, expectedCompleteness } from './answer.ts'
@@ -42,7 +43,7 @@ export function completenessRoutes({ db, live, peerAsker }: CompletenessDeps): H
         origin: '',
         extent: 'all',
         claims,
-        claimedBy: c.env?.address,
+        claimedBy: callerOf(c),
       })
       live.changed()
       return c.json(await readCompleteness(db, studyInstanceUID))

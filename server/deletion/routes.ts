@@ -11,6 +11,7 @@ import {
 import type { ResourcePath } from '../../db/instances.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
+import { callerOf } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readDeletionRequest } from './request.ts'
 
@@ -34,7 +35,7 @@ export function deleteRoutes({ db, deleted }: DeletionDeps): Hono<AppEnv> {
     app.delete(resource, async (c) => {
       const path = resourceOf(c)
       const request = await readDeletionRequest(c.req.raw)
-      const result = await deleteResource(db, path, { ...request, sender: c.env?.address })
+      const result = await deleteResource(db, path, { ...request, sender: callerOf(c) })
       if (result.outcome === 'not-found') throw await notFound(db, path)
       if (result.outcome === 'committed') {
         const { committedInstanceCount } = result

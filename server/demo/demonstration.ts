@@ -11,33 +11,33 @@ export function ownURL(host: string, port: number | string): string {
   return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
 }
 
+/** Lends a token that is good until it is given back. */
+export type Lend = () => Disposable & { token: string }
+
 /** A server that sends the demonstration to itself, over HTTP as any other sender. */
 export class Demonstration {
   readonly #log: Log
+  readonly #lend: Lend
   readonly #ending = new AbortController()
   #url: string | undefined
   #running: Promise<void> | undefined
 
-  constructor(log: Log) {
+  constructor(log: Log, lend: Lend) {
     this.#log = log
+    this.#lend = lend
   }
 
-  /** To be called when the server listens. */
+  /** To be called when the server listens; not where it speaks TLS, as its certificate has not this name. */
   listensAt(url: string): void {
     this.#url = url
   }
 
-  /** @returns the studies that will come; undefined: they are on their way already, or the server is not ready. */
+  /** @returns the studies that will come; undefined: they are on their way already, or the server cannot reach itself. */
   start(): string[] | undefined {
     if (this.#running !== undefined || this.#url === undefined || this.#ending.signal.aborted) {
       return undefined
     }
-    const target = { url: this.#url, headers: {}, product: 'stowage-demo' }
-    this.#running = sendDemo(firstSet, target, {
-      signal: this.#ending.signal,
-      say: (line) => this.#log.info('demonstration', { line }),
-    })
-      .then(() => {})
+    this.#running = this.#send(this.#url)
       .catch((error) => {
         this.#log.warn('the demonstration failed', { error: describeError(error) })
       })
@@ -50,5 +50,18 @@ export class Demonstration {
   async stop(): Promise<void> {
     this.#ending.abort()
     await this.#running
+  }
+
+  async #send(url: string): Promise<void> {
+    using loan = this.#lend()
+    const headers = { authorization: `Bearer ${loan.token}` }
+    await sendDemo(
+      firstSet,
+      { url, headers, product: 'stowage-demo' },
+      {
+        signal: this.#ending.signal,
+        say: (line) => this.#log.info('demonstration', { line }),
+      },
+    )
   }
 }

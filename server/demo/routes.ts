@@ -23,7 +23,10 @@ export function demoRoutes({ db, demonstration }: DemoDeps): Hono<AppEnv> {
     }
     const studyInstanceUIDs = demonstration.start()
     if (studyInstanceUIDs === undefined) {
-      throw new HttpProblem(409, 'Cannot send the demonstration: it is on its way already')
+      throw new HttpProblem(
+        409,
+        'Cannot send the demonstration: it is on its way already; or this server speaks TLS, and "stowage demo --url https://NAME" sends it',
+      )
     }
     // From the button of the page, back to it: there it arrives.
     if (c.req.header('accept')?.includes('text/html')) return c.redirect('/', 303)

@@ -67,3 +67,29 @@ function firstOf(list: string | null): string | undefined {
 function matching(text: string | undefined, pattern: RegExp): string | undefined {
   return text !== undefined && pattern.test(text) ? text : undefined
 }
+
+/**
+ * The network address of whoever asks: the other end of the connection, or where that is a trusted proxy, the last
+ * address before it in `Forwarded` or `X-Forwarded-For` that is no such proxy too. What stands further to the left
+ * is what clients say of themselves.
+ */
+export function clientAddressOf(
+  headers: Headers,
+  peerAddress: string | undefined,
+  { isTrustedProxy }: Pick<BaseURLPolicy, 'isTrustedProxy'>,
+): string | undefined {
+  if (!isTrustedProxy(peerAddress)) return peerAddress
+  const standard = headers.get('forwarded')
+  const chain = (standard ?? headers.get('x-forwarded-for') ?? '')
+    .split(',')
+    .map((entry) => (standard === null ? entry.trim() : (parameter(entry, 'for') ?? '')))
+    .map((entry) =>
+      matching(
+        entry.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^([\d.]+):\d+$/, '$1'),
+        /^[\d.a-f:]+$/i,
+      ),
+    )
+    .filter((entry) => entry !== undefined)
+  // With everybody trusted there is no telling; the nearest is the one that nobody could make up.
+  return chain.findLast((address) => !isTrustedProxy(address)) ?? chain.at(-1) ?? peerAddress
+}

@@ -1,6 +1,8 @@
+import type { Identity } from './identity.ts'
+
 /** What the runtime tells of a request beside the request itself. */
 export interface Peer {
-  /** The network address of the other end of the connection. */
+  /** The network address of the other end of the connection; for routes, of whoever is behind a trusted proxy. */
   address: string | undefined
 }
 
@@ -9,5 +11,7 @@ export interface AppEnv {
   Variables: {
     /** The origin that the client knows, with a path prefix where a trusted proxy adds one. */
     baseURL: string
+    /** Who asks; undefined where no credentials are asked for. */
+    identity?: Identity
   }
 }

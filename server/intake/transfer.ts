@@ -46,6 +46,8 @@ export interface TransferRequest {
   studyInstanceUID?: string | undefined
   sender?: string | undefined
   senderProduct?: string | undefined
+  /** By which credentials it came. */
+  sentBy?: string | undefined
   announcedBytes?: number | undefined
   /** Of the study of the path: recorded with the commit. */
   declaredInstanceCount?: number | undefined

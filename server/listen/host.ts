@@ -3,7 +3,12 @@ import type { Peer } from '../http/env.ts'
 /** The application as a runtime sees it: Hono's `app.fetch` fits. */
 export type Fetch = (request: Request, peer: Peer) => Response | Promise<Response>
 
+/** A certificate with its chain, and its key, as PEM. */
+export type TlsFiles = { certFile: string; keyFile: string }
+
 export type ListenOptions = {
+  /** Speak TLS and nothing else. The files are read again when they change. */
+  tls?: TlsFiles | undefined
   hostname: string
   /** 0: any free one. */
   port: number

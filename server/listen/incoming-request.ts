@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BodySource, SourcedRequest } from '../http/body-source.ts'
 import { RequestBody } from './request-body.ts'
 
+export type Scheme = 'http' | 'https'
+
 /** What handlers ask of Fetch's Request. */
 type Asked = 'method' | 'url' | 'headers' | 'body' | 'signal' | 'text' | 'json' | 'formData'
 
@@ -23,12 +25,20 @@ export class IncomingRequest implements Pick<Request, Asked>, SourcedRequest {
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | undefined
   #left: AbortController | undefined
 
-  /** @throws {TypeError} A method, host, target or header that the web's own types do not take. */
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, onFirstRead: () => void) {
+  /**
+   * @param scheme By which it came.
+   * @throws {TypeError} A method, host, target or header that the web's own types do not take.
+   */
+  constructor(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    scheme: Scheme,
+    onFirstRead: () => void,
+  ) {
     this.method = incoming.method ?? 'GET'
     if (REFUSED_METHODS.has(this.method)) throw new TypeError(`Cannot take ${this.method}`)
     this.headers = headersOf(incoming)
-    this.url = urlOf(incoming)
+    this.url = urlOf(incoming, scheme)
     const hasBody = this.method !== 'GET' && this.method !== 'HEAD'
     this.bodySource = hasBody ? new RequestBody(incoming, onFirstRead) : null
     this.#outgoing = outgoing
@@ -82,14 +92,14 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
 }
 
 // Only the path and the query come from the request line, so that nobody sends a host in it.
-function urlOf(incoming: IncomingMessage): string {
-  const host = new URL(`http://${incoming.headers.host ?? 'localhost'}`).host
+function urlOf(incoming: IncomingMessage, scheme: Scheme): string {
+  const host = new URL(`${scheme}://${incoming.headers.host ?? 'localhost'}`).host
   // `OPTIONS *` is about the server as a whole (RFC 9112 3.2.4); no resource of ours has this path.
   const target = incoming.url === '*' ? '/*' : (incoming.url ?? '/')
   const path = target.startsWith('/')
     ? target
     : new URL(target).href.replace(/^[^:]+:\/\/[^/]*/, '')
-  return new URL(`http://${host}${path}`).href
+  return new URL(`${scheme}://${host}${path}`).href
 }
 
 function streamOf(source: BodySource): ReadableStream<Uint8Array<ArrayBuffer>> {

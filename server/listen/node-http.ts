@@ -1,12 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { OperatorError } from '../operator-error.ts'
 import { sendAnswer } from './answer.ts'
+import { followCertificate, readCertificate } from './certificate.ts'
 import type { Fetch, Listener, ListenOptions } from './host.ts'
-import { IncomingRequest } from './incoming-request.ts'
+import { IncomingRequest, type Scheme } from './incoming-request.ts'
 
 /** Milliseconds for the head of a request; there is no limit for the whole, as a study may take hours. */
 const HEAD_MS = 60_000
+
+/** Milliseconds for the handshake of TLS. */
+const HANDSHAKE_MS = 20_000
 
 /** Milliseconds that an unused connection is kept: longer than proxies do (60 s), so that they close first. */
 const KEEP_ALIVE_MS = 75_000
@@ -17,11 +22,21 @@ const KEEP_ALIVE_MS = 75_000
  * Decision 3 says why this is not each runtime's own server, nor the adapter of Hono.
  */
 export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Promise<Listener> {
-  const server = createServer({
+  const timeouts = {
     requestTimeout: 0,
     headersTimeout: HEAD_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-  })
+  }
+  const server =
+    options.tls === undefined
+      ? createServer(timeouts)
+      : createTlsServer({
+          ...timeouts,
+          ...(await readCertificate(options.tls)),
+          minVersion: 'TLSv1.2',
+          handshakeTimeout: HANDSHAKE_MS,
+        })
+  const scheme = options.tls === undefined ? 'http' : 'https'
   const underWay = new Set<ServerResponse>()
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {
@@ -37,7 +52,7 @@ export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Prom
     outgoing.on('close', () => underWay.delete(outgoing))
     // A write after the client left; `close` tells it too.
     outgoing.on('error', () => {})
-    serveOne(fetch, options, incoming, outgoing, expectsContinue).catch((error) => {
+    serveOne(fetch, options, scheme, incoming, outgoing, expectsContinue).catch((error) => {
       options.onFault(error)
       outgoing.destroy()
     })
@@ -46,25 +61,31 @@ export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Prom
   // Without this Node says 100 Continue by itself, before anybody has looked at the head.
   server.on('checkContinue', (incoming, outgoing) => handle(incoming, outgoing, true))
   await bind(server, options)
+  const unfollow =
+    options.tls && followCertificate(server as TlsServer, options.tls, options.onFault)
   const { port } = server.address() as AddressInfo
   const hostname = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname
   return {
-    url: `http://${hostname}:${port}`,
+    url: `${scheme}://${hostname}:${port}`,
     port,
-    stop: (graceMs) => stop(server, underWay, sockets, graceMs),
+    stop(graceMs) {
+      unfollow?.()
+      return stop(server, underWay, sockets, graceMs)
+    },
   }
 }
 
 async function serveOne(
   fetch: Fetch,
   options: ListenOptions,
+  scheme: Scheme,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   expectsContinue: boolean,
 ): Promise<void> {
   let response: Response
   try {
-    const request = toRequest(incoming, outgoing, expectsContinue)
+    const request = toRequest(incoming, outgoing, scheme, expectsContinue)
     response =
       request === undefined
         ? new Response(null, { status: 400 })
@@ -79,10 +100,11 @@ async function serveOne(
 function toRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
+  scheme: Scheme,
   expectsContinue: boolean,
 ): Request | undefined {
   try {
-    const request = new IncomingRequest(incoming, outgoing, () => {
+    const request = new IncomingRequest(incoming, outgoing, scheme, () => {
       if (expectsContinue && !outgoing.headersSent) outgoing.writeContinue()
     })
     return request as unknown as Request

@@ -40,6 +40,7 @@ const transfer = {
   'reason?': text,
   'sender?': text,
   'senderProduct?': text,
+  'sentBy?': text,
   'studyInstanceUID?': uid,
   'announcedBytes?': count,
 }

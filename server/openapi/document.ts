@@ -35,6 +35,14 @@ export function openAPIDocument(baseURL: string): object {
     servers: [{ url: baseURL }],
     paths: apiPaths,
     webhooks: webhookMessages,
-    components: { schemas: { problem } },
+    components: {
+      schemas: { problem },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        session: { type: 'apiKey', in: 'cookie', name: '__Host-stowage' },
+      },
+    },
+    // The empty one: a server without credentials asks for none.
+    security: [{ token: [] }, { session: [] }, {}],
   }
 }

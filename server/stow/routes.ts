@@ -79,6 +79,7 @@ async function store(
     announcedBytes,
     declaredInstanceCount,
     sender: c.env.address,
+    sentBy: c.get('identity')?.name,
     senderProduct: headers.get('user-agent')?.slice(0, 200),
   })
   let outcome: TransferOutcome

@@ -33,7 +33,7 @@ const skippedNames = new Set(['dicomdir', '.ds_store', 'thumbs.db', 'desktop.ini
  */
 export async function receiveForm(
   request: Request,
-  sender: string | undefined,
+  { sender, sentBy }: { sender: string | undefined; sentBy: string | undefined },
   { intake, limits, handling: byDefault }: ReceiveDeps,
 ): Promise<ReceivedForm> {
   const { headers } = request
@@ -63,6 +63,7 @@ export async function receiveForm(
           handling,
           announcedBytes,
           sender,
+          sentBy,
           senderProduct: headers.get('user-agent')?.slice(0, 200),
         })
         transfer.receivedBytes = receivedBytes

@@ -32,7 +32,11 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
 }
 
 async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
-  const received = await receiveForm(c.req.raw, c.env?.address, deps)
+  const received = await receiveForm(
+    c.req.raw,
+    { sender: c.env?.address, sentBy: c.get('identity')?.name },
+    deps,
+  )
   let outcome: TransferOutcome
   try {
     outcome = await received.transfer.commit()

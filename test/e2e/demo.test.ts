@@ -127,3 +127,23 @@ test('POST /api/demo sends it to the server itself, so slowly that one can watch
   await server.stop()
   expect(server.log).not.toMatch(/ error /)
 })
+
+test('an archive that asks for credentials has the demonstration, too', async () => {
+  await using server = await startServer()
+  const { stdout } = await server.run('token', 'create', '--name', 'op', '--role', 'operator')
+  const headers = { authorization: `Bearer ${stdout.trim()}` }
+  const ask = (init = {}) => fetch(`${server.url}/api/demo`, { method: 'POST', ...init })
+  await server.until(async () => (await ask()).status === 401)
+  expect((await ask({ headers })).status).toBe(202)
+  await server.until(async () => {
+    const answer = await fetch(`${server.url}/api/transfers`, { headers })
+    const { transfers } = (await answer.json()) as { transfers: { sentBy: string }[] }
+    return transfers.some(({ sentBy }) => sentBy === 'server:demo')
+  })
+  await server.stop()
+  const fast = ['demo', '--url', server.url, '--fast', '--header']
+  await server.start()
+  const { code } = await server.run(...fast, `Authorization: ${headers.authorization}`)
+  expect(code).toBe(0)
+  expect((await server.run(...fast, 'Authorization: Bearer no')).code).toBe(1)
+})

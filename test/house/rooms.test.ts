@@ -35,11 +35,13 @@ const allowed: Record<string, string[]> = {
   ],
   'server/postgres': [
     // What is opened beside the pool ends with it.
-    'db/own-connections.ts',
+    'db',
     'server/config.ts',
     'server/log.ts',
     'server/operator-error.ts',
   ],
+  // People sign in on a page.
+  'server/access': ['db', 'server/http', 'server/log.ts', 'server/operator-error.ts', 'web'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/live': ['db', 'server/log.ts'],
   'server/completeness': face,

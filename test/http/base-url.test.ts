@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { baseURLOf } from '../../server/http/base-url.ts'
+import { baseURLOf, clientAddressOf } from '../../server/http/base-url.ts'
 
 const proxy = { baseURL: undefined, isTrustedProxy: () => true }
 const request = (headers: Record<string, string>) =>
@@ -45,5 +45,24 @@ describe('The origin that clients know (RFC 7239)', () => {
     [{ 'x-forwarded-host': 'user@a', 'x-forwarded-prefix': '/../x y' }, 'http://inner:8104'],
   ])('%j makes %s', (headers, expected) => {
     expect(baseURLOf(request(headers), '1.2.3.4', proxy)).toBe(expected)
+  })
+})
+
+describe('The address of whoever asks', () => {
+  const policy = { isTrustedProxy: (address?: string) => /^10\./.test(address ?? '') }
+
+  test.each<[headers: Record<string, string>, peer: string, expected: string]>([
+    [{ 'x-forwarded-for': '1.2.3.4' }, '10.0.0.1', '1.2.3.4'],
+    // Only what trusted proxies added counts: the rest is what the client says of itself.
+    [{ 'x-forwarded-for': '9.9.9.9, 1.2.3.4, 10.0.0.2' }, '10.0.0.1', '1.2.3.4'],
+    [{ 'x-forwarded-for': '1.2.3.4' }, '5.6.7.8', '5.6.7.8'],
+    [{ 'x-forwarded-for': '10.0.0.3' }, '10.0.0.1', '10.0.0.3'],
+    [{ 'x-forwarded-for': '1.2.3.4:5678' }, '10.0.0.1', '1.2.3.4'],
+    [{ forwarded: 'for=9.9.9.9, for="[2001:db8::1]:99";proto=https' }, '10.0.0.1', '2001:db8::1'],
+    [{ forwarded: 'for=_hidden' }, '10.0.0.1', '10.0.0.1'],
+    [{ 'x-forwarded-for': '<script>' }, '10.0.0.1', '10.0.0.1'],
+    [{}, '10.0.0.1', '10.0.0.1'],
+  ])('by %j from %s is %s', (headers, peer, expected) => {
+    expect(clientAddressOf(new Headers(headers), peer, policy)).toBe(expected)
   })
 })

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { get } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -87,7 +88,8 @@ export class StowageServer implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    const scheme = this.env.STOWAGE_TLS_CERT_FILE === undefined ? 'http' : 'https'
+    return `${scheme}://127.0.0.1:${this.#port}`
   }
 
   get dicomWeb(): string {
@@ -211,7 +213,9 @@ export class StowageServer implements AsyncDisposable {
   }
 
   async #isReady(): Promise<boolean> {
-    const answer = await fetch(`${this.url}/readyz`).catch(() => undefined)
+    const url = `${this.url}/readyz`
+    if (url.startsWith('https:')) return isAnswered(url)
+    const answer = await fetch(url).catch(() => undefined)
     await answer?.body?.cancel()
     return answer?.status === 200
   }
@@ -223,6 +227,17 @@ export class StowageServer implements AsyncDisposable {
     child.kill(signal)
     await ended
   }
+}
+
+/** Whether the answer is 200, whatever its certificate. */
+function isAnswered(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = get(url, { rejectUnauthorized: false, agent: false }, (answer) => {
+      answer.resume()
+      resolve(answer.statusCode === 200)
+    })
+    asked.on('error', () => resolve(false))
+  })
 }
 
 /** A data folder of its own; with a database in it that is made and migrated, where one was prepared. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
+import { Credentials } from '../../server/access/credentials.ts'
 import { createApp } from '../../server/app.ts'
 import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
@@ -16,6 +17,7 @@ import { type TestIntake, testIntake } from '../support/intake.ts'
 export interface TestApp extends TestIntake {
   app: Hono<AppEnv>
   live: LiveHub
+  credentials: Credentials
   /** Every line of the log, joined. */
   log(): string
 }
@@ -28,6 +30,8 @@ export async function testApp(
   const base = await testIntake(intakeLimits)
   const lines: string[] = []
   const log = createLog('debug', (line) => lines.push(line))
+  const credentials = new Credentials({ db: base.db, log })
+  await credentials.start(base.db.sql)
   const live = new LiveHub({ db: base.db, log })
   await live.start(base.db.sql)
   const codecs = new WorkerPool()
@@ -40,7 +44,7 @@ export async function testApp(
     changed() {},
     limits: { atOnce: 2, leaseMs: 30_000, keptSeconds: 3600 },
   })
-  const demonstration = new Demonstration(log)
+  const demonstration = new Demonstration(log, () => credentials.lend('demo', ['sender', 'reader']))
   // Nobody listens there either.
   demonstration.listensAt('http://127.0.0.1:9')
   const app = createApp({
@@ -53,6 +57,7 @@ export async function testApp(
     commitmentWaitBytes: 1e9,
     changed() {},
     intake: base.intake,
+    credentials,
     live,
     metrics: new Metrics({ db: base.db, log }),
     // Nobody listens there.
@@ -81,10 +86,12 @@ export async function testApp(
     ...base,
     app,
     live,
+    credentials,
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
       await demonstration.stop()
       await committer.stop()
+      await credentials.stop()
       await live.stop()
       await codecs[Symbol.asyncDispose]()
       await base[Symbol.asyncDispose]()

@@ -68,6 +68,7 @@ export function aTransfer(changes: Partial<Transfer> = {}): Transfer {
     serverID: '6b3ee2f2-5b6c-4a7a-9a2f-0d6f7a3b1c22',
     sender: '10.0.0.7',
     senderProduct: 'gateway/2.1',
+    sentBy: null,
     handling: 'strict',
     studyInstanceUID: null,
     declaredInstanceCount: null,

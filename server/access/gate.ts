@@ -1,0 +1,143 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
+import { paths } from '../../web/paths.ts'
+import { pageOfProblem, wantsPage } from '../../web/respond.tsx'
+import type { AppEnv } from '../http/env.ts'
+import type { Identity } from '../http/identity.ts'
+import { HttpProblem } from '../http/problem.ts'
+import { isForeign } from '../http/same-origin.ts'
+import { readSessionCookie } from '../http/session-cookie.ts'
+import type { Credentials } from './credentials.ts'
+import { type Rule, ruleOf, SAFE_METHODS } from './rules.ts'
+import { isStream, whileGood } from './while-good.ts'
+
+/** Who asks, and how he showed it. */
+type Visitor =
+  | { kind: 'nobody' }
+  /** A token was shown, and it is not good. */
+  | { kind: 'refused' }
+  | { kind: 'token' | 'session'; identity: Identity }
+
+/**
+ * Lets a request through to its route if whoever asks may use it, by the table of rules.
+ *
+ * Everything is decided by the head of the request: whoever may not send gets his answer before the body is read,
+ * and before `100 Continue`. Where no credentials were ever made, everybody may do everything; such a server listens
+ * on the loopback address (see `refuseOpenDoor`).
+ *
+ * What changes something must not come from a page of another site, unless a token was shown: cookies, and the
+ * loopback address, are rights that a browser lends to whoever asks.
+ */
+export function gate(credentials: Credentials): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const problem = await judge(c, credentials)
+    if (problem === undefined) {
+      await next()
+      const identity = c.get('identity')
+      if (identity !== undefined && isStream(c.res)) {
+        c.res = whileGood(c.res, (end) => credentials.follow(identity, end))
+      }
+      // A session is no Authorization, so caches on the way would think it is for all. (RFC 9111 3.5)
+      if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
+      return
+    }
+    return problem instanceof Response ? problem : pageOfProblem(c.req.raw, problem.toResponse())
+  }
+}
+
+async function judge(
+  c: Context<AppEnv>,
+  credentials: Credentials,
+): Promise<HttpProblem | Response | undefined> {
+  const rules = rulesOf(c)
+  // Nothing is there: 404 or 405, for everybody.
+  if (rules.length === 0) return undefined
+  const isSafe = SAFE_METHODS.includes(c.req.method)
+  // Also where the database does not answer: /healthz is one of these.
+  if (rules.every((rule) => rule?.who === 'anyone') || !credentials.isGuarded) {
+    return !isSafe && isForeign(c) ? foreign() : undefined
+  }
+  const visitor = await visitorOf(c, credentials)
+  if (!isSafe && visitor.kind !== 'token' && isForeign(c)) return foreign()
+  if (!('identity' in visitor)) return askForCredentials(c, visitor.kind === 'refused')
+  c.set('identity', visitor.identity)
+  const { roles } = visitor.identity
+  const isAllowed = rules.every(
+    (rule) => rule?.who === 'anyone' || rule?.who.some((role) => roles.includes(role)),
+  )
+  return isAllowed ? undefined : forbidden(rules)
+}
+
+/** Of every handler that this request may reach; undefined where nobody has decided yet. */
+function rulesOf(c: Context<AppEnv>): (Rule | undefined)[] {
+  return matchedRoutes(c)
+    .filter(({ method }) => method !== 'ALL')
+    .map(({ method, path }) => ruleOf(`${method} ${path}`))
+}
+
+async function visitorOf(c: Context<AppEnv>, credentials: Credentials): Promise<Visitor> {
+  const { headers } = c.req.raw
+  // RFC 6750 2.1; the name of a scheme is the same in any case (RFC 9110 11.1). What a proxy asked for, as Basic, is
+  // not meant for us.
+  const shown = /^bearer(?: +(.*))?$/i.exec(headers.get('authorization') ?? '')
+  if (shown !== null) {
+    const token = /^[\w.~+/-]+=*$/.exec(shown[1] ?? '')?.[0]
+    const identity = token === undefined ? undefined : await credentials.ofToken(token)
+    // Not the cookie then: who shows a token means it.
+    return identity === undefined ? { kind: 'refused' } : { kind: 'token', identity }
+  }
+  const secret = readSessionCookie(headers, c.get('baseURL').startsWith('https:'))
+  const identity = secret === undefined ? undefined : await credentials.ofSession(secret)
+  return identity === undefined ? { kind: 'nobody' } : { kind: 'session', identity }
+}
+
+/** A browser is led to the page where people sign in; all others are told how. (RFC 9110 15.5.2, RFC 6750 3) */
+function askForCredentials(c: Context<AppEnv>, wasShown: boolean): HttpProblem | Response {
+  const isOfHtmx = c.req.header('hx-request') === 'true'
+  if (!wasShown && !isOfHtmx && wantsPage(c.req.raw)) {
+    return new Response(null, {
+      status: 303,
+      headers: { location: loginOf(c), 'cache-control': 'no-store' },
+    })
+  }
+  const challenge = 'Bearer realm="Stowage"'
+  return new HttpProblem(
+    401,
+    wasShown
+      ? 'The token is not known here, has expired, or was revoked'
+      : 'This needs credentials: sign in at /login, or send the header "Authorization: Bearer ..." with a token that "stowage token create" made',
+    {
+      headers: {
+        'www-authenticate': wasShown ? `${challenge}, error="invalid_token"` : challenge,
+        // A part of a page cannot be replaced by another page: the whole goes there.
+        ...(isOfHtmx ? { 'hx-redirect': loginOf(c) } : {}),
+      },
+    },
+  )
+}
+
+/** Where to sign in, and to go on then: what was asked for, or the page from which something was to be done. */
+function loginOf(c: Context<AppEnv>): string {
+  const isPage = c.req.method === 'GET' && c.req.header('hx-request') !== 'true'
+  const page = isPage ? c.req.url : (c.req.header('hx-current-url') ?? c.req.header('referer'))
+  const { pathname, search } = URL.canParse(page ?? '') ? new URL(page as string) : noPage
+  return `${c.get('baseURL')}${paths.login(pathname + search)}`
+}
+
+const noPage = { pathname: paths.studies, search: '' }
+
+function forbidden(rules: (Rule | undefined)[]): HttpProblem {
+  const lists = rules.map((rule) => (rule === undefined || rule.who === 'anyone' ? [] : rule.who))
+  const who = [...new Set(lists.flat())].join(', ')
+  return new HttpProblem(
+    403,
+    who === '' ? 'Nobody may do this' : `Your credentials do not allow this: it takes ${who}`,
+    {
+      headers: { 'www-authenticate': 'Bearer realm="Stowage", error="insufficient_scope"' },
+    },
+  )
+}
+
+function foreign(): HttpProblem {
+  return new HttpProblem(403, 'This was sent by a page of another site, and nothing was done')
+}

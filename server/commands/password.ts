@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util'
+import { forgetPassword, setPassword } from '../../db/access.ts'
+import { digestPassword, passwordLengths } from '../access/passwords.ts'
+import { OperatorError } from '../operator-error.ts'
+import { withDatabase } from './beside-server.ts'
+import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
+import { readSecret } from './read-secret.ts'
+import { checkName, parseRoles } from './roles.ts'
+
+const help = `Usage: stowage password NAME [--role ROLE[,ROLE]]
+       stowage password NAME --remove
+
+Sets the password with which somebody signs in on the page, and ends all sessions under that name. The password is
+asked for, or read from the first line of standard input; it never stands in the command.
+
+  --role    sender, reader, operator, admin (docs/access.md says who may do what); default admin
+  --remove  This name may not sign in any more`
+
+export async function run({ args, env, print }: CommandContext): Promise<number> {
+  if (args.length === 0 || args.includes('--help') || args.includes('-h')) {
+    print(help)
+    return EXIT_DONE
+  }
+  const { name, roles, remove } = parse(args)
+  if (remove) {
+    if (!(await withDatabase(env, (db) => forgetPassword(db, name)))) {
+      throw new OperatorError(`Cannot remove the password of "${name}": there is none`)
+    }
+    print(`${name} may not sign in any more`)
+    return EXIT_DONE
+  }
+  const password = await readSecret(`Password for ${name}: `)
+  const { least, most } = passwordLengths
+  if (password.length < least || password.length > most) {
+    throw new OperatorError(
+      `Cannot take this password: it has to have ${least} to ${most} characters`,
+    )
+  }
+  const passwordDigest = await digestPassword(password)
+  await withDatabase(env, (db) => setPassword(db, { name, roles, passwordDigest }))
+  print(`${name} may sign in, as ${roles.join(', ')}`)
+  return EXIT_DONE
+}
+
+function parse(args: string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        role: { type: 'string', default: 'admin' },
+        remove: { type: 'boolean', default: false },
+      },
+    })
+    const [name, ...more] = positionals
+    if (name === undefined || more.length > 0) throw new Error('one name')
+    return { name: checkName(name), roles: parseRoles(values.role), remove: values.remove }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(
+      'Cannot run "stowage password" with these arguments; see "stowage password --help"',
+    )
+  }
+}

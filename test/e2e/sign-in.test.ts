@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { accessibilityFaults, hasBrowser, openPage, startBrowser } from '../support/browser.ts'
+import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { runtime, type StowageServer, startServer } from '../support/server.ts'
+
+const password = 'correct horse battery staple'
+
+// The markup is the same under every runtime; what signs in is tested under each by access.test.ts.
+describe.skipIf(!hasBrowser() || runtime !== 'node')('signing in, in a browser', () => {
+  let server: StowageServer
+  let browser: Browser
+  const studyInstanceUID = uniqueUID()
+
+  beforeAll(async () => {
+    server = await startServer()
+    browser = await startBrowser()
+    const answer = await fetch(`${server.dicomWeb}/studies`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/dicom' },
+      body: dicomFile({ studyInstanceUID }) as Uint8Array<ArrayBuffer>,
+    })
+    expect(answer.status).toBe(200)
+    const setting = spawn(process.execPath, ['bin/stowage.mjs', 'password', 'ann'], {
+      env: server.env,
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    setting.stdin.end(`${password}\n`)
+    expect((await once(setting, 'close'))[0]).toBe(0)
+    await server.until(async () => (await fetch(`${server.url}/api/transfers`)).status === 401)
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.[Symbol.asyncDispose]()
+  })
+
+  test('leads to the page that was asked for, live, and out again', async () => {
+    await using watched = await openPage(browser, server.url, {}, [/401/])
+    const { page } = watched
+    await page.goto(`${server.url}/studies/${studyInstanceUID}`)
+    expect(await page.title()).toContain('Sign in')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await signIn(page, 'a wrong password')
+    expect(await page.getByRole('alert').innerText()).toContain('do not belong together')
+    await signIn(page, password)
+    await page.waitForURL(`${server.url}/studies/${studyInstanceUID}`)
+    await expect.poll(() => page.locator('#live-state').innerText()).toBe('Live')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL(`${server.url}/login`)
+    await page.goto(`${server.url}/transfers`)
+    expect(await page.title()).toContain('Sign in')
+  })
+
+  test('is asked for again when the session is over in the middle of a page', async () => {
+    await using watched = await openPage(browser, server.url, {}, [/401|htmx/])
+    const { page } = watched
+    await page.goto(server.url)
+    await signIn(page, password)
+    await page.waitForURL(`${server.url}/`)
+    await page.locator('#live-state', { hasText: 'Live' }).waitFor()
+    await using sql = await server.connect()
+    await sql`delete from sessions`
+    await sql`select pg_notify('stowage_access', '')`
+    await page.goto(`${server.url}/transfers?x=1`)
+    await page.waitForURL(`${server.url}/login?next=%2Ftransfers%3Fx%3D1`)
+  })
+})
+
+async function signIn(page: Page, secret: string): Promise<void> {
+  await page.getByLabel('Name').fill('ann')
+  await page.getByLabel('Password').fill(secret)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
