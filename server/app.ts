@@ -145,6 +145,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     return notAllowed(allowed.join(', '))
   })
   app.onError((error, c) => {
+    const { signal } = c.req.raw
+    // Nobody gets this answer, and nothing is wrong.
+    if (signal.aborted && error === signal.reason) {
+      return new HttpProblem(400, 'The client has left').toResponse()
+    }
     const problem = toProblem(error)
     if (problem !== undefined && problem.status < 500) return problem.toResponse()
     const reference = crypto.randomUUID()
