@@ -1,7 +1,7 @@
-import { asc, eq, sql as raw } from 'drizzle-orm'
+import { asc, eq } from 'drizzle-orm'
 import { ChangesRemovedError } from './changes.ts'
 import type { Database } from './database.ts'
-import { consumers, feed } from './schema.ts'
+import { consumers } from './schema.ts'
 
 /** A reader of the feed whose position the database keeps. */
 export interface Consumer {
@@ -17,8 +17,6 @@ const shown = {
   acknowledgedAt: consumers.acknowledgedAt,
 }
 
-const removed = { removedSeq: feed.removedSeq }
-
 export async function listConsumers({ orm }: Database): Promise<Consumer[]> {
   return orm.select(shown).from(consumers).orderBy(asc(consumers.name))
 }
@@ -33,22 +31,27 @@ export async function findConsumer({ orm }: Database, name: string): Promise<Con
  *
  * @throws {ChangesRemovedError} What comes after `seq` is not all there any more.
  */
-export async function acknowledge(db: Database, name: string, seq: number): Promise<Consumer> {
-  return db.orm.transaction(async (orm) => {
-    // Whoever removes changes waits until this one is known, or is waited for.
-    const [row] = await orm.select(removed).from(feed).for('share')
-    const removedSeq = row?.removedSeq ?? 0
-    if (seq < removedSeq) throw new ChangesRemovedError(removedSeq)
-    const [consumer] = await orm
-      .insert(consumers)
-      .values({ name, acknowledgedSeq: seq })
-      .onConflictDoUpdate({
-        target: consumers.name,
-        set: { acknowledgedSeq: seq, acknowledgedAt: raw`now()` },
-      })
-      .returning(shown)
-    return consumer as Consumer
-  })
+export async function acknowledge({ sql }: Database, name: string, seq: number): Promise<Consumer> {
+  // Whoever removes changes waits until this one is known, or is waited for. One statement and no `begin`: one of
+  // postgres.js whose connection is lost at the wrong moment writes to a socket that is gone, and ends the process.
+  const [row] = await sql<{ removedSeq: number; doneAt: string | null }[]>`
+    with kept as (
+      select removed_seq
+      from feed
+      for share
+    ), done as (
+      insert into consumers (name, acknowledged_seq)
+      select ${name}, ${seq}
+      from kept
+      where removed_seq <= ${seq}
+      on conflict (name) do update
+      set acknowledged_seq = excluded.acknowledged_seq, acknowledged_at = now()
+      returning acknowledged_at
+    )
+    select removed_seq as "removedSeq", (select to_json(acknowledged_at) from done) as "doneAt"
+    from kept`
+  if (!row?.doneAt) throw new ChangesRemovedError(row?.removedSeq ?? 0)
+  return { name, acknowledged: seq, acknowledgedAt: new Date(row.doneAt) }
 }
 
 /** @returns false: there is none of this name. */

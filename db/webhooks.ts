@@ -1,7 +1,7 @@
 import { asc, eq, sql as raw } from 'drizzle-orm'
 import { ChangesRemovedError } from './changes.ts'
 import type { Database } from './database.ts'
-import { type DeliveryState, feed, webhooks } from './schema.ts'
+import { type DeliveryState, webhooks } from './schema.ts'
 
 export type Webhook = typeof webhooks.$inferSelect
 export type NewWebhook = Pick<
@@ -15,19 +15,33 @@ export type WebhookUpdate = Partial<Pick<NewWebhook, 'url' | 'types' | 'levels' 
  * @throws {ChangesRemovedError} What comes after its position is not all there any more.
  */
 export async function addWebhook(
-  { orm }: Database,
+  db: Database,
   webhook: NewWebhook,
   atMost: number,
 ): Promise<Webhook | undefined> {
-  return orm.transaction(async (orm) => {
-    // Whoever removes changes waits until this one is known, or is waited for.
-    const [row] = await orm.select().from(feed).for('share')
-    const removedSeq = row?.removedSeq ?? 0
-    if (webhook.positionSeq < removedSeq) throw new ChangesRemovedError(removedSeq)
-    if ((await orm.$count(webhooks)) >= atMost) return undefined
-    const [added] = await orm.insert(webhooks).values(webhook).returning()
-    return added
-  })
+  const { webhookID, url, types, levels, secret, isPaused = false, positionSeq } = webhook
+  // Whoever removes changes waits until this one is known, or is waited for. One statement, as in `acknowledge`.
+  const [row] = await db.sql<{ removedSeq: number; isAdded: boolean }[]>`
+    with kept as (
+      select removed_seq
+      from feed
+      for share
+    ), added as (
+      insert into webhooks (webhook_id, url, types, levels, secret, is_paused, position_seq)
+      select
+        ${webhookID}::uuid, ${url}, ${types ?? null}::text[], ${levels ?? null}::text[], ${secret}, ${isPaused},
+        ${positionSeq}::bigint
+      from kept
+      where removed_seq <= ${positionSeq}
+      and (select count(*) from webhooks) < ${atMost}
+      returning webhook_id
+    )
+    select removed_seq as "removedSeq", exists (select from added) as "isAdded"
+    from kept`
+  if (row === undefined || positionSeq < row.removedSeq) {
+    throw new ChangesRemovedError(row?.removedSeq ?? 0)
+  }
+  return row.isAdded ? findWebhook(db, webhookID) : undefined
 }
 
 export async function listWebhooks({ orm }: Database): Promise<Webhook[]> {
