@@ -46,7 +46,10 @@ export async function withdrawEvidence(
   return row?.withdrawn === true
 }
 
-export type KeptEvidence = Omit<typeof evidence.$inferSelect, 'evidenceKey' | 'studyInstanceUID'>
+export type KeptEvidence = Omit<
+  typeof evidence.$inferSelect,
+  'evidenceKey' | 'studyInstanceUID' | 'listDigest'
+>
 
 /** All that is said of a study, up to `atMost` statements; those about all of it first. */
 export async function listEvidence(
@@ -54,7 +57,12 @@ export async function listEvidence(
   studyInstanceUID: string,
   atMost: number,
 ): Promise<KeptEvidence[]> {
-  const { evidenceKey: _, studyInstanceUID: __, ...shown } = getTableColumns(evidence)
+  const {
+    evidenceKey: _,
+    studyInstanceUID: __,
+    listDigest: ___,
+    ...shown
+  } = getTableColumns(evidence)
   return orm
     .select(shown)
     .from(evidence)
@@ -97,12 +105,9 @@ export async function listMissing(
   { after, limit }: { after: string; limit: number },
 ): Promise<string[]> {
   const rows = await sql`
-    select distinct x.sop_instance_uid collate "C" as uid
-    from evidence e
-    join evidence_instances x on x.evidence_key = e.evidence_key
-    where e.study_instance_uid = ${studyInstanceUID}
-    and not x.is_here
-    and x.sop_instance_uid collate "C" > ${after}
+    select distinct m.sop_instance_uid collate "C" as uid
+    from missing_instances(${studyInstanceUID}) m
+    where m.sop_instance_uid collate "C" > ${after}
     order by 1
     limit ${limit}`
   return rows.map((row) => row.uid as string)

@@ -33,13 +33,10 @@ export async function listMissingInstances(
   const rows = await sql<Milliseconds<MissingInstance, 'refusedAt' | 'deletedAt'>[]>`
     with named as materialized (
       select
-        x.sop_instance_uid collate "C" as uid, max(e.series_instance_uid) as series,
-        array_agg(distinct e.source) as sources
-      from evidence e
-      join evidence_instances x on x.evidence_key = e.evidence_key
-      where e.study_instance_uid = ${studyInstanceUID}
-      and not x.is_here
-      and x.sop_instance_uid collate "C" > ${after}
+        m.sop_instance_uid collate "C" as uid, max(m.series_instance_uid) as series,
+        array_agg(distinct m.source) as sources
+      from missing_instances(${studyInstanceUID}) m
+      where m.sop_instance_uid collate "C" > ${after}
       group by 1
       order by 1
       limit ${limit}
@@ -76,11 +73,8 @@ export async function countMissingInstances(
   const [row] = await sql`
     select count(*)::int as count
     from (
-      select distinct x.sop_instance_uid
-      from evidence e
-      join evidence_instances x on x.evidence_key = e.evidence_key
-      where e.study_instance_uid = ${studyInstanceUID}
-      and not x.is_here
+      select distinct m.sop_instance_uid
+      from missing_instances(${studyInstanceUID}) m
       limit ${atMost}
     ) named`
   return row?.count as number

@@ -8,7 +8,7 @@ import {
   text,
   unique,
 } from 'drizzle-orm/pg-core'
-import { count, instant, key } from './columns.ts'
+import { bytea, count, instant, key } from './columns.ts'
 
 export const evidenceSources = [
   'declared',
@@ -44,6 +44,8 @@ export const evidence = pgTable(
     isList: boolean('is_list').notNull().default(false),
     /** Of those that it names, how many are not here. */
     missingCount: count('missing_count'),
+    /** SHA-256 of the list: its UIDs in order, with commas between. */
+    listDigest: bytea('list_digest'),
     /** Network address or URL of who said it. */
     claimedBy: text('claimed_by'),
     detail: text('detail'),
@@ -58,7 +60,7 @@ export const evidence = pgTable(
   ],
 )
 
-/** Instances that evidence names, and whether they are in the study. */
+/** Instances that evidence names; which of them are missing tells missing_instances. */
 export const evidenceInstances = pgTable(
   'evidence_instances',
   {
@@ -66,7 +68,6 @@ export const evidenceInstances = pgTable(
       .notNull()
       .references(() => evidence.evidenceKey, { onDelete: 'cascade' }),
     sopInstanceUID: text('sop_instance_uid').notNull(),
-    isHere: boolean('is_here').notNull(),
   },
   (t) => [
     primaryKey({ name: 'evidence_instances_pk', columns: [t.evidenceKey, t.sopInstanceUID] }),

@@ -47,7 +47,7 @@ declare
 begin
   perform insist_on_durability();
   held := hold_study(the_study);
-  perform record_evidence(the_study, held.the_key, the_source, the_origin, the_extent, claims, the_claimant);
+  perform record_evidence(the_study, the_source, the_origin, the_extent, claims, the_claimant);
   the_verdict := judge_study(the_study);
   perform release_study(held.the_key, held.is_placeholder);
   return the_verdict;
@@ -56,7 +56,7 @@ end $$;
 -- The same of a study that the caller has locked and is going to judge. Where nothing could be had, what was said
 -- before stays, with why there is nothing newer.
 create or replace function record_evidence(
-  the_study text, the_study_key bigint, the_source text, the_origin text, the_extent text, claims jsonb,
+  the_study text, the_source text, the_origin text, the_extent text, claims jsonb,
   the_claimant text
 ) returns void language plpgsql as $$
 declare
@@ -94,7 +94,7 @@ begin
     )
     returning evidence_key into the_evidence;
     if claim.uids is not null then
-      perform list_evidence(the_evidence, claim.uids, the_study_key);
+      perform list_evidence(the_evidence, claim.uids);
     end if;
   end loop;
 end $$;
@@ -122,9 +122,7 @@ begin
   loop
     claims := jsonb_build_array(jsonb_build_object('instanceCount', d.declared_count));
     if are_here then
-      perform record_evidence(d.study, t.study_key, 'declared', 'transfer', 'all', claims, d.sender)
-      from studies t
-      where t.study_instance_uid = d.study;
+      perform record_evidence(d.study, 'declared', 'transfer', 'all', claims, d.sender);
     else
       perform put_evidence(d.study, 'declared', 'transfer', 'all', claims, d.sender);
     end if;
@@ -132,34 +130,48 @@ begin
 end $$;
 
 -- The instances that a statement names. `uids` is an array of texts without repetition. What a statement about a series
--- names is here if it is in that series.
-create or replace function list_evidence(the_evidence bigint, uids jsonb, the_study_key bigint) returns void
+-- names is here if it is in that series. Of what they name the rows say nothing else: a commit that had to mark each of
+-- its instances in a list lost a tenth of its speed (test/bench/evidence.ts).
+create or replace function list_evidence(the_evidence bigint, uids jsonb) returns void
 language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-declare
-  of_series text;
-  the_series_key bigint;
 begin
-  select series_instance_uid into of_series from evidence where evidence_key = the_evidence;
-  if of_series is not null then
-    select series_key into the_series_key from series where series_instance_uid = of_series;
-  end if;
-  insert into evidence_instances (evidence_key, sop_instance_uid, is_here)
-  select the_evidence, u.uid, i.is_here is not null
-  from jsonb_array_elements_text(uids) as u (uid)
-  left join lateral (
-    select true as is_here
-    from instances i
-    where i.sop_instance_uid = u.uid
-    and i.study_key = the_study_key
-    and (of_series is null or i.series_key = the_series_key)
-    offset 0
-  ) i on true;
+  insert into evidence_instances (evidence_key, sop_instance_uid)
+  select the_evidence, u.uid
+  from jsonb_array_elements_text(uids) as u (uid);
   update evidence
-  set missing_count = (
-    select count(*) from evidence_instances where evidence_key = the_evidence and not is_here
-  )
+  set
+    missing_count = jsonb_array_length(uids),
+    list_digest = (
+      select sha256(convert_to(string_agg(u.uid, ',' order by u.uid collate "C"), 'UTF8'))
+      from jsonb_array_elements_text(uids) as u (uid)
+    )
   where evidence_key = the_evidence;
+  update evidence e
+  set missing_count = (
+    select count(*)
+    from missing_instances(e.study_instance_uid) m
+    where m.evidence_key = the_evidence
+  )
+  where e.evidence_key = the_evidence;
 end $$;
+
+-- What statements name and is not here, a row for each statement that names it.
+create or replace function missing_instances(the_study text)
+returns table (evidence_key bigint, series_instance_uid text, source text, sop_instance_uid text)
+language sql stable as $$
+  select e.evidence_key, e.series_instance_uid, e.source, x.sop_instance_uid
+  from evidence e
+  join evidence_instances x on x.evidence_key = e.evidence_key
+  left join studies t on t.study_instance_uid = e.study_instance_uid
+  left join series s on s.series_instance_uid = e.series_instance_uid
+  left join lateral (
+    select i.study_key, i.series_key from instances i where i.sop_instance_uid = x.sop_instance_uid offset 0
+  ) i on i.study_key = t.study_key
+  and (e.series_instance_uid is null or i.series_key = s.series_key)
+  where e.study_instance_uid = the_study
+  and e.missing_count > 0
+  and i.study_key is null
+$$;
 
 -- Takes back what a source said of a study. False: it said nothing.
 create or replace function withdraw_evidence(the_study text, the_source text) returns boolean
@@ -184,37 +196,41 @@ end $$;
 -- the feed tells no verdict in between.
 create or replace function weigh_staged(the_transfer uuid, the_studies text[], declared jsonb) returns void
 language plpgsql as $$
+declare
+  the_study text;
 begin
   if declared is not null then
     perform declare_counts(declared, the_studies, true);
   end if;
+  -- Before new lists are made: those know already what is here.
+  if exists (select from evidence where study_instance_uid = any(the_studies) and is_list) then
+    perform weigh_arrived(the_transfer);
+  end if;
   if exists (select from staged_instances where transfer_id = the_transfer and evidence is not null) then
     perform claim_staged(the_transfer);
   end if;
-  if exists (select from evidence where study_instance_uid = any(the_studies)) then
-    perform weigh_arrived(the_transfer, the_studies);
-  end if;
+  for the_study in
+    select distinct study_instance_uid
+    from evidence
+    where study_instance_uid = any(the_studies)
+    order by study_instance_uid
+  loop
+    perform judge_study(the_study);
+  end loop;
   if declared is not null then
     perform declare_counts(declared, the_studies, false);
   end if;
 end $$;
 
--- Marks what came in the lists that name it. Each of them is looked up by its UID: by the key of the list, which the
--- planner would take, a commit would read all of the list for each of its instances.
-create or replace function weigh_arrived(the_transfer uuid, the_studies text[]) returns void
-language plpgsql as $$
-declare
-  the_study text;
+-- Takes what came off what the lists that name it miss. Each of them is looked up by its UID: by the key of the list,
+-- which the planner would take, a commit would read all of the list for each of its instances.
+create or replace function weigh_arrived(the_transfer uuid) returns void language plpgsql as $$
 begin
-  with named as materialized (
-    select x.evidence_key, x.sop_instance_uid
+  with arrived as (
+    select x.evidence_key, count(*) as arrived_count
     from staged_instances s
     cross join lateral (
-      select y.evidence_key, y.sop_instance_uid
-      from evidence_instances y
-      where y.sop_instance_uid = s.sop_instance_uid
-      and not y.is_here
-      offset 0
+      select y.evidence_key from evidence_instances y where y.sop_instance_uid = s.sop_instance_uid offset 0
     ) x
     cross join lateral (
       select
@@ -225,26 +241,12 @@ begin
       offset 0
     ) e
     where s.transfer_id = the_transfer
-  ), arrived as (
-    update evidence_instances x
-    set is_here = true
-    from named n
-    where x.evidence_key = n.evidence_key
-    and x.sop_instance_uid = n.sop_instance_uid
-    returning x.evidence_key
+    group by x.evidence_key
   )
   update evidence e
   set missing_count = e.missing_count - a.arrived_count
-  from (select evidence_key, count(*) as arrived_count from arrived group by evidence_key) a
+  from arrived a
   where e.evidence_key = a.evidence_key;
-  for the_study in
-    select distinct e.study_instance_uid
-    from evidence e
-    where e.study_instance_uid = any(the_studies)
-    order by e.study_instance_uid
-  loop
-    perform judge_study(the_study);
-  end loop;
 end $$;
 
 -- What deleted instances said, and what is said of them, when they are gone, and their study is locked or gone, too.
@@ -272,30 +274,26 @@ begin
     and s.series_instance_uid = coalesce(e.series_instance_uid, s.series_instance_uid)
   );
   -- As in weigh_arrived.
-  with named as materialized (
-    select x.evidence_key, x.sop_instance_uid
-    from unnest(deleted) as d (uid)
+  with gone as (
+    select x.evidence_key, count(*) as gone_count
+    from tombstones d
     cross join lateral (
-      select y.evidence_key, y.sop_instance_uid
-      from evidence_instances y
-      where y.sop_instance_uid = d.uid
-      and y.is_here
-      offset 0
+      select y.evidence_key from evidence_instances y where y.sop_instance_uid = d.sop_instance_uid offset 0
     ) x
     cross join lateral (
-      select from evidence e where e.evidence_key = x.evidence_key and e.study_instance_uid = the_study offset 0
+      select
+      from evidence e
+      where e.evidence_key = x.evidence_key
+      and e.study_instance_uid = the_study
+      and (e.series_instance_uid is null or e.series_instance_uid = d.series_instance_uid)
+      offset 0
     ) e
-  ), gone as (
-    update evidence_instances x
-    set is_here = false
-    from named n
-    where x.evidence_key = n.evidence_key
-    and x.sop_instance_uid = n.sop_instance_uid
-    returning x.evidence_key
+    where d.deletion_key = the_deletion
+    group by x.evidence_key
   )
   update evidence e
   set missing_count = e.missing_count + g.gone_count
-  from (select evidence_key, count(*) as gone_count from gone group by evidence_key) g
+  from gone g
   where e.evidence_key = g.evidence_key;
   perform judge_study(the_study);
 end $$;
@@ -340,12 +338,8 @@ begin
   where evidence.instance_count is distinct from excluded.instance_count;
 
   for claim in
-    select
-      s.study_instance_uid, s.sop_instance_uid, s.evidence -> 'references' as uids, t.study_key
+    select s.study_instance_uid, s.sop_instance_uid, s.evidence -> 'references' as uids
     from staged_instances s
-    cross join lateral (
-      select t.study_key from studies t where t.study_instance_uid = s.study_instance_uid offset 0
-    ) t
     where s.transfer_id = the_transfer
     and s.evidence ? 'references'
     order by s.study_instance_uid, s.sop_instance_uid
@@ -358,7 +352,7 @@ begin
     on conflict on constraint evidence_claim do nothing
     returning evidence_key into the_evidence;
     if found then
-      perform list_evidence(the_evidence, claim.uids, claim.study_key);
+      perform list_evidence(the_evidence, claim.uids);
     end if;
   end loop;
 end $$;
@@ -424,15 +418,13 @@ begin
   select
     min(v.instance_count) filter (where v.extent = 'all') as low,
     max(v.instance_count) filter (where v.extent = 'all') as high,
+    -- The same list said by two names no more than itself.
     case
-      when count(*) filter (where v.missing_count > 0) < 2 then max(v.missing_count)
+      when count(distinct v.list_digest) filter (where v.missing_count > 0) < 2 then max(v.missing_count)
       else (
-        select count(distinct x.sop_instance_uid)
-        from evidence w
-        join evidence_instances x on x.evidence_key = w.evidence_key
-        where w.study_instance_uid = the_study
-        and w.series_instance_uid is null
-        and not x.is_here
+        select count(distinct m.sop_instance_uid)
+        from missing_instances(the_study) m
+        where m.series_instance_uid is null
       )
     end as missing
   into said

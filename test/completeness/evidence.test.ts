@@ -169,6 +169,43 @@ describe('the verdict of a study (P5)', () => {
     })
   })
 
+  test('counts once what two sources name, whether their lists are the same or overlap', async () => {
+    const study = aStudy(4)
+    const [first, second, third, fourth] = study.uids as [string, string, string, string]
+    const names = (origin: string, sopInstanceUIDs: string[]) =>
+      putEvidence(server.db, study.studyInstanceUID, {
+        source: 'commitment-request',
+        origin,
+        extent: 'some',
+        claims: [{ instanceCount: sopInstanceUIDs.length, sopInstanceUIDs }],
+      })
+    await server.send(study.files.slice(0, 1))
+    await names('2.25.1', [first, second, third])
+    await names('2.25.2', [third, first, second])
+    expect(await completenessOf(study)).toMatchObject({
+      expected: 3,
+      missing: [second, third].sort(),
+    })
+    await names('2.25.2', [third, fourth])
+    expect(await completenessOf(study)).toMatchObject({
+      ...{ verdict: 'partial', received: 1, expected: 4 },
+      missing: [second, third, fourth].sort(),
+    })
+    await server.send(study.files.slice(2))
+    expect(await completenessOf(study)).toMatchObject({
+      received: 3,
+      expected: 4,
+      missing: [second],
+    })
+    await server.send(study.files.slice(1, 2))
+    // They named some, and nobody said that these are all.
+    expect(await completenessOf(study)).toMatchObject({
+      verdict: 'unknown',
+      received: 4,
+      missing: [],
+    })
+  })
+
   test('rests on its series: each has its own, also one of which nothing came (SWD-16)', async () => {
     const here = aStudy(3)
     const never = uniqueUID()
@@ -225,6 +262,27 @@ describe('deleting', () => {
       missing: [uids[1]],
     })
     expect(await toldOf(study)).toEqual(['complete: complete', 'incomplete: partial'])
+  })
+
+  test('an instance that a list expects in another series changes nothing there', async () => {
+    const one = aStudy(2)
+    const two = aStudy(1, uniqueUID(), one.studyInstanceUID)
+    const elsewhere = two.uids[0] as string
+    await server.send([...one.files, ...two.files])
+    await declare(one, {
+      series: [
+        { seriesInstanceUID: one.seriesInstanceUID, sopInstanceUIDs: [...one.uids, elsewhere] },
+      ],
+    })
+    const missingCount = async () =>
+      (
+        await server.db
+          .sql`select missing_count from evidence where study_instance_uid = ${one.studyInstanceUID}`
+      )[0]
+    expect(await missingCount()).toEqual({ missing_count: 1 })
+    const path = `${one.studyInstanceUID}/series/${two.seriesInstanceUID}/instances/${elsewhere}`
+    expect((await remove(path)).status).toBe(200)
+    expect(await missingCount()).toEqual({ missing_count: 1 })
   })
 
   test('a whole study leaves what was declared of it', async () => {
