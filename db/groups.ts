@@ -74,6 +74,11 @@ export async function commitGroup({ sql }: Database, group: GroupCommit): Promis
   )
 }
 
+/** Commits made-up groups and takes them back: on this connection, Postgres has then planned what a commit needs. */
+export async function rehearseCommit({ sql }: Database, serverID: string): Promise<void> {
+  await sql`select rehearse_commit(${serverID})`
+}
+
 /**
  * Records a transfer that ended without ever having had a row, unless it has one now.
  *

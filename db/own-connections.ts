@@ -27,9 +27,7 @@ class OwnConnections {
     if (this.#all.length >= Math.ceil(this.#pool.options.max / 2)) {
       return new Promise((resolve) => this.#waiting.push(resolve))
     }
-    // The options are parsed already, as those that `listen` of postgres.js hands on to its own client.
-    const options = { ...this.#pool.options, max: 1, idle_timeout: 60 }
-    const one = postgres(options as unknown as postgres.Options<never>) as unknown as Sql
+    const one = connectionBeside(this.#pool, 60)
     this.#all.push(one)
     return one
   }
@@ -39,13 +37,10 @@ class OwnConnections {
     if (next === undefined) this.#idle.push(one)
     else next(one)
   }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#all.map((one) => one.end({ timeout: 5 })))
-  }
 }
 
 const ofPools = new WeakMap<Sql, OwnConnections>()
+const besidePools = new WeakMap<Sql, Sql[]>()
 
 export function ownConnectionsOf(pool: Sql): OwnConnections {
   const known = ofPools.get(pool)
@@ -55,7 +50,19 @@ export function ownConnectionsOf(pool: Sql): OwnConnections {
   return own
 }
 
+/** One more connection beside those of a pool, opened when it is needed, which ends with the pool. */
+export function connectionBeside(pool: Sql, idleSeconds: number): Sql {
+  // The options are parsed already, as those that `listen` of postgres.js hands on to its own client.
+  const options = { ...pool.options, max: 1, idle_timeout: idleSeconds }
+  const one = postgres(options as unknown as postgres.Options<never>) as unknown as Sql
+  const known = besidePools.get(pool)
+  if (known === undefined) besidePools.set(pool, [one])
+  else known.push(one)
+  return one
+}
+
 /** Ends a pool and what stands beside it; statements that run have five seconds. */
 export async function endPool(pool: Sql): Promise<void> {
-  await Promise.all([pool.end({ timeout: 5 }), ofPools.get(pool)?.end()])
+  const all = [pool, ...(besidePools.get(pool) ?? [])]
+  await Promise.all(all.map((one) => one.end({ timeout: 5 })))
 }

@@ -1,5 +1,6 @@
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
+import { connectionBeside } from '../db/own-connections.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
 import { OidcVerifier } from './access/oidc.ts'
@@ -24,6 +25,9 @@ import { retryDelaysMs } from './webhooks/retries.ts'
 
 /** Rows that are staged in one statement: some 300 KB of JSON. */
 const batchRows = 500
+
+/** After which an idle connection for the commits of groups is closed. */
+const groupsIdleSeconds = 300
 
 /**
  * Bytes that a transfer may bring before it gets a segment of its own, and all such transfers together: a
@@ -74,6 +78,7 @@ export async function startServices({
   }
   const intake = new Intake({
     db,
+    groupsDB: openDatabase(connectionBeside(sql, groupsIdleSeconds)),
     store,
     log,
     changed,

@@ -118,3 +118,40 @@ begin
   select state into found_state from transfers where transfer_id = (ended ->> 'transferID')::uuid;
   return found_state;
 end $$;
+
+-- Commits made-up groups, a study and more of it, and takes all back: nobody else ever sees a row of them.
+create or replace function rehearse_commit(the_server uuid) returns void language plpgsql as $$
+declare
+  the_segment uuid := gen_random_uuid();
+  root text := '2.25.' || ('x' || substr(md5(the_segment::text), 1, 15))::bit(60)::bigint;
+begin
+  insert into segments (segment_id, appended_by, state) values (the_segment, the_server, 'kept');
+  for turn in 1 .. 3 loop
+    perform commit_group(
+      gen_random_uuid(), the_server, the_segment, 1,
+      (
+        select jsonb_agg(jsonb_build_object(
+          'transferID', gen_random_uuid(), 'service', 'stow', 'sender', 'rehearsal', 'handling', 'strict', 'ageMs', 0,
+          'receivedBytes', 1, 'partCount', 10, 'storedCount', 10, 'duplicateCount', 0, 'refused', '[]'::jsonb,
+          'warned', '[]'::jsonb
+        ))
+        from generate_series(1, 4)
+      ),
+      (
+        select jsonb_agg(jsonb_build_object(
+          'member', n / 10, 'position', n, 'part', n % 10, 'study_instance_uid', root,
+          'series_instance_uid', root || '.' || n / 10, 'sop_instance_uid', concat_ws('.', root, turn, n),
+          'sop_class_uid', '1.2', 'transfer_syntax_uid', '1.2', 'segment_id', the_segment,
+          'segment_offset', n, 'byte_length', 1, 'metadata_length', 0, 'digest', '00',
+          'study', jsonb_build_object('PatientID', root, 'PatientName', 'Nobody', 'StudyDate', '20200101'),
+          'series', jsonb_build_object('Modality', 'OT', 'SeriesNumber', n / 10), 'instance', '{}'::jsonb
+        ))
+        from generate_series(0, 39) as n
+      )
+    );
+  end loop;
+  raise exception 'Rehearsed' using errcode = 'ST009';
+exception
+  when sqlstate 'ST009' then
+    null;
+end $$;

@@ -278,7 +278,10 @@ begin
       'refusedCount', t.refused_count
     )
   from unnest(ended) with ordinality as e (transfer_id, n)
-  join transfers t on t.transfer_id = e.transfer_id
+  -- As in store_staged: the plan is made when the table is small, and kept when it is large.
+  cross join lateral (
+    select * from transfers where transfer_id = e.transfer_id offset 0
+  ) t
   order by e.n;
 end $$;
 

@@ -34,6 +34,8 @@ interface Waiting extends SmallTransfer {
 const groupBytes = 4 * 1024 * 1024
 const groupInstances = 1000
 const groupMembers = 256
+/** So many instances are worth a commit of their own: the next ones are received meanwhile. */
+const worthItInstances = 40
 /** Longest wait for more members. */
 const gatherAtMostMs = 5
 
@@ -117,16 +119,23 @@ export class GroupCommitter {
   async #gather(): Promise<void> {
     // What arrived with the same events of the network goes with it in any case.
     await new Promise((resolve) => setImmediate(resolve))
-    if (this.#waiting.length >= this.#expectedCount) return
+    if (this.#isWorthIt()) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, this.#gatherMs)
       this.#arrived = () => {
-        if (this.#waiting.length < this.#expectedCount) return
+        if (!this.#isWorthIt()) return
         clearTimeout(timer)
         resolve()
       }
     })
     this.#arrived = undefined
+  }
+
+  /** All are here that are expected, or so many instances that a commit of their own costs little more. */
+  #isWorthIt(): boolean {
+    if (this.#waiting.length >= this.#expectedCount) return true
+    const instanceCount = this.#waiting.reduce((sum, one) => sum + one.instances.length, 0)
+    return instanceCount >= worthItInstances
   }
 
   /** The first that wait, as far as they do not touch each other's instances. */

@@ -18,6 +18,7 @@ export async function warmUp(
   { intake, limits }: { intake: Intake; limits: StowDeps['limits'] },
   signal: AbortSignal,
 ): Promise<void> {
+  await intake.rehearseCommit()
   for (let count = 0; count < instances && !signal.aborted; count += instancesAtOnce) {
     while (intake.openCount > 0 && !signal.aborted) await sleep(20)
     const body = madeUpBody(count)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { commitGroup } from '../../db/groups.ts'
+import { commitGroup, rehearseCommit } from '../../db/groups.ts'
 import { releaseAbandonedSegments, releaseSegment } from '../../db/shared-segments.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { testGroups, without, wrongCounts } from './group.ts'
@@ -29,6 +29,21 @@ describe('a group of small transfers', () => {
     expect(found).toEqual({ instance_count: 4, series_count: 4 })
     expect(await t.db.sql`select from staged_instances`).toHaveLength(0)
     expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('is rehearsed by one of which nothing stays', async () => {
+    await using t = await testGroups()
+    const everything = () => t.db.sql`
+      select
+        (select count(*) from transfers) as transfers, (select count(*) from instances) as instances,
+        (select count(*) from studies) as studies, (select count(*) from patients) as patients,
+        (select count(*) from segments) as segments, (select count(*) from staged_instances) as staged,
+        (select count(*) from changes_to_come) as changes`
+    await t.commit([[{}]])
+    const before = [...(await everything())]
+    await rehearseCommit(t.db, t.serverID)
+    expect([...(await everything())]).toEqual(before)
+    expect((await t.commit([[{}]])).outcome).toBe('committed')
   })
 
   test('may bring nothing but duplicates', async () => {
