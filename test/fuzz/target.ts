@@ -1,0 +1,25 @@
+import type { Buffer } from 'node:buffer'
+
+/** One thing that reads what strangers send, as the fuzzer sees it. */
+export interface Target {
+  /** Inputs that are right, to begin with. */
+  seeds: Buffer[]
+  /** Pieces that inputs are made of: put in by mutations, whole. */
+  tokens: readonly (string | Uint8Array)[]
+  /** Bytes of an input, at most. */
+  maxBytes?: number
+  /** Says that what it reads runs in this thread, so that its coverage can be seen. Default true. */
+  isSeen?: boolean
+  /**
+   * Reads one input. Bad input is to be refused with the error made for that, which is swallowed here.
+   *
+   * @throws what must not be: any other error, or a broken promise of the reader
+   */
+  run(input: Buffer): void | Promise<void>
+  /** Bytes that others than this thread have taken for it, as the server of the target `http`. */
+  memoryBytes?(): number
+  end?(): Promise<void>
+}
+
+/** Makes a target; async, since some need a server or codecs. */
+export type MakeTarget = () => Target | Promise<Target>
