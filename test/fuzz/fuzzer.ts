@@ -37,6 +37,7 @@ export class Fuzzer {
   readonly #current: CurrentInput
   readonly #found: (finding: Finding) => void
   readonly #kept: (input: Buffer) => void
+  readonly #answers = new Set<string>()
 
   constructor(
     target: Target,
@@ -81,12 +82,13 @@ export class Fuzzer {
   }
 
   async #keepNew(inputs: Buffer[]): Promise<void> {
-    for (const input of inputs) await this.#read(input)
+    for (const input of inputs) {
+      if (await this.#read(input)) this.#keep(input)
+    }
     const isOne = inputs.length === 1
     if (!this.#coverage?.hasNew(isOne)) return
     if (isOne) {
-      this.#corpus.push(inputs[0] as Buffer)
-      this.#kept(inputs[0] as Buffer)
+      this.#keep(inputs[0] as Buffer)
       return
     }
     const middle = Math.floor(inputs.length / 2)
@@ -94,24 +96,49 @@ export class Fuzzer {
     await this.#keepNew(inputs.slice(middle))
   }
 
-  async #read(input: Buffer): Promise<void> {
+  #keep(input: Buffer): void {
+    this.#corpus.push(input)
+    this.#kept(input)
+  }
+
+  /** @returns whether it was answered as none before. */
+  async #read(input: Buffer): Promise<boolean> {
+    let isNew = false
     this.executions++
     const bytesBefore = this.#memoryBytes()
     this.#current.begin(input)
     try {
       const running = this.#target.run(input)
-      if (running !== undefined) await running
+      const answer = running instanceof Promise ? await running : running
+      if (answer !== undefined && !this.#answers.has(answer)) {
+        this.#answers.add(answer)
+        isNew = true
+      }
     } catch (error) {
       const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
       this.#found({ kind: 'error', input, what })
     }
     const ms = this.#current.ageMs
     this.#current.end()
-    if (ms > hangMs) this.#found({ kind: 'hang', input, what: `${ms} ms` })
+    if (ms > hangMs) await this.#confirmHang(input)
     const bytes = this.#memoryBytes() - bytesBefore
     if (bytes > memoryBytes) {
       this.#found({ kind: 'memory', input, what: `${Math.round(bytes / 2 ** 20)} MiB` })
     }
+    return isNew
+  }
+
+  /** On a busy machine anything may take a second once. */
+  async #confirmHang(input: Buffer): Promise<void> {
+    this.#current.begin(input)
+    try {
+      await this.#target.run(input)
+    } catch {
+      // It was told before.
+    }
+    const ms = this.#current.ageMs
+    this.#current.end()
+    if (ms > hangMs) this.#found({ kind: 'hang', input, what: `${ms} ms` })
   }
 
   #memoryBytes(): number {

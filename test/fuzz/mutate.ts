@@ -21,7 +21,7 @@ export class Mutator {
 
   /** @param other Another input, to take pieces from. */
   mutate(input: Buffer, other: Buffer): Buffer {
-    let bytes = Buffer.from(input)
+    let bytes: Buffer = Buffer.from(input)
     for (let steps = 1 + this.#below(1 << this.#below(4)); steps > 0; steps--) {
       bytes = this.#step(bytes, other)
     }

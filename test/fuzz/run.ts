@@ -25,7 +25,7 @@ const { values } = parseArgs({
 })
 
 /** After so long the thread is ended: the input may never end. */
-const endAfterMs = 15_000
+const endAfterMs = 10_000
 const runsFile = join(values.folder, 'runs.jsonl')
 
 if (values.table) {

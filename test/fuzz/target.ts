@@ -13,13 +13,17 @@ export interface Target {
   /**
    * Reads one input. Bad input is to be refused with the error made for that, which is swallowed here.
    *
+   * @returns where it cannot be seen which code runs: what was said to the input, for one with a new answer is kept
    * @throws what must not be: any other error, or a broken promise of the reader
    */
-  run(input: Buffer): void | Promise<void>
+  run(input: Buffer): Outcome | Promise<Outcome>
   /** Bytes that others than this thread have taken for it, as the server of the target `http`. */
   memoryBytes?(): number
   end?(): Promise<void>
 }
+
+// biome-ignore lint/suspicious/noConfusingVoidType: most targets return nothing
+type Outcome = string | void
 
 /** Makes a target; async, since some need a server or codecs. */
 export type MakeTarget = () => Target | Promise<Target>
