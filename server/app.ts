@@ -94,6 +94,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }),
   )
   app.use(async (c, next) => {
+    // No name of ours has one, and Postgres takes none.
+    if (c.req.url.includes('%00')) {
+      throw new HttpProblem(400, 'Cannot read the address: it has a NUL (%00)')
+    }
     const { headers } = c.req.raw
     c.set('baseURL', baseURLOf(c.req.raw, c.env?.address, deps.baseURLPolicy))
     // From here on it is the sender's, and not that of a proxy.

@@ -4,6 +4,7 @@ import { failureReasons } from '../dicom/errors.ts'
 import { DICOMDIR } from '../dicom/identity.ts'
 import { decodeJson } from '../dicom/json-text.ts'
 import { readInstanceXml } from '../dicom/model-from-xml.ts'
+import { padding, trimEndOf } from '../dicom/trim.ts'
 import { isUID } from '../dicom/uid.ts'
 import { decodeXml } from '../dicom/xml-encoding.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -173,7 +174,7 @@ function uidOf(item: ModelDataSet, tag: number, name: string, where: string): st
   if (attribute === undefined || attribute.values.length === 0) throw bad(`${where} has no ${name}`)
   if (attribute.values.length > 1) throw bad(`the ${name} of ${where} has several values`)
   // The padding of a file has no place here, but some leave it.
-  const uid = textOf(item, tag)?.replace(/[\0 ]+$/, '') ?? ''
+  const uid = trimEndOf(textOf(item, tag) ?? '', padding)
   if (!isUID(uid)) throw bad(`the ${name} of ${where} is no UID`)
   return uid
 }

@@ -21,13 +21,13 @@ export function readDeclaration(body: unknown): Claim[] {
   const claims = value.map((one: unknown, index) => {
     const what = `series ${index + 1}`
     const { seriesInstanceUID, ...rest } = { ...(one as Record<string, unknown> | null) }
-    if (!isUID(seriesInstanceUID as string)) {
+    if (typeof seriesInstanceUID !== 'string' || !isUID(seriesInstanceUID)) {
       throw problem(`"seriesInstanceUID" of ${what} is no UID`)
     }
     const [member, said] = onlyMember(rest, ['instanceCount', 'sopInstanceUIDs'], what)
     return {
       ...claimOf(member, said, ` of ${what}`),
-      seriesInstanceUID: seriesInstanceUID as string,
+      seriesInstanceUID,
     }
   })
   if (new Set(claims.map((claim) => claim.seriesInstanceUID)).size < claims.length) {

@@ -1,5 +1,6 @@
 import { latin1 } from './bytes.ts'
 import type { JsonBytes } from './json-bytes.ts'
+import { trimEndOf } from './trim.ts'
 
 /**
  * Appends one value of DS or IS: as a number if a double keeps every digit of it, else as a string.
@@ -72,7 +73,8 @@ const PLUS = 0x2b
 const POINT = 0x2e
 const ZERO = 0x30
 const LOWER_E = 0x65
-const decimalPattern = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+// Each digit can be read in one way only, so that a long text that is no number is soon known to be none.
+const decimalPattern = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 
 function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39
@@ -85,6 +87,6 @@ function canonical(text: string): string {
   const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.')
   const digits = (whole + fraction).replace(/^0+/, '')
   if (digits === '') return '0'
-  const trimmed = digits.replace(/0+$/, '')
+  const trimmed = trimEndOf(digits, '0')
   return `${sign}${trimmed}e${Number(exponent) - fraction.length + digits.length - trimmed.length}`
 }

@@ -13,7 +13,7 @@ import type { ModelReading } from './model-from-json.ts'
 
 /** Elements inside each other; a sequence has two for each level. */
 const maximumDepth = 256
-/** Values of one attribute: as many as a file may have elements. */
+/** Values of one attribute, and empty ones of all of them: as many as a file may have elements. */
 const maximumNumber = 500_000
 
 /**
@@ -73,13 +73,13 @@ const components = ['FamilyName', 'GivenName', 'MiddleName', 'NamePrefix', 'Name
 const nameOfRoot = 'NativeDicomModel'
 
 /** Which elements may stand in which (PS3.19 A.1.6). */
-const children: Record<string, readonly string[]> = {
-  [nameOfRoot]: ['DicomAttribute'],
-  Item: ['DicomAttribute'],
-  DicomAttribute: ['Value', 'Item', 'PersonName', 'BulkData', 'InlineBinary'],
-  PersonName: groups,
-  ...Object.fromEntries(groups.map((group) => [group, components])),
-}
+const children = new Map<string, readonly string[]>([
+  [nameOfRoot, ['DicomAttribute']],
+  ['Item', ['DicomAttribute']],
+  ['DicomAttribute', ['Value', 'Item', 'PersonName', 'BulkData', 'InlineBinary']],
+  ['PersonName', groups],
+  ...groups.map((group): [string, string[]] => [group, components]),
+])
 /** Those whose text counts. */
 const textual = new Set(['Value', 'InlineBinary', ...components])
 
@@ -87,6 +87,8 @@ class ModelBuilder {
   readonly reading: ModelReading = { dataSet: [], error: undefined }
   readonly #open: OpenElement[] = []
   #tag = 0
+  /** Values that only numbers tell of: a few bytes could stand for any amount of them. */
+  #emptyCount = 0
 
   /** @returns false when it cannot be the document that it should be. */
   open(name: string, attributes: Record<string, string>): boolean {
@@ -118,17 +120,21 @@ class ModelBuilder {
 
   #begin(element: OpenElement, outer: OpenElement, value: (key: string) => string | undefined) {
     const { name } = element
-    if (!(children[outer.name] ?? []).includes(name)) {
+    if (!(children.get(outer.name) ?? []).includes(name)) {
       throw this.#wrong('has an element where none of its name can be')
     }
     if (name === 'DicomAttribute') element.attribute = this.#attribute(value)
     if (name === 'Item') element.dataSet = []
     if (name === 'PersonName' || groups.includes(name)) element.parts = []
     if (name === 'Value' || name === 'Item' || name === 'PersonName') {
-      element.number = Number(value('number'))
-      if (!(element.number >= 1 && element.number <= maximumNumber)) {
+      const number = value('number') ?? ''
+      if (
+        !/^[0-9]{1,6}$/.test(number) ||
+        !(Number(number) >= 1 && Number(number) <= maximumNumber)
+      ) {
         throw this.#wrong('has a value without a number')
       }
+      element.number = Number(number)
     }
     if (name === 'BulkData' && outer.attribute !== undefined) {
       const uri = value('uri')
@@ -178,8 +184,10 @@ class ModelBuilder {
 
   /** Numbers say the order, and leave out what is empty. */
   #put(target: OpenAttribute | undefined, index: number, value: ModelValue) {
-    if (target === undefined) return
+    if (target === undefined || index < 0) return
     if (target.values[index] != null) throw this.#wrong('has two values of one number')
+    this.#emptyCount += Math.max(0, index - target.values.length)
+    if (this.#emptyCount > maximumNumber) throw this.#wrong('leaves out too many values')
     while (target.values.length < index) target.values.push(null)
     target.values[index] = value
   }

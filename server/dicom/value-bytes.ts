@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { tagName } from './bytes.ts'
 import { type ModelValue, NumberText, PersonName } from './data-set-model.ts'
 import { InvalidValueError } from './errors.ts'
+import { trimEndOf } from './trim.ts'
 import { kindBytes, kinds, vrCode, vrKinds } from './vr.ts'
 
 /**
@@ -68,7 +69,7 @@ function nameText(tag: number, value: ModelValue): string {
   if (value.groups.some((group) => /[\\=]/.test(group))) {
     throw invalid(tag, 'has a name with a backslash or an equals sign')
   }
-  return value.groups.join('=').replace(/=+$/, '')
+  return trimEndOf(value.groups.join('='), '=')
 }
 
 function numberText(tag: number, value: ModelValue): string {

@@ -2,6 +2,7 @@ import { trimEnd, u16, u32 } from './bytes.ts'
 import type { CharacterSet } from './character-sets.ts'
 import { writeDecimal } from './decimal.ts'
 import type { JsonBytes } from './json-bytes.ts'
+import { padding, trimEndOf } from './trim.ts'
 import { kindBytes, kinds } from './vr.ts'
 
 const BACKSLASH = 0x5c
@@ -129,7 +130,7 @@ function decoded(
 function writeDecodedValues(out: JsonBytes, kind: number, values: string[]): void {
   for (const [index, value] of values.entries()) {
     if (index > 0) out.byte(COMMA)
-    const text = value.replace(/[ \0]+$/, '')
+    const text = trimEndOf(value, padding)
     if (text === '') out.ascii('null')
     else if (kind === kinds.personName) writeDecodedName(out, text)
     else out.string(text)
@@ -142,7 +143,7 @@ function writeDecodedName(out: JsonBytes, text: string): void {
   let written = false
   out.byte(0x7b)
   for (const [index, group] of groups.entries()) {
-    const name = group.replace(/[ \0]+$/, '')
+    const name = trimEndOf(group, padding)
     if (name === '') continue
     if (written) out.byte(COMMA)
     out.ascii(nameGroups[index] as string)

@@ -18,7 +18,7 @@ export function baseURLOf(
   peerAddress: string | undefined,
   policy: BaseURLPolicy,
 ): string {
-  if (policy.baseURL !== undefined) return policy.baseURL.replace(/\/+$/, '')
+  if (policy.baseURL !== undefined) return trimSlashes(policy.baseURL)
   const own = new URL(request.url)
   if (!policy.isTrustedProxy(peerAddress)) return own.origin
   const forwarded = forwardedOf(request.headers)
@@ -34,19 +34,19 @@ interface Forwarded {
 }
 
 function forwardedOf(headers: Headers): Forwarded {
-  const prefix = matching(headers.get('x-forwarded-prefix')?.replace(/\/+$/, ''), /^(\/[\w.~-]+)+$/)
+  const prefix = matching(trimSlashes(headers.get('x-forwarded-prefix') ?? ''), /^(\/[\w.~-]+)+$/)
   const standard = headers.get('forwarded')
   if (standard !== null) {
     // The first element is what the client asked the outermost proxy.
     const first = standard.split(',')[0] as string
     return {
       protocol: matching(parameter(first, 'proto'), /^https?$/i)?.toLowerCase(),
-      host: matching(parameter(first, 'host'), hostPattern),
+      host: hostOf(parameter(first, 'host')),
       prefix,
     }
   }
   const port = matching(firstOf(headers.get('x-forwarded-port')), /^\d{1,5}$/)
-  const host = matching(firstOf(headers.get('x-forwarded-host')), hostPattern)
+  const host = hostOf(firstOf(headers.get('x-forwarded-host')))
   const needsPort = host !== undefined && port !== undefined && !/:\d+$/.test(host)
   const protocol = matching(firstOf(headers.get('x-forwarded-proto')), /^https?$/i)?.toLowerCase()
   const isUsual = port === (protocol === 'https' ? '443' : '80')
@@ -58,6 +58,18 @@ const hostPattern = /^([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/
 function parameter(element: string, name: string): string | undefined {
   const found = new RegExp(`(?:^|;)\\s*${name}=("[^"]*"|[^;]*)`, 'i').exec(element)
   return found?.[1]?.replace(/^"|"$/g, '').trim()
+}
+
+/** `http://2130706433.5` looks like one and is none: a URL takes it for an address. */
+function hostOf(text: string | undefined): string | undefined {
+  const host = matching(text, hostPattern)
+  return host !== undefined && URL.canParse(`http://${host}`) ? host : undefined
+}
+
+function trimSlashes(text: string): string {
+  let end = text.length
+  while (text[end - 1] === '/') end--
+  return text.slice(0, end)
 }
 
 function firstOf(list: string | null): string | undefined {

@@ -29,14 +29,16 @@ export class DigestCheck {
     this.#field = field
     this.#what = what
     if (!value) return
-    for (const [, name, digest] of value.matchAll(/([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/g)) {
-      const algorithm = algorithms.get(name as string)
-      if (algorithm !== undefined) {
-        this.#expected.push({
-          hash: createHash(algorithm),
-          digest: Buffer.from(digest as string, 'base64'),
-        })
-      }
+    // Of each algorithm one: many of them would cost as many times the processor (RFC 8941 3.2: the last one counts).
+    const digests = new Map<string, Buffer>()
+    for (const member of value.split(',')) {
+      const [, name = '', digest = ''] =
+        /^([a-z0-9-]+)\s*=\s*:([A-Za-z0-9+/=]*):/.exec(member.trim()) ?? []
+      const algorithm = algorithms.get(name)
+      if (algorithm !== undefined) digests.set(algorithm, Buffer.from(digest, 'base64'))
+    }
+    for (const [algorithm, digest] of digests) {
+      this.#expected.push({ hash: createHash(algorithm), digest })
     }
   }
 

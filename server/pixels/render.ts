@@ -11,7 +11,10 @@ import { intoViewport } from './viewport.ts'
  */
 export function render(image: ImagePixel, bytes: Uint8Array, rendering: Rendering): Picture {
   if (bytes.length < frameBytes(image)) throw new Error('the frame is shorter than its size says')
-  const picture = image.photometricInterpretation.startsWith('MONOCHROME')
+  const isGrey = image.photometricInterpretation.startsWith('MONOCHROME')
+  if (isGrey && image.samplesPerPixel !== 1)
+    throw new Error('it is grey of several samples a pixel')
+  const picture = isGrey
     ? renderGrey(image, samplesOf(image, bytes), rendering)
     : renderColour(image, bytes, rendering)
   for (const overlay of rendering.overlays ?? []) draw(overlay, picture)

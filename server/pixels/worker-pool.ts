@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { frameBytes } from './image-pixel.ts'
 import type { Job, JobAnswer, JobOutcome, WorkerData } from './job.ts'
 
 export interface PoolLimits {
@@ -7,8 +8,10 @@ export interface PoolLimits {
   workers: number
   /** Jobs that wait for a thread; the next is refused. */
   waiting: number
-  /** Milliseconds that one job may take. */
+  /** Milliseconds that one job may take, at most. */
   jobMs: number
+  /** Milliseconds that a job with few pixels may take, which a broken code stream would take far more of. */
+  smallJobMs: number
   /** Bytes that the codecs of one thread may take, beside the frame and what becomes of it. */
   memoryBytes: number
 }
@@ -17,6 +20,7 @@ export const defaultPoolLimits: PoolLimits = {
   workers: Math.max(1, Math.min(4, availableParallelism())),
   waiting: 256,
   jobMs: 20_000,
+  smallJobMs: 4000,
   // A frame of 256 MiB, and in JPEG 2000 four bytes for each sample of it, do not fit; one of half of that does.
   memoryBytes: 2 ** 30,
 }
@@ -138,14 +142,27 @@ export class WorkerPool implements AsyncDisposable {
       reject(new UndecodableError(error.message))
     }
     const ended = () => broken(new Error('the codec ended'))
+    const jobMs = this.#jobMs(job)
     const timer = setTimeout(() => {
       settle(true)
-      reject(new UndecodableError(`it takes longer than ${this.#limits.jobMs / 1000} s`))
-    }, this.#limits.jobMs)
+      reject(new UndecodableError(`it takes longer than ${jobMs / 1000} s`))
+    }, jobMs)
     worker.on('message', answered)
     worker.on('error', broken)
     worker.on('exit', ended)
     worker.postMessage(job, [job.bytes.buffer as ArrayBuffer])
+  }
+
+  /** A codec does some 20 MiB a second: a hundredth of that is enough, also where processors are few and busy. */
+  #jobMs(job: Job): number {
+    const { jobMs, smallJobMs } = this.#limits
+    const { rows, columns } = job.image
+    const picture =
+      job.kind === 'render'
+        ? (job.rendering.viewport ?? { width: columns, height: rows })
+        : undefined
+    const pictureBytes = picture === undefined ? 0 : 3 * picture.width * picture.height
+    return Math.min(jobMs, Math.ceil(smallJobMs + (frameBytes(job.image) + pictureBytes) / 200))
   }
 
   #end(worker: Worker): void {

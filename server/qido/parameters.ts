@@ -47,7 +47,7 @@ export function parseParameters(level: SearchLevel, query: URLSearchParams): Par
   const matching = readMatching(query)
   const reader = new KeyReader(level, matching)
   for (const [parameter, value] of given) {
-    if (!words.has(parameter) && !(parameter in matchings)) reader.read(parameter, value)
+    if (!words.has(parameter) && !Object.hasOwn(matchings, parameter)) reader.read(parameter, value)
   }
   reader.fields.include(query.getAll('includefield'))
   return {
@@ -162,7 +162,8 @@ function readMatching(query: URLSearchParams): Matching {
 function refuseRepeatedWords(given: [string, string][]): void {
   const seen = new Set<string>()
   for (const [parameter] of given) {
-    const isWord = parameter in matchings || parameter === 'limit' || parameter === 'offset'
+    const isWord =
+      Object.hasOwn(matchings, parameter) || parameter === 'limit' || parameter === 'offset'
     if (isWord && seen.has(parameter)) throw badParameter(parameter, 'it is given twice')
     seen.add(parameter)
   }

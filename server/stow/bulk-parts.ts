@@ -3,6 +3,7 @@ import { tagName } from '../dicom/bytes.ts'
 import { type ModelAttribute, type ModelDataSet, textOf } from '../dicom/data-set-model.ts'
 import { BulkDataError } from '../dicom/errors.ts'
 import type { BulkData, ByteRange } from '../dicom/part10-writer.ts'
+import { HttpProblem } from '../http/problem.ts'
 import type { MediaType } from '../multipart/media-type.ts'
 import { UnsupportedPartError } from '../multipart/multipart-errors.ts'
 import { type PixelEncoding, pixelEncodingOf } from './pixel-media-types.ts'
@@ -22,6 +23,15 @@ const ENCAPSULATED_DOCUMENT = 0x00420011
 const MIME_TYPE_OF_ENCAPSULATED_DOCUMENT = 0x00420012
 const octets = 'application/octet-stream'
 
+export interface BulkLimits {
+  /** Parts of a request. Its attributes may refer to ten times as many: one part may stand in several places. */
+  parts: number
+  /** How many times more bytes they may refer to than came, beyond 64 MiB: the files that are made have them all. */
+  inflateRatio: number
+}
+
+const freeBytes = 64 * 2 ** 20
+
 /**
  * The bulk data of a request by their Content-Location, and which of them an attribute refers to. (PS3.18 8.6.1.2; MB-2)
  *
@@ -30,14 +40,22 @@ const octets = 'application/octet-stream'
  */
 export class BulkParts {
   readonly #baseURL: string
+  readonly #limits: BulkLimits
   readonly #parts = new Map<string, BulkPart>()
+  /** Those of one location, by the key of the first: they are asked for again and again. */
+  readonly #frames = new Map<string, BulkPart[]>()
+  #receivedBytes = 0
+  #referredBytes = 0
+  #referredParts = 0
 
   /** @param baseURL Of the request. */
-  constructor(baseURL: string) {
+  constructor(baseURL: string, limits: BulkLimits) {
     this.#baseURL = baseURL
+    this.#limits = limits
   }
 
   add(location: string, part: Omit<BulkPart, 'isRepeated' | 'isUsed'>): void {
+    this.#receivedBytes += part.length
     const key = this.#keyOf(location)
     const earlier = this.#parts.get(key)
     if (earlier !== undefined) earlier.isRepeated = true
@@ -55,9 +73,11 @@ export class BulkParts {
     for (const { vr, values, bulkDataURI } of dataSet) {
       if (vr === 'SQ') for (const item of values as ModelDataSet[]) this.use(item)
       if (bulkDataURI === undefined) continue
-      for (const part of [this.#at(bulkDataURI), ...this.#framesAt(bulkDataURI)]) {
-        if (part !== undefined) part.isUsed = true
-      }
+      const whole = this.#at(bulkDataURI)
+      if (whole !== undefined) whole.isUsed = true
+      const frames = this.#framesAt(bulkDataURI)
+      // All of them are, or none.
+      if (frames[0]?.isUsed === false) for (const frame of frames) frame.isUsed = true
     }
   }
 
@@ -68,6 +88,7 @@ export class BulkParts {
    * @throws {BulkDataError} no part or several have the location; the frames are not as many as Number of Frames; a
    *   document of another type than the data set says (MB-4, MB-7, MB-8) → refusal 0xC000
    * @throws {UnsupportedPartError} a media type that this attribute cannot have → 415
+   * @throws {HttpProblem} 413 the same bytes are referred to so often that they go beyond a limit
    */
   resolve(attribute: ModelAttribute, dataSet: ModelDataSet): BulkData {
     const uri = attribute.bulkDataURI as string
@@ -77,6 +98,7 @@ export class BulkParts {
       throw wrong(attribute, 'refers to bulk data that are not in the request')
     }
     const parts = whole === undefined ? frames : [whole]
+    this.#count(parts)
     if ((whole !== undefined && frames.length > 0) || parts.some((part) => part.isRepeated)) {
       throw wrong(attribute, 'refers to bulk data that are in the request more than once')
     }
@@ -89,18 +111,35 @@ export class BulkParts {
     return { ranges: parts }
   }
 
+  #count(parts: BulkPart[]): void {
+    this.#referredParts += parts.length
+    for (const { length } of parts) this.#referredBytes += length
+    const { parts: most, inflateRatio } = this.#limits
+    const mostBytes = freeBytes + inflateRatio * this.#receivedBytes
+    if (this.#referredParts <= 10 * most && this.#referredBytes <= mostBytes) return
+    throw new HttpProblem(
+      413,
+      `Cannot store the request: its attributes refer to more than ${10 * most} parts, or to more than ${inflateRatio} times the bytes that came; send large values once, and each with its instance`,
+    )
+  }
+
   #at(uri: string): BulkPart | undefined {
     return this.#parts.get(this.#keyOf(uri))
   }
 
   /** Frames have a location of their own each (PS3.18 10.4: `{BulkDataURI}/frames/{frame}`), from 1. */
   #framesAt(uri: string): BulkPart[] {
+    const firstKey = this.#keyOf(`${uri}/frames/1`)
+    const known = this.#frames.get(firstKey)
+    if (known !== undefined) return known
     const frames: BulkPart[] = []
-    for (;;) {
-      const frame = this.#at(`${uri}/frames/${frames.length + 1}`)
-      if (frame === undefined) return frames
+    let frame = this.#parts.get(firstKey)
+    while (frame !== undefined) {
       frames.push(frame)
+      frame = this.#at(`${uri}/frames/${frames.length + 1}`)
     }
+    if (frames.length > 0) this.#frames.set(firstKey, frames)
+    return frames
   }
 
   #keyOf(uri: string): string {

@@ -7,7 +7,7 @@ import type { MediaType } from '../multipart/media-type.ts'
 import { UnsupportedPartError } from '../multipart/multipart-errors.ts'
 import type { PartHeaders } from '../multipart/part-headers.ts'
 import { checkEncoding, parsePartType } from '../multipart/part-policy.ts'
-import { BulkParts } from './bulk-parts.ts'
+import { type BulkLimits, BulkParts } from './bulk-parts.ts'
 import type { MetadataPayload } from './request.ts'
 
 /** Where the metadata of one instance wait. */
@@ -35,7 +35,7 @@ export class MetadataReceiver {
   readonly model: MetadataPayload['model']
   readonly #payload: MetadataPayload
   readonly #spool: Spool
-  readonly #limits: { parts: number }
+  readonly #limits: BulkLimits
   #partNumber = 0
   #metadataParts = 0
   #hasRoot = false
@@ -48,12 +48,12 @@ export class MetadataReceiver {
   #jpeg: JpegProcess | undefined
 
   /** @param baseURL Of the request: relative locations begin there. */
-  constructor(payload: MetadataPayload, baseURL: string, spool: Spool, limits: { parts: number }) {
+  constructor(payload: MetadataPayload, baseURL: string, spool: Spool, limits: BulkLimits) {
     this.model = payload.model
     this.#payload = payload
     this.#spool = spool
     this.#limits = limits
-    this.bulk = new BulkParts(baseURL)
+    this.bulk = new BulkParts(baseURL, limits)
   }
 
   /** @throws {UnsupportedPartError} 415; {PartHeaderError} 400; {HttpProblem} 400, 413 */

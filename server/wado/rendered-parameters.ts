@@ -14,11 +14,11 @@ const maximumViewport = 8192
 const defaultQuality = 90
 const thumbnailSize = 128
 
-const windowFunctions: Record<string, WindowFunction> = {
-  linear: 'LINEAR',
-  'linear-exact': 'LINEAR_EXACT',
-  sigmoid: 'SIGMOID',
-}
+const windowFunctions = new Map<string, WindowFunction>([
+  ['linear', 'LINEAR'],
+  ['linear-exact', 'LINEAR_EXACT'],
+  ['sigmoid', 'SIGMOID'],
+])
 
 /**
  * The parameters of a rendered resource (PS3.18 8.3.5.1). `annotation` and `iccprofile` are checked; nothing is written
@@ -64,7 +64,7 @@ function qualityOf(text: string): number {
 
 function windowOf(text: string): Window {
   const [center = '', width = '', name = '', ...more] = text.split(',')
-  const shape = windowFunctions[name.toLowerCase()]
+  const shape = windowFunctions.get(name.toLowerCase())
   const isRight = isDecimal(center) && isDecimal(width) && shape !== undefined && more.length === 0
   if (!isRight || Number(width) < (shape === 'LINEAR' ? 1 : Number.MIN_VALUE)) {
     throw wrong('window', 'center,width,function, with linear, linear-exact or sigmoid')

@@ -19,6 +19,8 @@ export interface Target {
   run(input: Buffer): Outcome | Promise<Outcome>
   /** Bytes that others than this thread have taken for it, as the server of the target `http`. */
   memoryBytes?(): number
+  /** Milliseconds that others than this process have computed for it. */
+  cpuMs?(): number
   end?(): Promise<void>
 }
 
