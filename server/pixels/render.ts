@@ -11,9 +11,11 @@ import { intoViewport } from './viewport.ts'
  */
 export function render(image: ImagePixel, bytes: Uint8Array, rendering: Rendering): Picture {
   if (bytes.length < frameBytes(image)) throw new Error('the frame is shorter than its size says')
-  const isGrey = image.photometricInterpretation.startsWith('MONOCHROME')
-  if (isGrey && image.samplesPerPixel !== 1)
-    throw new Error('it is grey of several samples a pixel')
+  const space = image.photometricInterpretation
+  const isGrey = space.startsWith('MONOCHROME')
+  if ((isGrey || space === 'PALETTE COLOR') && image.samplesPerPixel !== 1) {
+    throw new Error(`it is ${space} with several samples a pixel`)
+  }
   const picture = isGrey
     ? renderGrey(image, samplesOf(image, bytes), rendering)
     : renderColour(image, bytes, rendering)

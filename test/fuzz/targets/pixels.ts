@@ -178,6 +178,8 @@ function renderingOf(input: Buffer): Rendering {
   const has = (bit: number) => ((input[6] ?? 0) & (1 << bit)) > 0
   const padded = Buffer.concat([input.subarray(headBytes), Buffer.alloc(64)])
   const float = (index: number) => padded.readFloatLE(index * 4)
+  // As parameters have it: no less than 0, and a number.
+  const place = (index: number) => Math.abs(float(index)) || 0
   const table = (from: number) => ({
     first: padded.readInt16LE(from),
     bits: [8, 16][padded[from + 2] as number & 1] as number,
@@ -217,7 +219,7 @@ function renderingOf(input: Buffer): Rendering {
       ? {
           width: 1 + (padded[1] as number),
           height: 1 + (padded[2] as number),
-          source: { left: float(1), top: float(2), width: float(3), height: float(4) },
+          source: { left: place(1), top: place(2), width: place(3) + 1, height: place(4) + 1 },
         }
       : undefined,
   }
