@@ -35,7 +35,8 @@ function requestOf(body: unknown): DeletionRequest {
       if (typeof value !== 'boolean') throw problem(`"${name}" is neither true nor false`)
       request[name] = value
     } else {
-      throw problem(`the body has "${name}", which is none of reason, force, allowResend`)
+      const quoted = JSON.stringify(name.slice(0, 40))
+      throw problem(`the body has ${quoted}, which is none of reason, force, allowResend`)
     }
   }
   return request

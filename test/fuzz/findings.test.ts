@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { describe, expect, test } from 'vitest'
 import { readRequest as readCommitment } from '../../server/commitment/request.ts'
 import { readDeclaration } from '../../server/completeness/request.ts'
+import { readDeletionRequest } from '../../server/deletion/request.ts'
 import { writeDecimal } from '../../server/dicom/decimal.ts'
 import { MetadataError } from '../../server/dicom/errors.ts'
 import { JsonBytes } from '../../server/dicom/json-bytes.ts'
@@ -57,6 +58,12 @@ describe('A name that every object has is no name of ours', () => {
     expect(error).toBeInstanceOf(MetadataError)
     expect(({} as { isChanged?: boolean }).isChanged).toBeUndefined()
   })
+})
+
+test('a refusal names a member of the body, and does not say all of it again', async () => {
+  const body = JSON.stringify({ ['a'.repeat(60_000)]: 1 })
+  const refused = readDeletionRequest(new Request('http://a/', { method: 'DELETE', body }))
+  await expect(refused).rejects.toThrow(/^.{0,120}$/)
 })
 
 test('a declared series without its UID, or with a number as one, is refused', () => {

@@ -68,8 +68,12 @@ async function fuzz(target: string, seconds: number): Promise<Run> {
     console.log(`${target}: ${finding.kind}, ${join(folder, name)}\n${finding.what.slice(0, 1500)}`)
   }
   let seed = Number(values.seed)
+  let isStopped = false
+  process.once('SIGTERM', () => {
+    isStopped = true
+  })
   // A thread that had to be ended is followed by another, until the time is over.
-  while (run.seconds < seconds) {
+  while (run.seconds < seconds && !isStopped) {
     const last = await oneThread(target, seconds - run.seconds, seed++, found)
     run.seconds += last.seconds
     run.executions += last.executions
@@ -114,6 +118,9 @@ function oneThread(
     newInputs: 0,
     isDone: false,
   }
+  // What was done until then is written down.
+  const stop = () => void worker.terminate()
+  process.once('SIGTERM', stop)
   return new Promise((resolve, reject) => {
     const watch = setInterval(() => {
       if (current.ageMs < endAfterMs) return
@@ -133,6 +140,7 @@ function oneThread(
     })
     worker.on('exit', () => {
       clearInterval(watch)
+      process.removeListener('SIGTERM', stop)
       resolve(last)
     })
   })
