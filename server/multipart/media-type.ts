@@ -18,6 +18,8 @@ export class MediaTypeError extends SyntaxError {
 export const maximumBoundaryLength = 70
 
 const fullType = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// RFC 6838 4.2: 127 characters each. What is refused is told by its name.
+const maximumNameLength = 127
 const parameterName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const quotedString = /^"(?:[^"\\]|\\.)*"$/s
 // Bytes, as the HTTP layer hands them over, are one code unit each: what is outside of
@@ -37,7 +39,7 @@ const printableAscii = /^[ -~]*$/
  */
 export function parseMediaType(header: string): MediaType {
   const [type = '', ...rest] = splitOutsideQuotes(header, ';').map(trimSpaces)
-  if (!fullType.test(type)) {
+  if (!fullType.test(type) || type.length > 2 * maximumNameLength + 1) {
     throw new MediaTypeError('Cannot parse media type: it has no "type/subtype"')
   }
   const parameters = new Map<string, string>()
@@ -137,7 +139,7 @@ function isSpace(character: string | undefined): boolean {
 function parseParameter(parameter: string): [name: string, value: string] {
   const equals = parameter.indexOf('=')
   const name = trimSpaces(parameter.slice(0, Math.max(equals, 0))).toLowerCase()
-  if (!parameterName.test(name)) {
+  if (!parameterName.test(name) || name.length > maximumNameLength) {
     throw new MediaTypeError('Cannot parse media type: a parameter has no "name=value"')
   }
   const value = trimSpaces(parameter.slice(equals + 1))

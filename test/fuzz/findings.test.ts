@@ -16,6 +16,7 @@ import { render } from '../../server/pixels/render.ts'
 import { defaultPoolLimits, UndecodableError, WorkerPool } from '../../server/pixels/worker-pool.ts'
 import { parseParameters } from '../../server/qido/parameters.ts'
 import { BulkParts } from '../../server/stow/bulk-parts.ts'
+import { parsePayload } from '../../server/stow/request.ts'
 import { renderedParameters } from '../../server/wado/rendered-parameters.ts'
 import { imagePixel, rendering } from '../pixels/image.ts'
 import { dicomFile } from '../support/dicom-file.ts'
@@ -64,6 +65,13 @@ test('a refusal names a member of the body, and does not say all of it again', a
   const body = JSON.stringify({ ['a'.repeat(60_000)]: 1 })
   const refused = readDeletionRequest(new Request('http://a/', { method: 'DELETE', body }))
   await expect(refused).rejects.toThrow(/^.{0,120}$/)
+})
+
+test('a refusal does not say a media type or parameter of any length again', () => {
+  const long = 'a'.repeat(4000)
+  for (const type of [`multipart/${long}`, `application/dicom;${long}=1;${long}=2`]) {
+    expect(() => parsePayload(type)).toThrow(/^.{0,300}$/)
+  }
 })
 
 test('a declared series without its UID, or with a number as one, is refused', () => {
