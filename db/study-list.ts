@@ -24,6 +24,9 @@ export interface StudyFilter {
   state?: StudyState | undefined
   verdict?: Study['verdict'] | undefined
   commitment?: Commitment | undefined
+  /** Its last instance came at this instant or later, and before that one. */
+  receivedFrom?: Date | undefined
+  receivedBefore?: Date | undefined
   /** Only those with something that an administrator should know. */
   hasProblems?: boolean | undefined
 }
@@ -201,12 +204,17 @@ export async function countStates({ sql }: Database, underWay: string[]): Promis
 }
 
 function matching(sql: Database['sql'], filter: StudyFilter, underWay: string[]): Fragment {
-  const { conditions, state, verdict, commitment, hasProblems } = filter
+  const { conditions, state, verdict, commitment, receivedFrom, receivedBefore, hasProblems } =
+    filter
   const wanted: Fragment[] = conditions.map((one) => conditionSql(sql, one))
   if (state !== undefined) wanted.push(stateSql(sql, state, underWay))
   // Written out, so that a partial index is seen to fit.
   if (verdict !== undefined) wanted.push(sql`t.verdict = ${constant(sql, `'${verdict}'`)}`)
   if (commitment !== undefined) wanted.push(constant(sql, commitmentConditions[commitment]))
+  if (receivedFrom)
+    wanted.push(sql`t.last_received_at >= ${receivedFrom.toISOString()}::text::timestamptz`)
+  if (receivedBefore)
+    wanted.push(sql`t.last_received_at < ${receivedBefore.toISOString()}::text::timestamptz`)
   if (hasProblems) wanted.push(problemsSql(sql))
   return all(sql, wanted, (one) => one)
 }

@@ -86,7 +86,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
         imgSrc: ["'self'"],
         connectSrc: ["'self'"],
         formAction: ["'self'"],
-        baseUri: ["'none'"],
+        baseUri: ["'self'"],
         frameAncestors: ["'none'"],
       },
       strictTransportSecurity: false,

@@ -3,6 +3,7 @@ import type { Child } from 'hono/jsx'
 import { KeyHelp } from './parts/key-help.tsx'
 import { ShellStatus } from './parts/shell-status.tsx'
 import { paths } from './paths.ts'
+import { type Theme, themes, type Visit } from './preferences.ts'
 
 /** How htmx behaves on every page. `morphIgnore` keeps what a reader has opened. */
 const htmxConfig = JSON.stringify({
@@ -13,12 +14,8 @@ const htmxConfig = JSON.stringify({
   transitions: false,
 })
 
-export const themes = ['auto', 'light', 'dark'] as const
-export type Theme = (typeof themes)[number]
-
 /** What stands around every page. */
-export interface Shell {
-  theme: Theme
+export interface Shell extends Visit {
   version: string
   /** By the clock of the server: countdowns go by it. */
   now: Date
@@ -53,6 +50,8 @@ interface LayoutProps {
   /** The page in the navigation that this one is, or belongs to. */
   current?: PageName
   shell?: Shell | undefined
+  /** Where there is no shell, and the page is not at the root. */
+  visit?: Visit | undefined
   /** Where its live stream is. Without one the page stands still, and says so. */
   live?: string | undefined
   /** Scripts of this page alone. */
@@ -60,12 +59,18 @@ interface LayoutProps {
   children: Child
 }
 
-export function Layout({ title, current, shell, live, scripts = [], children }: LayoutProps) {
-  const { theme = 'auto', now = new Date() } = shell ?? {}
+const top: Visit = { root: './', self: './', theme: 'auto', isPrivate: false }
+
+export function Layout(props: LayoutProps) {
+  const { title, current, shell, visit = shell ?? top, live, scripts = [], children } = props
+  const { root, self, theme, isPrivate } = visit
+  const now = shell?.now ?? new Date()
   return (
-    <html lang="en" data-theme={theme}>
+    <html lang="en" data-theme={theme} data-patients={isPrivate ? 'hidden' : undefined}>
       <head>
         <meta charset="utf-8" />
+        {/* Before all that has an address. */}
+        <base href={root} />
         <title>{title} · Stowage</title>
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content={theme === 'auto' ? 'light dark' : theme} />
@@ -79,7 +84,7 @@ export function Layout({ title, current, shell, live, scripts = [], children }: 
         ))}
       </head>
       <body>
-        <a class="skip" href="#main">
+        <a class="skip" href={`${self}#main`}>
           Skip to content
         </a>
         <header class="rail">
@@ -89,7 +94,7 @@ export function Layout({ title, current, shell, live, scripts = [], children }: 
           <div id="shell-status">
             <ShellStatus status={shell?.status} current={current} />
           </div>
-          <RailFoot shell={shell} isLive={live !== undefined} />
+          <RailFoot shell={shell} visit={visit} isLive={live !== undefined} />
         </header>
         <main id="main" tabindex={-1}>
           <p id="stale" class="notice" data-tone="waiting" role="status" hidden />
@@ -115,7 +120,13 @@ export function Layout({ title, current, shell, live, scripts = [], children }: 
 
 const themeWords: Record<Theme, string> = { auto: 'System', light: 'Light', dark: 'Dark' }
 
-function RailFoot({ shell, isLive }: { shell?: Shell | undefined; isLive: boolean }) {
+interface RailFootProps {
+  shell?: Shell | undefined
+  visit: Visit
+  isLive: boolean
+}
+
+function RailFoot({ shell, visit, isLive }: RailFootProps) {
   return (
     <div class="rail-foot">
       {isLive ? (
@@ -133,12 +144,23 @@ function RailFoot({ shell, isLive }: { shell?: Shell | undefined; isLive: boolea
               type="submit"
               name="theme"
               value={theme}
-              aria-pressed={theme === (shell?.theme ?? 'auto') ? 'true' : 'false'}
+              aria-pressed={theme === visit.theme ? 'true' : 'false'}
             >
               {themeWords[theme]}
             </button>
           ))}
         </fieldset>
+      </form>
+      <form method="post" action={paths.privacy}>
+        <button
+          class="quiet"
+          type="submit"
+          name="patients"
+          value={visit.isPrivate ? 'shown' : 'hidden'}
+          aria-pressed={visit.isPrivate ? 'true' : 'false'}
+        >
+          Hide patients
+        </button>
       </form>
       <KeyHelp />
       {shell?.isSignedIn && (

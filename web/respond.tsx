@@ -1,5 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import { ProblemPage } from './pages/problem-page.tsx'
+import { visitOf } from './preferences.ts'
 
 /** What a component returns; ours are synchronous, so it always is text. */
 export type Markup = { toString(): string | Promise<string> }
@@ -32,7 +33,7 @@ export async function pageOfProblem(request: Request, response: Response): Promi
     detail: string
     reference?: string
   }
-  const page = htmlResponse(<ProblemPage {...problem} />, problem.status)
+  const page = htmlResponse(<ProblemPage visit={visitOf(request)} {...problem} />, problem.status)
   // What else it said, like Retry-After or WWW-Authenticate.
   for (const [name, value] of response.headers) {
     if (!name.startsWith('content-')) page.headers.set(name, value)

@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
-import { paths } from '../../web/paths.ts'
+import { locationFrom, paths, placeOf } from '../../web/paths.ts'
 import { pageOfProblem, wantsPage } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import type { Identity } from '../http/identity.ts'
@@ -97,7 +97,7 @@ function askForCredentials(c: Context<AppEnv>, wasShown: boolean): HttpProblem |
   if (!wasShown && !isOfHtmx && wantsPage(c.req.raw)) {
     return new Response(null, {
       status: 303,
-      headers: { location: loginOf(c), 'cache-control': 'no-store' },
+      headers: { location: locationFrom(c.req.raw, loginOf(c)), 'cache-control': 'no-store' },
     })
   }
   const challenge = 'Bearer realm="Stowage"'
@@ -116,15 +116,18 @@ function askForCredentials(c: Context<AppEnv>, wasShown: boolean): HttpProblem |
   )
 }
 
-/** Where to sign in, and to go on then: what was asked for, or the page from which something was to be done. */
+/**
+ * Where to sign in, from the root of the page, and to go on then: what was asked for, or the page from which something was
+ * to be done, as the browser sees it.
+ */
 function loginOf(c: Context<AppEnv>): string {
   const isPage = c.req.method === 'GET' && c.req.header('hx-request') !== 'true'
-  const page = isPage ? c.req.url : (c.req.header('hx-current-url') ?? c.req.header('referer'))
-  const { pathname, search } = URL.canParse(page ?? '') ? new URL(page as string) : noPage
-  return `${c.get('baseURL')}${paths.login(pathname + search)}`
+  if (isPage) return paths.login(placeOf(c.req.raw).self)
+  const page = c.req.header('hx-current-url') ?? c.req.header('referer') ?? ''
+  if (!URL.canParse(page)) return paths.login(paths.studies)
+  const { pathname, search } = new URL(page)
+  return paths.login(pathname + search)
 }
-
-const noPage = { pathname: paths.studies, search: '' }
 
 function forbidden(rules: (Rule | undefined)[]): HttpProblem {
   const lists = rules.map((rule) => (rule === undefined || rule.who === 'anyone' ? [] : rule.who))

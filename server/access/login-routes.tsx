@@ -10,7 +10,8 @@ import {
 } from '../../db/access.ts'
 import type { Database } from '../../db/database.ts'
 import { LoginPage } from '../../web/pages/login-page.tsx'
-import { paths } from '../../web/paths.ts'
+import { locationFrom, paths } from '../../web/paths.ts'
+import { visitOf } from '../../web/preferences.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import { readBody } from '../http/body.ts'
 import type { AppEnv } from '../http/env.ts'
@@ -48,7 +49,10 @@ export function loginRoutes({ db, credentials }: LoginDeps): Hono<AppEnv> {
     .get('/login', async (c) => {
       const secret = readSessionCookie(c.req.raw.headers, isSecure(c))
       const identity = secret === undefined ? undefined : await credentials.ofSession(secret)
-      return answer(200, { next: safePath(c.req.query('next')), userName: identity?.name.slice(5) })
+      return answer(c, 200, {
+        next: safePath(c.req.query('next')),
+        userName: identity?.name.slice(5),
+      })
     })
     .post('/login', async (c) => {
       const form = await readForm(c)
@@ -57,7 +61,7 @@ export function loginRoutes({ db, credentials }: LoginDeps): Hono<AppEnv> {
       const password = (form.get('password') ?? '').slice(0, passwordLengths.most + 1)
       const address = groupOf(c.env?.address)
       const { attempts, secondsLeft } = await countSignIn(db, address, windowSeconds)
-      if (attempts > attemptsAtMost) return answerTooMany(next, secondsLeft)
+      if (attempts > attemptsAtMost) return answerTooMany(c, next, secondsLeft)
       const passwordDigest = isName(name) ? await findPasswordDigest(db, name) : undefined
       const isGood = await isPassword(password, passwordDigest).catch((error) => {
         if (!(error instanceof SignInBusyError)) throw error
@@ -76,7 +80,10 @@ export function loginRoutes({ db, credentials }: LoginDeps): Hono<AppEnv> {
           seconds: sessionSeconds,
         }))
       if (!isOpen) {
-        return answer(401, { next, failure: 'This name and this password do not belong together' })
+        return answer(c, 401, {
+          next,
+          failure: 'This name and this password do not belong together',
+        })
       }
       await forgiveSignIns(db, address)
       await endSession(c, db)
@@ -97,9 +104,12 @@ function isSecure(c: Context<AppEnv>): boolean {
   return c.get('baseURL').startsWith('https:')
 }
 
-/** The path of a page of ours; anything else, like `//evil.example`, is the first page. */
+/**
+ * The path of a page of ours: from the root of the page (`./transfers`), or as the browser sees it (`/transfers`). Anything
+ * else, like `//evil.example` or `javascript:`, is the first page.
+ */
 function safePath(path: string | undefined): string {
-  const isOurs = path !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(path)
+  const isOurs = path !== undefined && /^\.?\/(?![/\\])[\x21-\x7e]*$/.test(path)
   return isOurs ? path : paths.studies
 }
 
@@ -117,7 +127,7 @@ function leadTo(c: Context<AppEnv>, path: string, cookie: string): Response {
   return new Response(null, {
     status: 303,
     headers: {
-      location: `${c.get('baseURL')}${path}`,
+      location: path.startsWith('/') ? path : locationFrom(c.req.raw, path),
       'set-cookie': cookie,
       'cache-control': 'no-store',
     },
@@ -125,19 +135,20 @@ function leadTo(c: Context<AppEnv>, path: string, cookie: string): Response {
 }
 
 function answer(
+  c: Context<AppEnv>,
   status: 200 | 401 | 429,
   said: { next: string; userName?: string | undefined; failure?: string },
 ): Response {
-  const shell = { theme: 'auto', version: '', now: new Date() } as const
+  const shell = { ...visitOf(c.req.raw), version: '', now: new Date() }
   const response = htmlResponse(<LoginPage shell={shell} {...said} />, status)
   if (status === 401) response.headers.set('www-authenticate', challenge)
   return response
 }
 
-function answerTooMany(next: string, seconds: number): Response {
+function answerTooMany(c: Context<AppEnv>, next: string, seconds: number): Response {
   const minutes = Math.ceil(seconds / 60)
   const failure = `Too many attempts from your address; try again in ${minutes} min`
-  const response = answer(429, { next, failure })
+  const response = answer(c, 429, { next, failure })
   response.headers.set('retry-after', String(seconds))
   return response
 }

@@ -31,9 +31,16 @@ export const RULES: readonly Rule[] = [
     routes: ['GET /healthz', 'GET /readyz'],
   },
   {
-    what: 'Sign in and out; load styles and scripts; choose light or dark',
+    what: 'Sign in and out; load styles and scripts; choose light or dark, and whether patients are hidden',
     who: 'anyone',
-    routes: ['GET /login', 'POST /login', 'POST /logout', 'GET /assets/:name{.+}', 'POST /theme'],
+    routes: [
+      'GET /login',
+      'POST /login',
+      'POST /logout',
+      'GET /assets/:name{.+}',
+      'POST /theme',
+      'POST /privacy',
+    ],
   },
   {
     what: 'Read what the service offers, and its metrics: no patient data',
@@ -137,7 +144,9 @@ export const RULES: readonly Rule[] = [
       'GET /commitments/:transaction',
       'GET /live/commitment/:transaction',
       'GET /problems',
+      'GET /live/problems',
       'GET /problems/:kind/:reason',
+      'GET /live/problems/:kind/:reason',
       'GET /webhooks',
       'GET /live/webhooks',
       'GET /webhooks/:webhook',

@@ -1,9 +1,14 @@
 /** @jsxImportSource hono/jsx */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { type TransferState, transferStates } from '../../db/schema.ts'
 import { groupProblems, listProblems } from '../../db/study-life.ts'
 import { listTransfers } from '../../db/transfers.ts'
-import { ProblemListPage, ProblemsPage } from '../../web/pages/problems-page.tsx'
+import {
+  ProblemListPage,
+  ProblemsPage,
+  problemListRegions,
+  problemRegions,
+} from '../../web/pages/problems-page.tsx'
 import { TransferPage, transferRegions } from '../../web/pages/transfer-page.tsx'
 import {
   arrivingListed,
@@ -80,19 +85,34 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
       const [groups, shell] = await Promise.all([groupProblems(db), deps.shell.read(c.req.raw)])
       return htmlResponse(<ProblemsPage shell={shell} groups={groups} />)
     })
+    .get(paths.live('problems'), (c) =>
+      deps.stream(c, 'problems', 'problems', async () => problemRegions(await groupProblems(db))),
+    )
     .get('/problems/:kind/:reason', async (c) => {
-      const { kind, reason } = c.req.param()
-      if ((kind !== 'refusal' && kind !== 'warning') || !/^\d{1,5}$/.test(reason)) {
-        throw new HttpProblem(404, 'There is no such reason')
-      }
+      const { kind, reason } = reasonOf(c)
       const [problems, shell] = await Promise.all([
-        listProblems(db, kind, Number(reason), problemsOnPage),
+        listProblems(db, kind, reason, problemsOnPage),
         deps.shell.read(c.req.raw),
       ])
       return htmlResponse(
-        <ProblemListPage shell={shell} kind={kind} reason={Number(reason)} problems={problems} />,
+        <ProblemListPage shell={shell} kind={kind} reason={reason} problems={problems} />,
       )
     })
+    .get(paths.live('problems/:kind/:reason'), async (c) => {
+      const { kind, reason } = reasonOf(c)
+      return deps.stream(c, 'problems', `problems ${kind} ${reason}`, async () =>
+        problemListRegions(await listProblems(db, kind, reason, problemsOnPage)),
+      )
+    })
+}
+
+/** @throws {HttpProblem} 404 */
+function reasonOf(c: Context<AppEnv>) {
+  const { kind, reason } = c.req.param() as { kind: string; reason: string }
+  if ((kind !== 'refusal' && kind !== 'warning') || !/^\d{1,5}$/.test(reason)) {
+    throw new HttpProblem(404, 'There is no such reason')
+  }
+  return { kind, reason: Number(reason) } as const
 }
 
 function stateOf(text: string | undefined): TransferState | undefined {

@@ -17,14 +17,33 @@ function addLines(model: DicomJson, depth: number, lines: AttributeLine[]): bool
   for (const [tag, attribute] of Object.entries(model)) {
     if (lines.length >= mostLines) return false
     const { vr } = attribute
-    lines.push({ tag, name: nameOf(tag), vr, value: textOf(attribute), depth })
+    lines.push({
+      tag,
+      name: nameOf(tag),
+      vr,
+      value: textOf(attribute),
+      depth,
+      isOfPatient: isOfPatient(tag, vr),
+    })
     if (vr !== 'SQ') continue
     for (const [index, item] of (attribute.Value ?? []).entries()) {
-      lines.push({ tag: '', name: `Item ${index + 1}`, vr: '', value: '', depth: depth + 1 })
+      lines.push({
+        tag: '',
+        name: `Item ${index + 1}`,
+        vr: '',
+        value: '',
+        depth: depth + 1,
+        isOfPatient: false,
+      })
       if (!addLines(item as DicomJson, depth + 2, lines)) return false
     }
   }
   return true
+}
+
+/** All of the patient's module, and any name: in an item it may be the patient's. (PS3.6, group 0010) */
+function isOfPatient(tag: string, vr: string): boolean {
+  return tag.startsWith('0010') || vr === 'PN'
 }
 
 /** `Patient ID` of the keyword `PatientID`; a private attribute has no name. */

@@ -6,11 +6,10 @@ import { type ChangeType, changeTypes } from '../../db/schema.ts'
 import { countDeliveries, findWebhook, listWebhooks } from '../../db/webhooks.ts'
 import { type ChangeList, ChangesPage, changeRegions } from '../../web/pages/changes-page.tsx'
 import { WebhookPage, WebhooksPage, webhookRegions } from '../../web/pages/webhooks-page.tsx'
-import { paths } from '../../web/paths.ts'
+import { locationFrom, paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { insistOnOwnPage } from '../http/same-origin.ts'
 import type { PageDeps } from './deps.ts'
 import { readForm } from './study-pages.tsx'
 
@@ -108,7 +107,6 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       )
     })
     .post('/webhooks/:webhook/actions/:action', async (c) => {
-      insistOnOwnPage(c)
       const { webhookID } = await readWebhook(c.req.param('webhook'))
       const seq = numberOf((await readForm(c)).get('seq') ?? undefined)
       const action = c.req.param('action')
@@ -116,7 +114,7 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       else if (action === 'drop' && seq !== undefined) await dropDelivery(db, webhookID, seq)
       else throw new HttpProblem(404, 'There is no such action')
       deps.changed()
-      return c.redirect(`${paths.webhook(webhookID)}?done=${action}`, 303)
+      return c.redirect(locationFrom(c.req.raw, `${paths.webhook(webhookID)}?done=${action}`), 303)
     })
 }
 

@@ -1,13 +1,11 @@
 /** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
-import type { Theme } from '../../web/layout.tsx'
 import { LivePartial, type LiveRegion } from '../../web/parts/live-message.tsx'
 import { ShellStatus } from '../../web/parts/shell-status.tsx'
-import { paths } from '../../web/paths.ts'
 import { pageOfProblem, textOf } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
+import { gzipPage, takesGzip } from '../http/gzip.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { insistOnOwnPage } from '../http/same-origin.ts'
 import type { LiveHub } from '../live/live-hub.ts'
 import { LiveViews } from '../live/live-views.ts'
 import { activityPages } from './activity-pages.tsx'
@@ -20,8 +18,9 @@ import { healthRoutes } from './health.ts'
 import { healthPage } from './health-page.tsx'
 import { streamLive, type Told } from './live-stream.ts'
 import { oneStudyPages } from './one-study-pages.tsx'
+import { preferenceRoutes } from './preference-routes.ts'
 import { studyActionPages } from './study-action-pages.tsx'
-import { readForm, studyPages } from './study-pages.tsx'
+import { studyPages } from './study-pages.tsx'
 
 export interface AdminDeps extends Omit<PageDeps, 'changed' | 'stream'> {
   live: LiveHub
@@ -30,7 +29,6 @@ export interface AdminDeps extends Omit<PageDeps, 'changed' | 'stream'> {
 
 /** Open streams of one server: each costs a socket and a few KB. */
 const liveStreams = 1000
-const themeSeconds = 365 * 24 * 3600
 
 /** The page for the people who run Stowage, `/api`, and what machines ask. */
 export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
@@ -67,23 +65,14 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .use(async (c, next) => {
       await next()
-      c.res = await pageOfProblem(c.req.raw, c.res)
-    })
-    .post(paths.theme, async (c) => {
-      insistOnOwnPage(c)
-      const theme = (await readForm(c)).get('theme') as Theme | null
-      const cookie = theme === 'light' || theme === 'dark' ? theme : 'auto'
-      c.header(
-        'set-cookie',
-        `theme=${cookie}; Path=/; Max-Age=${themeSeconds}; SameSite=Lax; HttpOnly`,
-      )
-      return c.redirect(backTo(c.req.header('referer'), c.get('baseURL')), 303)
+      c.res = await gzipPage(c.req.raw, await pageOfProblem(c.req.raw, c.res))
     })
     .get('/assets/:name{.+}', (c) => {
       const asset = assets.get(c.req.param('name'))
       if (asset === undefined) throw new HttpProblem(404, 'There is no such asset')
-      return answerAsset(asset, c.req.header('if-none-match'))
+      return answerAsset(asset, c.req.header('if-none-match'), takesGzip(c.req.raw.headers))
     })
+    .route('/', preferenceRoutes())
     .route('/', studyPages(pages))
     .route('/', oneStudyPages(pages))
     .route('/', studyActionPages(pages))
@@ -93,11 +82,4 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
     .route('/', healthPage(pages))
     .route('/api', apiRoutes(deps))
     .route('/', healthRoutes(deps))
-}
-
-/** The page that a form was on, if it is one of ours. */
-function backTo(referer: string | undefined, baseURL: string): string {
-  const page = URL.canParse(referer ?? '') ? new URL(referer as string) : undefined
-  if (page === undefined || page.origin !== new URL(baseURL).origin) return paths.studies
-  return page.pathname + page.search
 }

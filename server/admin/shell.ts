@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import type { Database } from '../../db/database.ts'
 import { readSigns, type Signs } from '../../db/health.ts'
 import { studiesUnderWay } from '../../db/study-list.ts'
-import type { Shell, ShellSigns, Theme } from '../../web/layout.tsx'
+import type { Shell, ShellSigns } from '../../web/layout.tsx'
 import { durationText } from '../../web/parts/instant.tsx'
 import { countOf } from '../../web/parts/quantity.tsx'
+import { visitOf } from '../../web/preferences.ts'
 import { hasSessionCookie } from '../http/session-cookie.ts'
 import type { Intake } from '../intake/intake.ts'
 import { freeSpace } from './disk.ts'
@@ -49,18 +50,18 @@ export class ShellReader {
   async read(request: Request): Promise<Shell> {
     const status = await this.signs().catch(() => undefined)
     const isSignedIn = hasSessionCookie(request.headers)
-    return { theme: themeOf(request), version, now: new Date(), status, isSignedIn }
+    return {
+      ...visitOf(request),
+      version,
+      now: new Date(),
+      status,
+      isSignedIn,
+    }
   }
 
   signs(): Promise<ShellSigns> {
     return this.#signs()
   }
-}
-
-/** What the cookie says. */
-export function themeOf(request: Request): Theme {
-  const found = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(request.headers.get('cookie') ?? '')
-  return (found?.[1] as Theme | undefined) ?? 'auto'
 }
 
 async function readShellSigns({ db, intake, storeDir }: ShellDeps): Promise<ShellSigns> {

@@ -7,7 +7,7 @@ import { findSeries } from '../../db/study-life.ts'
 import { DeletedStudyPage } from '../../web/pages/deleted-study-page.tsx'
 import { StudyActionPage } from '../../web/pages/study-action-page.tsx'
 import { countOf } from '../../web/parts/quantity.tsx'
-import { paths } from '../../web/paths.ts'
+import { locationFrom, paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import { studyActionViews } from '../../web/study-actions/all.tsx'
 import { type ActionTarget, type AskProblem, numberIn } from '../../web/study-actions/view.tsx'
@@ -15,7 +15,6 @@ import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
 import { callerOf } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { insistOnOwnPage } from '../http/same-origin.ts'
 import { readStudy } from './api.ts'
 import type { PageDeps } from './deps.ts'
 import { studyActions } from './study-actions/all.ts'
@@ -82,7 +81,6 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
       ask(c, await readStudy(db, c.req.param('study')), new URLSearchParams()),
     )
     .post('/studies/:study/actions/:action', async (c) => {
-      insistOnOwnPage(c)
       const study = await readStudy(db, c.req.param('study'))
       const action = studyActions.find(({ name }) => name === c.req.param('action'))
       if (action === undefined) throw new HttpProblem(404, 'There is no such action')
@@ -94,20 +92,25 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
         deps.changed()
         const query = new URLSearchParams({ done: action.name })
         for (const [name, value] of Object.entries(said)) query.set(name, String(value))
-        return c.redirect(`${paths.study(study.studyInstanceUID)}?${query}`, 303)
+        return c.redirect(
+          locationFrom(c.req.raw, `${paths.study(study.studyInstanceUID)}?${query}`),
+          303,
+        )
       } catch (error) {
         if (!(error instanceof HttpProblem) || !askedAgain.includes(error.status)) throw error
         return ask(c, study, form, error)
       }
     })
     .post('/studies/:study/allow-resend', async (c) => {
-      insistOnOwnPage(c)
       const studyInstanceUID = c.req.param('study')
       const { found, lifted } = await allowResend(db, { studyInstanceUID })
       if (found === 0) throw new HttpProblem(404, 'Nothing of this was deleted')
       deps.changed()
       return c.redirect(
-        `${paths.study(studyInstanceUID)}?done=allow-resend&instances=${lifted}`,
+        locationFrom(
+          c.req.raw,
+          `${paths.study(studyInstanceUID)}?done=allow-resend&instances=${lifted}`,
+        ),
         303,
       )
     })

@@ -11,7 +11,8 @@ import {
   studiesUnderWay,
 } from '../../db/study-list.ts'
 import { StudiesPage, type StudyList, studyRegions } from '../../web/pages/studies-page.tsx'
-import { paths } from '../../web/paths.ts'
+import { chipRegions } from '../../web/pages/study-search.tsx'
+import { locationFrom, paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -27,7 +28,9 @@ const formBytes = 16 * 1024
 export function studyPages(deps: PageDeps): Hono<AppEnv> {
   const { db, intake } = deps
   const underWayNow = memo(200, () => studiesUnderWay(db, intake.untoldStudies))
-  const countsNow = memo(1000, async () => countStates(db, await underWayNow()))
+  // A live view looks because something changed, and may not look again for long: nothing remembered will do.
+  const freshCounts = async () => countStates(db, await underWayNow())
+  const countsNow = memo(1000, freshCounts)
   const totalNow = memo(2000, () => countStudies(db))
 
   async function answer(c: Context<AppEnv>, search: StudySearch): Promise<Response> {
@@ -85,22 +88,28 @@ export function studyPages(deps: PageDeps): Hono<AppEnv> {
     .post('/', async (c) => {
       const search = searchOfForm(await readForm(c))
       // Filters alone are an address, which can be shared; text, which may be a name, never is.
-      if (!search.fields.hasText) return c.redirect(addressOf(search), 303)
+      if (!search.fields.hasText) return c.redirect(locationFrom(c.req.raw, addressOf(search)), 303)
       return answer(c, search)
     })
     .get(paths.live('studies'), (c) => {
       const search = searchOfQuery(new URL(c.req.url).searchParams)
       return deps.stream(c, 'studies', `studies ${search.fields.query({})}`, async () => {
-        const list = await readList(new AbortController().signal, search)
-        return studyRegions(list, search.fields, true)
+        const [list, counts] = await Promise.all([
+          readList(new AbortController().signal, search),
+          freshCounts(),
+        ])
+        return [...studyRegions(list, search.fields, true), ...chipRegions(counts)]
       })
     })
     .get(paths.live('rows'), (c) => {
       const keys = keysOf(c.req.query('keys') ?? '')
       const { fields } = searchOfQuery(new URLSearchParams())
       return deps.stream(c, 'studies', `rows ${keys.join()}`, async () => {
-        const studies = await readListedStudies(db, keys, await underWayNow())
-        return studyRegions(rowsAlone(studies), fields, false)
+        const [studies, counts] = await Promise.all([
+          readListedStudies(db, keys, await underWayNow()),
+          freshCounts(),
+        ])
+        return [...studyRegions(rowsAlone(studies), fields, false), ...chipRegions(counts)]
       })
     })
 }

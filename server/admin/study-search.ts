@@ -23,8 +23,28 @@ export interface StudySearch {
   problem?: string
 }
 
-const inAddress = ['state', 'sort', 'ModalitiesInStudy', 'from', 'to', 'verdict', 'commitment']
+const inAddress = [
+  'state',
+  'sort',
+  'ModalitiesInStudy',
+  'from',
+  'to',
+  'verdict',
+  'commitment',
+  'receivedFrom',
+  'receivedTo',
+]
 const longest = 200
+const dayMs = 24 * 3600 * 1000
+
+/** What QIDO has no key for, in the words of the form. */
+const beyondQIDO = [
+  ['state', 'state'],
+  ['verdict', 'completeness'],
+  ['commitment', 'commitment'],
+  ['receivedFrom', 'received from'],
+  ['receivedTo', 'received until'],
+] as const
 
 /** What an address asks for. Never more than filters: text is read from a body alone. */
 export function searchOfQuery(query: URLSearchParams): StudySearch {
@@ -55,7 +75,7 @@ function searchOf(values: Record<string, string>, place: URLSearchParams): Study
     values,
     hasText,
     qido: qido.toString(),
-    beyondQIDO: (['state', 'verdict', 'commitment'] as const).filter((name) => values[name]),
+    beyondQIDO: beyondQIDO.flatMap(([name, word]) => (values[name] ? [word] : [])),
     query: (changes) => queryOf({ ...values, ...changes }),
   }
   const { sort: _, ...filters } = values
@@ -68,12 +88,28 @@ function searchOf(values: Record<string, string>, place: URLSearchParams): Study
       hasProblems: values.state === 'problems',
       verdict: oneOf(verdicts, values.verdict),
       commitment: oneOf(commitments, values.commitment),
+      receivedFrom: dayOf(values.receivedFrom, 0),
+      receivedBefore: dayOf(values.receivedTo, dayMs),
     }
     return { ...read, filter }
   } catch (error) {
     if (!(error instanceof HttpProblem)) throw error
     return { ...read, filter: { conditions: [] }, problem: error.message }
   }
+}
+
+/**
+ * When a day begins, in UTC as the page has all times, or as many ms later.
+ * @throws {HttpProblem} 400
+ */
+function dayOf(date: string | undefined, laterMs: number): Date | undefined {
+  if (date === undefined) return undefined
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(date) ? new Date(`${date}T00:00:00Z`) : undefined
+  // There is no 31 February: it would be another day.
+  if (day === undefined || Number.isNaN(day.getTime()) || !day.toISOString().startsWith(date)) {
+    throw new HttpProblem(400, 'Cannot search: a day of receipt is written like 2026-03-01')
+  }
+  return new Date(day.getTime() + laterMs)
 }
 
 /** The same in the words of QIDO. (PS3.18 8.3.4) */

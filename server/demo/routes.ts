@@ -3,7 +3,6 @@ import type { Database } from '../../db/database.ts'
 import { countStudies } from '../../db/listing.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { insistOnOwnPage } from '../http/same-origin.ts'
 import type { Demonstration } from './demonstration.ts'
 
 export interface DemoDeps {
@@ -14,7 +13,6 @@ export interface DemoDeps {
 /** `POST /api/demo`: made-up studies for an archive that has none yet; never among those of real people. */
 export function demoRoutes({ db, demonstration }: DemoDeps): Hono<AppEnv> {
   return new Hono<AppEnv>().post('/demo', async (c) => {
-    insistOnOwnPage(c)
     if ((await countStudies(db)) > 0) {
       throw new HttpProblem(
         409,
@@ -29,7 +27,7 @@ export function demoRoutes({ db, demonstration }: DemoDeps): Hono<AppEnv> {
       )
     }
     // From the button of the page, back to it: there it arrives.
-    if (c.req.header('accept')?.includes('text/html')) return c.redirect('/', 303)
+    if (c.req.header('accept')?.includes('text/html')) return c.redirect('../', 303)
     return c.json({ studyInstanceUIDs }, 202)
   })
 }

@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
 import type { AppEnv } from './env.ts'
-import { HttpProblem } from './problem.ts'
 
 /**
  * Whether another site's page sent this request, with the rights of whoever is looking at it.
@@ -13,10 +12,4 @@ export function isForeign(c: Context<AppEnv>): boolean {
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   const origin = c.req.header('origin')
   return origin !== undefined && origin !== new URL(c.get('baseURL')).origin
-}
-
-/** @throws {HttpProblem} 403 */
-export function insistOnOwnPage(c: Context<AppEnv>): void {
-  if (!isForeign(c)) return
-  throw new HttpProblem(403, 'This was sent by a page of another site, and nothing was done')
 }

@@ -42,6 +42,7 @@ export class LiveView<Region> {
   #isLooking = false
   #isStale = false
   #lookedAt = 0
+  #lookMs = 0
   /** Looks that are over, and the regions that the last good one found. */
   #lookCount = 0
   #regions = new Map<string, Region>()
@@ -133,7 +134,9 @@ export class LiveView<Region> {
     } else if (this.#next === undefined) {
       const between = this.#betweenLooksMs
       const betweenMs = typeof between === 'number' ? between : between()
-      const waitMs = Math.max(0, this.#lookedAt + betweenMs - performance.now())
+      // What costs more is looked at less often: a fifth of the time at most, and at each heartbeat all the same.
+      const pauseMs = Math.min(Math.max(betweenMs, 5 * this.#lookMs), this.#heartbeatMs)
+      const waitMs = Math.max(0, this.#lookedAt + pauseMs - performance.now())
       this.#next = setTimeout(() => void this.#lookNow(), waitMs)
     }
   }
@@ -150,6 +153,7 @@ export class LiveView<Region> {
       this.#failure = error as Error
       this.#deps.log.debug('a live view could not be read', { error: (error as Error).name })
     }
+    this.#lookMs = performance.now() - this.#lookedAt
     this.#isLooking = false
     this.#lookCount++
     this.#tell()

@@ -1,11 +1,9 @@
 /** @jsxImportSource hono/jsx */
 import { type Context, Hono } from 'hono'
 import type { Shell } from '../../web/layout.tsx'
-import { ProblemPage } from '../../web/pages/problem-page.tsx'
 import { UploadAnswerPage, UploadPage, type UploadReport } from '../../web/pages/upload-page.tsx'
 import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
-import { isForeign } from '../http/same-origin.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { TransferOutcome } from '../intake/outcome.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
@@ -28,7 +26,7 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
       const shell = await deps.shell.read(c.req.raw)
       return htmlResponse(<UploadPage shell={shell} handling={deps.handling} />)
     })
-    .post('/upload', (c) => (isForeign(c) ? refuseForeign() : upload(c, deps)))
+    .post('/upload', (c) => upload(c, deps))
 }
 
 async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
@@ -52,17 +50,6 @@ async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
         <UploadAnswerPage shell={await deps.shell.read(c.req.raw)} report={report} />,
         status,
       )
-}
-
-function refuseForeign(): Response {
-  return htmlResponse(
-    <ProblemPage
-      title="Forbidden"
-      status={403}
-      detail="This form was sent by a page of another site. Nothing of it is stored; use the form of this server"
-    />,
-    403,
-  )
 }
 
 function prefersJSON(request: Request): boolean {

@@ -45,10 +45,10 @@ describe('signing in', () => {
   test('leads a browser to the page that it wanted, with a cookie that scripts cannot read', async () => {
     const asked = await archive.app.request('/transfers?x=1', { headers: { accept: 'text/html' } })
     expect(asked.status).toBe(303)
-    expect(asked.headers.get('location')).toBe('http://localhost/login?next=%2Ftransfers%3Fx%3D1')
-    const answer = await signIn('ann', password, { next: '/transfers?x=1' })
+    expect(asked.headers.get('location')).toBe('./login?next=.%2Ftransfers%3Fx%3D1')
+    const answer = await signIn('ann', password, { next: './transfers?x=1' })
     expect(answer.status).toBe(303)
-    expect(answer.headers.get('location')).toBe('http://localhost/transfers?x=1')
+    expect(answer.headers.get('location')).toBe('./transfers?x=1')
     expect(answer.headers.get('set-cookie')).toMatch(
       /^stowage_session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=43200$/,
     )
@@ -58,13 +58,13 @@ describe('signing in', () => {
   })
 
   test('is where the whole page goes when a part of it was asked for, or an action, without a session', async () => {
-    const current = 'http://localhost/studies/1.2.3'
+    const current = 'http://localhost/below/studies/1.2.3'
     const part = await archive.app.request('/live/study/1.2.3', {
       headers: { accept: 'text/html', 'hx-request': 'true', 'hx-current-url': current },
     })
     expect([part.status, part.headers.get('hx-redirect')]).toEqual([
       401,
-      'http://localhost/login?next=%2Fstudies%2F1.2.3',
+      'login?next=%2Fbelow%2Fstudies%2F1.2.3',
     ])
     const action = await archive.app.request('/studies/1.2.3/actions/settle', {
       method: 'POST',
@@ -72,17 +72,31 @@ describe('signing in', () => {
     })
     expect([action.status, action.headers.get('location')]).toEqual([
       303,
-      'http://localhost/login?next=%2Fstudies%2F1.2.3',
+      '../../../login?next=%2Fbelow%2Fstudies%2F1.2.3',
     ])
   })
 
-  test.each(['//evil.example', 'https://evil.example', '/\\evil.example', '/a\r\nb: c'])(
-    'never leads to another server: %j',
-    async (next) => {
-      const answer = await signIn('ann', password, { next })
-      expect(answer.headers.get('location')).toBe('http://localhost/')
-    },
-  )
+  test.each([
+    '//evil.example',
+    './/evil.example',
+    'https://evil.example',
+    '/\\evil.example',
+    './\\evil.example',
+    '\\evil.example',
+    'javascript:alert(1)',
+    '/a\r\nb: c',
+  ])('never leads to another server: %j', async (next) => {
+    const answer = await signIn('ann', password, { next })
+    expect(answer.headers.get('location')).toBe('./')
+  })
+
+  test('is asked for in the theme that was chosen', async () => {
+    const headers = { cookie: 'theme=dark' }
+    const page = await archive.app.request('/login', { headers })
+    expect(await page.text()).toContain('<html lang="en" data-theme="dark">')
+    const problem = await archive.app.request('/login', { headers, method: 'PUT' })
+    expect(problem.status).toBe(405)
+  })
 
   test('answers a wrong name as a wrong password, to the letter', async () => {
     const wrongName = await signIn('bob', password)

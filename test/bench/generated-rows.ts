@@ -173,7 +173,7 @@ type Rule = 'key' | 'uuid' | 'uid' | 'text' | 'digest'
 
 /** How a column is made anew; undefined where it is copied. */
 function ruleOf({ name, type, isIdentity }: Column): Rule | undefined {
-  if (isIdentity || (name.endsWith('_key') && type === 'bigint')) return 'key'
+  if (isIdentity || ((name.endsWith('_key') || name === 'seq') && type === 'bigint')) return 'key'
   if (name === 'transfer_id' || name === 'segment_id') return 'uuid'
   if (name.endsWith('_instance_uid')) return 'uid'
   if (name === 'patient_id' || name === 'patient_name' || name === 'accession_number') return 'text'

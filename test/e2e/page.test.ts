@@ -28,7 +28,7 @@ describe.skipIf(!hasBrowser())('the page', () => {
   let browser: Browser
 
   beforeAll(async () => {
-    server = await startServer()
+    server = await startServer({ env: { STOWAGE_NAMES: intranetName } })
     browser = await startBrowser([intranetName])
   })
 
@@ -108,6 +108,9 @@ describe.skipIf(!hasBrowser())('the page', () => {
     const row = page.locator(rowOf(studyInstanceUID))
     await row.waitFor({ timeout: 5000 })
     await expect.poll(() => row.innerText(), { timeout: 5000 }).toMatch(/settles in 0:\d\d/)
+    const settlingCount = page.locator('#count-settling')
+    await expect.poll(() => settlingCount.innerText()).not.toBe('0')
+    const before = Number(await settlingCount.innerText())
     await page.keyboard.press('p')
     await expect.poll(() => page.locator('#live-state').innerText()).toBe('Paused')
     await fetch(`${server.url}/api/studies/${studyInstanceUID}/settle`, { method: 'POST' })
@@ -116,6 +119,7 @@ describe.skipIf(!hasBrowser())('the page', () => {
     await page.keyboard.press('p')
     await isLive(page)
     await expect.poll(() => row.innerText()).toContain('Stable')
+    await expect.poll(async () => Number(await settlingCount.innerText())).toBeLessThan(before)
   })
 
   test('finds a study by keyboard alone, opens it, reopens it and comes back', async () => {
@@ -138,7 +142,8 @@ describe.skipIf(!hasBrowser())('the page', () => {
     await page.getByText('It settles now').waitFor()
     await isStable(server, studyInstanceUID)
     await page.getByRole('button', { name: 'Reopen' }).waitFor({ timeout: 5000 })
-    expect(await page.locator('.timeline').innerText()).toContain('Stable with 1 instance')
+    const life = page.locator('.timeline')
+    await expect.poll(() => life.innerText()).toContain('Stable with 1 instance')
     await page.keyboard.press('Escape')
     await page.waitForURL(`${server.url}/`)
     await page.keyboard.press('g')

@@ -71,7 +71,7 @@ export async function openPage(
     const { pathname } = new URL(request.url())
     const reason = request.failure()?.errorText
     // A page that is left breaks off its live stream, and pictures that are on their way.
-    const isLeft = pathname.startsWith('/live/') || /\/thumbnail$|\/mark\.svg$/.test(pathname)
+    const isLeft = /\/live\/|\/thumbnail$|\/mark\.svg$/.test(pathname)
     if (!isLeft || reason !== 'net::ERR_ABORTED') complain(`${pathname}: ${reason}`)
   })
   if (options.javaScriptEnabled !== false) {

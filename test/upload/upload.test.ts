@@ -33,7 +33,7 @@ describe('an upload by the form of the page', () => {
     const html = await answer.text()
     expect(answer.status).toBe(200)
     expect(html).toContain('All 3 instances are stored.')
-    expect(html).toContain(`href="/studies/${studyInstanceUID}"`)
+    expect(html).toContain(`href="studies/${studyInstanceUID}"`)
     expect(await archive.counts()).toMatchObject({ studies: 1, instances: 3 })
     const { transfers } = await (await archive.app.request('/api/transfers')).json()
     expect(transfers).toMatchObject([
@@ -249,7 +249,7 @@ test('the form lists the handling before the files, and is of use without JavaSc
   const answer = await archive.app.request('/upload')
   const html = await answer.text()
   expect(answer.headers.get('cache-control')).toBe('no-store')
-  expect(html).toContain('method="post" action="/upload" enctype="multipart/form-data"')
+  expect(html).toContain('method="post" action="upload" enctype="multipart/form-data"')
   expect(html.indexOf('name="handling"')).toBeLessThan(html.indexOf('name="files"'))
   expect(html).toMatch(/value="strict" checked/)
   expect(html).toContain('webkitdirectory')

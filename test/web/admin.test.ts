@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer'
+import { gunzipSync } from 'node:zlib'
 import { describe, expect, test, vi } from 'vitest'
 import { parseStudyCursor } from '../../db/listing.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
-import { type TestApp, testApp } from './app.ts'
+import { placeLedTo, placeOfLink, type TestApp, testApp } from './app.ts'
 
 const browser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
@@ -85,10 +86,26 @@ describe('the list of studies', () => {
     expect(uidsOf((await get(archive, '/?verdict=unknown&commitment=none')).text)).toHaveLength(2)
   })
 
+  test('finds by the day of receipt in UTC, both ends included, and says which day is none', async () => {
+    await using archive = await testApp()
+    await insertStudies(archive, 3)
+    const found = async (query: string) => uidsOf((await get(archive, `/?${query}`)).text).length
+    expect(await found('receivedFrom=2026-03-01&receivedTo=2026-03-01')).toBe(3)
+    expect(await found('receivedTo=2026-02-28')).toBe(0)
+    expect(await found('receivedFrom=2026-03-02')).toBe(0)
+    const page = await get(archive, '/?receivedFrom=2026-03-01')
+    expect(page.text).toContain('no key for it: received from')
+    for (const day of ['2026-02-31', 'x', '20260301']) {
+      const wrong = await get(archive, `/?receivedFrom=${day}`)
+      expect([day, wrong.status]).toEqual([day, 400])
+      expect(wrong.text).toContain('written like 2026-03-01')
+    }
+  })
+
   test('leads a search without text to an address, and says what is wrong with one', async () => {
     await using archive = await testApp()
     const filters = await search(archive, 'state=&state=stable&from=2026-01-01')
-    expect([filters.status, filters.headers.get('location')]).toEqual([
+    expect([filters.status, placeLedTo('/', filters)]).toEqual([
       303,
       '/?state=stable&from=2026-01-01',
     ])
@@ -224,11 +241,9 @@ describe('actions', () => {
     const studyInstanceUID = uniqueUID()
     await archive.send([dicomFile({ studyInstanceUID })])
     const path = `/studies/${studyInstanceUID}`
-    const answer = await archive.app.request(`${path}/actions/settle`, {
-      method: 'POST',
-      headers: form,
-    })
-    expect([answer.status, answer.headers.get('location')]).toEqual([303, `${path}?done=settle`])
+    const action = `${path}/actions/settle`
+    const answer = await archive.app.request(action, { method: 'POST', headers: form })
+    expect([answer.status, placeLedTo(action, answer)]).toEqual([303, `${path}?done=settle`])
     expect((await get(archive, `${path}?done=settle`)).text).toContain('It settles now')
   })
 
@@ -311,6 +326,15 @@ describe('assets', () => {
       headers: { 'if-none-match': etag },
     })
     expect([again.status, await again.text()]).toEqual([304, ''])
+    const zipped = await archive.app.request(`/assets/${name}`, {
+      headers: { 'accept-encoding': 'gzip, br' },
+    })
+    expect([zipped.headers.get('content-encoding'), zipped.headers.get('etag')]).toEqual([
+      'gzip',
+      etag,
+    ])
+    const plain = gunzipSync(Buffer.from(await zipped.arrayBuffer()))
+    expect(plain.toString()).toBe(await first.text())
   })
 })
 
@@ -411,9 +435,10 @@ async function search({ app }: TestApp, body: string): Promise<Response> {
 }
 
 function uidsOf(html: string): string[] {
-  return [...html.matchAll(/href="\/studies\/([\d.]+)"/g)].map(([, uid]) => uid as string)
+  return [...html.matchAll(/href="studies\/([\d.]+)"/g)].map(([, uid]) => uid as string)
 }
 
 function linkOf(html: string, text: string): string | undefined {
-  return new RegExp(`<a href="([^"]+)">${text}</a>`).exec(html)?.[1]?.replaceAll('&amp;', '&')
+  const link = new RegExp(`<a href="([^"]+)">${text}</a>`).exec(html)?.[1]
+  return link && placeOfLink(link.replaceAll('&amp;', '&'))
 }

@@ -22,9 +22,28 @@ export interface TestApp extends TestIntake {
   log(): string
 }
 
+/** Where a link of a page leads to: from the root of the page, as its `<base>` says. */
+export function placeOfLink(link: string): string {
+  return pathOf(new URL(link, 'http://localhost/'))
+}
+
+/** Where an answer leads to, from the path that was asked for. */
+export function placeLedTo(path: string, answer: Response): string {
+  return pathOf(new URL(answer.headers.get('location') as string, `http://localhost${path}`))
+}
+
+function pathOf({ pathname, search }: URL): string {
+  return pathname + search
+}
+
 /** The whole application on a database and a store of its own, without a network before it. */
 export async function testApp(
-  options: { parts?: number; requestBytes?: number; idleMs?: number; store?: Partial<Store> } = {},
+  options: {
+    parts?: number
+    requestBytes?: number
+    idleMs?: number
+    store?: Partial<Store>
+  } = {},
   intakeLimits: Partial<IntakeLimits> = {},
 ): Promise<TestApp> {
   const base = await testIntake(intakeLimits)

@@ -225,8 +225,8 @@ describe('the row of a study', () => {
     const html = textOf(<StudyRow study={aStudy({ studyInstanceUID: '1.2.3' })} />)
     expect([...html.matchAll(/(?:href|id)="([^"]*)"/g)].map(([, value]) => value)).toEqual([
       'study-1-2-3',
-      '/assets/icons.svg#tick',
-      '/studies/1.2.3',
+      'assets/icons.svg#tick',
+      'studies/1.2.3',
     ])
   })
 })

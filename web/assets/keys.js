@@ -1,13 +1,13 @@
 // Single keys, outside of fields; switched off in the help, for those whom they disturb (WCAG 2.1.4).
 const pages = {
-  s: '/',
-  t: '/transfers',
-  p: '/problems',
-  c: '/commitments',
-  f: '/feed',
-  w: '/webhooks',
-  u: '/upload',
-  h: '/health',
+  s: './',
+  t: 'transfers',
+  p: 'problems',
+  c: 'commitments',
+  f: 'feed',
+  w: 'webhooks',
+  u: 'upload',
+  h: 'health',
 }
 const chordMs = 1500
 let chordUntil = 0

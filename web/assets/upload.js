@@ -256,7 +256,7 @@ function retryButton(batch) {
 function studyLink(studyInstanceUID) {
   const item = document.createElement('li')
   const link = document.createElement('a')
-  link.href = `/studies/${studyInstanceUID}`
+  link.href = `studies/${studyInstanceUID}`
   link.className = 'uid'
   link.textContent = studyInstanceUID
   item.append(link)

@@ -14,6 +14,8 @@ export interface AttributeLine {
   name: string
   vr: string
   value: string
+  /** Says who the patient is, or may. */
+  isOfPatient: boolean
   /** How far in: each sequence and each item is one step. */
   depth: number
 }
@@ -72,11 +74,11 @@ export function InstancePage({ shell, instance, lines, isCut }: InstancePageProp
             <a href={file}>File</a> · <a href={`${file}/metadata`}>Metadata</a> ·{' '}
             <a href={`${file}/rendered`}>Picture</a>
           </Fact>
-          <div>
+          <Fact name="Actions">
             <a class="button second" href={paths.askAction(studyInstanceUID, 'delete', instance)}>
               Delete instance …
             </a>
-          </div>
+          </Fact>
         </dl>
       </div>
       <h2>Attributes</h2>
@@ -100,12 +102,12 @@ export function InstancePage({ shell, instance, lines, isCut }: InstancePageProp
           </tr>
         </thead>
         <tbody>
-          {lines.map(({ tag, name, vr, value, depth }) => (
+          {lines.map(({ tag, name, vr, value, depth, isOfPatient }) => (
             <tr data-depth={Math.min(depth, 8)}>
               <td class="uid tag">{tag && `(${tag.slice(0, 4)},${tag.slice(4)})`}</td>
               <td>{name}</td>
               <td>{vr}</td>
-              <td class="value">{value}</td>
+              <td class="value">{isOfPatient ? <span data-patient>{value}</span> : value}</td>
             </tr>
           ))}
         </tbody>

@@ -1,9 +1,10 @@
 /** @jsxImportSource hono/jsx */
-import { Layout, type Shell } from '../layout.tsx'
+import { Layout } from '../layout.tsx'
 import { paths } from '../paths.ts'
+import type { Visit } from '../preferences.ts'
 
 interface ProblemPageProps {
-  shell?: Shell | undefined
+  visit: Visit
   title: string
   status: number
   /** What is wrong and what to do. */
@@ -12,9 +13,9 @@ interface ProblemPageProps {
   reference?: string | undefined
 }
 
-export function ProblemPage({ shell, title, status, detail, reference }: ProblemPageProps) {
+export function ProblemPage({ visit, title, status, detail, reference }: ProblemPageProps) {
   return (
-    <Layout title={title} shell={shell}>
+    <Layout title={title} visit={visit}>
       <h1>{title}</h1>
       <p class="notice" data-tone="danger" role="alert">
         {detail}

@@ -1,6 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import { Layout, type Shell } from '../layout.tsx'
-import { PatientName, patientFacts, studyFacts } from '../parts/study-row.tsx'
+import { PatientFacts, PatientName, studyFacts } from '../parts/study-row.tsx'
 import { paths } from '../paths.ts'
 import type { Ask, StudyActionView } from '../study-actions/view.tsx'
 
@@ -21,7 +21,7 @@ export function StudyActionPage({ shell, action, ask }: StudyActionPageProps) {
       </p>
       <h1>{action.ask.title(ask)}</h1>
       <p class="patient">
-        <PatientName study={study} /> <small>{patientFacts(study)}</small>
+        <PatientName study={study} /> <PatientFacts study={study} />
       </p>
       <p>
         {study.studyDescription ?? <span class="muted">No description</span>}

@@ -13,10 +13,10 @@ import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
 import { Instant } from '../parts/instant.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
 import { bytesText, countText } from '../parts/quantity.tsx'
-import { SeriesTable } from '../parts/series-table.tsx'
+import { SeriesTable, seriesRegions } from '../parts/series-table.tsx'
 import { Badge, StudyBadge } from '../parts/state-badge.tsx'
 import { StudyBand } from '../parts/study-band.tsx'
-import { PatientName, patientFacts, Settling, studyFacts } from '../parts/study-row.tsx'
+import { PatientFacts, PatientName, Settling, studyFacts } from '../parts/study-row.tsx'
 import { StudyTimeline } from '../parts/study-timeline.tsx'
 import { transferSyntaxName } from '../parts/transfer-syntax.ts'
 import { paths } from '../paths.ts'
@@ -119,7 +119,7 @@ export function StudyPage({ shell, view, done }: StudyPageProps) {
 export function studyViewRegions(view: StudyView): LiveRegion[] {
   return [
     { id: 'study-head', content: <StudyHead view={view} /> },
-    { id: 'study-series', content: <SeriesTable study={view.study} series={view.series} /> },
+    ...seriesRegions(view),
     { id: 'study-evidence', content: <Evidence view={view.evidence} /> },
     { id: 'study-commitments', content: <Commitments view={view} /> },
     { id: 'study-integrity', content: <IntegrityOf view={view} /> },
@@ -149,7 +149,7 @@ function StudyHead({ view }: { view: StudyView }) {
     <>
       <p class="patient">
         <PatientName study={study} />
-        <small>{patientFacts(study)}</small>
+        <PatientFacts study={study} />
       </p>
       <p class="verdict">
         <StudyBadge state={study.state} />

@@ -1,5 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import type { StateCounts } from '../../db/study-list.ts'
+import type { LiveRegion } from '../parts/live-message.tsx'
 import { countText } from '../parts/quantity.tsx'
 import { type Sign, studySigns } from '../parts/state-badge.tsx'
 import { paths } from '../paths.ts'
@@ -43,6 +44,8 @@ export function StudySearch({ fields, counts, studiesURL, problem }: StudySearch
     'StudyInstanceUID',
     'verdict',
     'commitment',
+    'receivedFrom',
+    'receivedTo',
   ]
   return (
     <search>
@@ -54,14 +57,8 @@ export function StudySearch({ fields, counts, studiesURL, problem }: StudySearch
             <TextField name={name} label={label} hint={hint} values={values} />
           ))}
           <Field name="ModalitiesInStudy" label="Modality" size={4} values={values} />
-          <div class="field">
-            <label for="from">Study date from</label>
-            <input id="from" type="date" name="from" value={values.from ?? ''} />
-          </div>
-          <div class="field">
-            <label for="to">to</label>
-            <input id="to" type="date" name="to" value={values.to ?? ''} />
-          </div>
+          <DateField name="from" label="Study date from" values={values} />
+          <DateField name="to" label="to" values={values} />
           <button type="submit">Search</button>
           {Object.keys(values).length > 0 && <a href={paths.studies}>Clear</a>}
         </div>
@@ -83,6 +80,8 @@ export function StudySearch({ fields, counts, studiesURL, problem }: StudySearch
               values={values}
               options={['none', 'some', 'all']}
             />
+            <DateField name="receivedFrom" label="Received from (UTC)" values={values} />
+            <DateField name="receivedTo" label="until" values={values} />
           </div>
         </details>
         {problem && (
@@ -104,7 +103,9 @@ export function StudySearch({ fields, counts, studiesURL, problem }: StudySearch
           <Chip value="problems" values={values} word="With problems" count={counts.problems} />
         </fieldset>
       </form>
-      {fields.qido !== '' && <Equivalent fields={fields} studiesURL={studiesURL} />}
+      {(fields.qido !== '' || fields.beyondQIDO.length > 0) && (
+        <Equivalent fields={fields} studiesURL={studiesURL} />
+      )}
     </search>
   )
 }
@@ -132,6 +133,15 @@ function Field({ name, label, size = 14, values }: FieldProps) {
   )
 }
 
+function DateField({ name, label, values }: FieldProps) {
+  return (
+    <div class="field">
+      <label for={name}>{label}</label>
+      <input id={name} type="date" name={name} value={values[name] ?? ''} />
+    </div>
+  )
+}
+
 /** Not "search" but plain, and nothing of it is kept by the browser: it may be a name. */
 function TextField({ name, label, hint, values }: FieldProps & { hint: string }) {
   return (
@@ -146,6 +156,7 @@ function TextField({ name, label, hint, values }: FieldProps & { hint: string })
         maxlength={200}
         autocomplete="off"
         spellcheck={false}
+        data-patient
         {...(name === 'PatientName' ? { 'data-search': true } : {})}
       />
     </div>
@@ -191,10 +202,28 @@ function Chip({ value, word, values, count }: ChipProps) {
     >
       {word}
       {count !== undefined && (
-        <span class="count">{count > 2000 ? '2,000+' : countText(count)}</span>
+        <span id={countID(value)} class="count">
+          {chipCountText(count)}
+        </span>
       )}
     </button>
   )
+}
+
+/** The counts on the chips, which change while studies come and settle. */
+export function chipRegions(counts: StateCounts): LiveRegion[] {
+  return (['receiving', 'settling', 'reopened', 'problems'] as const).map((state) => ({
+    id: countID(state),
+    content: chipCountText(counts[state]),
+  }))
+}
+
+function countID(state: string): string {
+  return `count-${state}`
+}
+
+function chipCountText(count: number): string {
+  return count > 2000 ? '2,000+' : countText(count)
 }
 
 /** What a program would ask to get the same. */
@@ -203,8 +232,9 @@ function Equivalent({ fields, studiesURL }: { fields: SearchFields; studiesURL: 
     <details class="more">
       <summary>The same as a QIDO-RS request</summary>
       <p>
-        <code id="qido" class="uid">
-          {studiesURL}?{fields.qido}
+        <code id="qido" class="uid" data-patient={fields.hasText || undefined}>
+          {studiesURL}
+          {fields.qido && `?${fields.qido}`}
         </code>{' '}
         <button class="quiet" type="button" data-copy="qido" hidden>
           Copy

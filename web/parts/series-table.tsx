@@ -3,6 +3,7 @@ import type { Series, Study } from '../../db/instances.ts'
 import { elementID, paths } from '../paths.ts'
 import { Commitment, Completeness } from './completeness.tsx'
 import { Ago } from './instant.tsx'
+import type { LiveRegion } from './live-message.tsx'
 import { bytesText, countOf, countText } from './quantity.tsx'
 
 interface SeriesTableProps {
@@ -12,6 +13,19 @@ interface SeriesTableProps {
 
 /** Modalities of which no picture can be made. */
 const withoutPicture = new Set(['SR', 'KO', 'PR', 'DOC', 'RTPLAN', 'RTSTRUCT', 'SEG', 'REG', 'ECG'])
+
+/** Each row, and the table when it has others. */
+export function seriesRegions({ study, series }: SeriesTableProps): LiveRegion[] {
+  const { studyInstanceUID, seriesCount } = study
+  const rows: LiveRegion[] = series.map((one) => ({
+    id: elementID('series', one.seriesInstanceUID),
+    isWhole: true,
+    content: <SeriesRow studyInstanceUID={studyInstanceUID} series={one} />,
+  }))
+  const sign = `${seriesCount} ${series.map(({ seriesKey }) => seriesKey).join()}`
+  const content = <SeriesTable study={study} series={series} />
+  return [{ id: 'study-series', sign, content }, ...rows]
+}
 
 export function SeriesTable({ study, series }: SeriesTableProps) {
   const isCut = series.length < study.seriesCount

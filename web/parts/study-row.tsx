@@ -25,7 +25,7 @@ export function StudyRow({ study }: StudyRowProps) {
       </td>
       <td>
         <PatientName study={study} />
-        <small>{patientFacts(study)}</small>
+        <PatientFacts study={study} />
       </td>
       <td>
         <a href={paths.study(studyInstanceUID)} data-row>
@@ -94,12 +94,23 @@ function Problems({ study }: StudyRowProps) {
 
 export function PatientName({ study }: { study: Study }) {
   const name = personName(study.patientName ?? '')
-  return name === '' ? <span class="muted">No name</span> : <span class="name">{name}</span>
+  return name === '' ? (
+    <span class="muted">No name</span>
+  ) : (
+    <span class="name" data-patient>
+      {name}
+    </span>
+  )
 }
 
 /** `P-1 · 1970-01-31 · F` */
-export function patientFacts({ patientID, patientBirthDate, patientSex }: Study): string {
-  return joined([patientID, patientBirthDate && dateText(patientBirthDate), patientSex])
+export function PatientFacts({ study }: { study: Study }) {
+  const { patientID, patientBirthDate, patientSex } = study
+  return (
+    <small data-patient>
+      {joined([patientID, patientBirthDate && dateText(patientBirthDate), patientSex])}
+    </small>
+  )
 }
 
 /** `2026-03-01 · CT, SR` */
