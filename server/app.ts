@@ -66,6 +66,8 @@ export interface AppDeps {
   webhooks: WebhookPolicy
   peerAsker: Pick<PeerAsker, 'ask' | 'isConfigured'>
   baseURLPolicy: BaseURLPolicy
+  /** See `gate`. */
+  names: readonly string[] | undefined
   /** Address of a viewer, with `{StudyInstanceUID}` in it. */
   viewerURL: string | undefined
 }
@@ -109,7 +111,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
   })
 
-  app.use(gate(deps.credentials))
+  app.use(gate(deps.credentials, deps.names))
   app.route('/', loginRoutes(deps))
 
   const dicomWeb = new Hono<AppEnv>()

@@ -92,6 +92,12 @@ export const hostname: Shape<string> = {
   },
 }
 
+/** Host names in lower case, without ports. */
+export const hostNames: Shape<string[]> = {
+  name: 'names',
+  parse: (text) => text.split(',').map((name) => hostname.parse(name.trim()).toLowerCase()),
+}
+
 export const folder: Shape<string> = {
   name: 'folder',
   parse(text) {

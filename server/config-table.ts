@@ -4,6 +4,7 @@ import {
   days,
   file,
   folder,
+  hostNames,
   hostname,
   issuerURL,
   oneOf,
@@ -74,6 +75,12 @@ export const SETTINGS = {
     'STOWAGE_BASE_URL',
     origin,
     'Origin that clients use, with a path prefix if there is one; goes into Retrieve URLs. Not set: taken from the request',
+  ),
+  names: setting(
+    'STOWAGE_NAMES',
+    'localhost',
+    hostNames,
+    'Names under which a server without credentials on a loopback address answers, beside localhost and that of STOWAGE_BASE_URL; separated by commas',
   ),
   isTrustedProxy: setting(
     'STOWAGE_TRUST_PROXY',

@@ -4,6 +4,7 @@ import { connectionBeside } from '../db/own-connections.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
 import { OidcVerifier } from './access/oidc.ts'
+import { isLoopback } from './access/open-door.ts'
 import type { AppDeps } from './app.ts'
 import { Retention } from './changes/retention.ts'
 import { Committer } from './commitment/committer.ts'
@@ -213,6 +214,7 @@ export async function startServices({
       idleMs: config.idleMs,
     },
     baseURLPolicy: config,
+    names: namesOf(config),
     async [Symbol.asyncDispose]() {
       await scrubber.stop()
       await intake.stop(graceMs)
@@ -232,4 +234,10 @@ export async function startServices({
 function oidcOf(config: Config): OidcVerifier | undefined {
   const { oidcIssuer: issuer, oidcAudience: audience, oidcRolesClaim: rolesClaim } = config
   return issuer === undefined ? undefined : new OidcVerifier({ issuer, audience, rolesClaim })
+}
+
+/** Names that lead to a server on the loopback address; undefined: it listens elsewhere. */
+function namesOf({ host, names, baseURL }: Config): string[] | undefined {
+  if (!isLoopback(host)) return undefined
+  return baseURL === undefined ? names : [...names, new URL(baseURL).hostname]
 }

@@ -8,6 +8,7 @@ import { HttpProblem } from '../http/problem.ts'
 import { isForeign } from '../http/same-origin.ts'
 import { readSessionCookie } from '../http/session-cookie.ts'
 import type { Credentials } from './credentials.ts'
+import { refuseOtherName } from './own-names.ts'
 import { type Rule, ruleOf, SAFE_METHODS } from './rules.ts'
 import { isStream, whileGood } from './while-good.ts'
 
@@ -27,10 +28,16 @@ type Visitor =
  *
  * What changes something must not come from a page of another site, unless a token was shown: cookies, and the
  * loopback address, are rights that a browser lends to whoever asks.
+ *
+ * @param names Under which others than `localhost` the server is asked while it is open on the loopback address; undefined: it
+ *   listens elsewhere, and any name may lead to it.
  */
-export function gate(credentials: Credentials): MiddlewareHandler<AppEnv> {
+export function gate(
+  credentials: Credentials,
+  names?: readonly string[],
+): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const problem = await judge(c, credentials)
+    const problem = await judge(c, credentials, names)
     if (problem === undefined) {
       await next()
       const identity = c.get('identity')
@@ -48,14 +55,18 @@ export function gate(credentials: Credentials): MiddlewareHandler<AppEnv> {
 async function judge(
   c: Context<AppEnv>,
   credentials: Credentials,
+  names: readonly string[] | undefined,
 ): Promise<HttpProblem | Response | undefined> {
   const rules = rulesOf(c)
   // Nothing is there: 404 or 405, for everybody.
   if (rules.length === 0) return undefined
   const isSafe = SAFE_METHODS.includes(c.req.method)
   // Also where the database does not answer: /healthz is one of these.
-  if (rules.every((rule) => rule?.who === 'anyone') || !credentials.isGuarded) {
-    return !isSafe && isForeign(c) ? foreign() : undefined
+  const isForAnyone = rules.every((rule) => rule?.who === 'anyone')
+  if (isForAnyone || !credentials.isGuarded) {
+    if (!isSafe && isForeign(c)) return foreign()
+    if (isForAnyone || names === undefined) return undefined
+    return refuseOtherName(new URL(c.req.url).hostname, names)
   }
   const visitor = await visitorOf(c, credentials)
   if (!isSafe && visitor.kind !== 'token' && isForeign(c)) return foreign()

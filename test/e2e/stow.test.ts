@@ -33,7 +33,9 @@ const send = (...given: Parameters<Sender['send']>) => sender.send(...given)
 const post = (...given: Parameters<Sender['post']>) => sender.post(...given)
 
 beforeAll(async () => {
-  server = await startServer({ env: { STOWAGE_LOG_LEVEL: 'debug' } })
+  server = await startServer({
+    env: { STOWAGE_LOG_LEVEL: 'debug', STOWAGE_NAMES: 'archive.example' },
+  })
   sender = new Sender(server)
 })
 

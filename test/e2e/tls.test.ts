@@ -42,7 +42,7 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     expect(url).toMatch(`${server.url}/dicom-web/studies/`)
     const path = url.slice(server.url.length)
     expect((await ask(server, ca, `${path}/metadata`)).answer.statusCode).toBe(200)
-    const plain = await sayPlainly(server.port, 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    const plain = await sayPlainly(server.port, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
     expect(plain).not.toContain('200 OK')
     await expect(greet(server.port, 'TLSv1.1')).rejects.toThrow()
     expect(await greet(server.port, 'TLSv1.2')).toBe('first')
@@ -53,7 +53,7 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     await server.run('token', 'create', '--name', 'x', '--role', 'admin')
     const ca = await readFile(certFile, 'utf8')
     await server.until(async () => (await ask(server, ca, '/transfers')).answer.statusCode === 401)
-    const head = `POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/dicom\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n`
+    const head = `POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n`
     const said = await new Promise<string>((resolve, reject) => {
       const socket = connect({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false })
       socket.once('error', reject).once('data', (data) => {

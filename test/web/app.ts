@@ -43,6 +43,7 @@ export async function testApp(
     requestBytes?: number
     idleMs?: number
     store?: Partial<Store>
+    names?: string[]
   } = {},
   intakeLimits: Partial<IntakeLimits> = {},
 ): Promise<TestApp> {
@@ -99,6 +100,7 @@ export async function testApp(
       parts: options.parts ?? 1000,
       partBytes: 1e9,
     },
+    names: options.names,
     baseURLPolicy: { baseURL: undefined, isTrustedProxy: () => false },
   })
   return {
