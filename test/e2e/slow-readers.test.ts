@@ -72,7 +72,9 @@ class SlowReader implements Disposable {
     this.socket.on('readable', () => {
       if (this.readBytes === 0) this.#read()
     })
-    this.socket.write(`GET /dicom-web${path} HTTP/1.1\r\nHost: localhost\r\nAccept: ${accept}\r\n\r\n`)
+    this.socket.write(
+      `GET /dicom-web${path} HTTP/1.1\r\nHost: localhost\r\nAccept: ${accept}\r\n\r\n`,
+    )
     this.#timer = setInterval(() => this.#read(), 100)
   }
 
