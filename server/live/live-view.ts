@@ -134,8 +134,8 @@ export class LiveView<Region> {
     } else if (this.#next === undefined) {
       const between = this.#betweenLooksMs
       const betweenMs = typeof between === 'number' ? between : between()
-      // What costs more is looked at less often: a fifth of the time at most, and at each heartbeat all the same.
-      const pauseMs = Math.min(Math.max(betweenMs, 5 * this.#lookMs), this.#heartbeatMs)
+      // What costs more is looked at less often: half of the time at most, and every 2 s all the same.
+      const pauseMs = Math.max(betweenMs, Math.min(2 * this.#lookMs, 2000))
       const waitMs = Math.max(0, this.#lookedAt + pauseMs - performance.now())
       this.#next = setTimeout(() => void this.#lookNow(), waitMs)
     }

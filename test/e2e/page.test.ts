@@ -143,7 +143,9 @@ describe.skipIf(!hasBrowser())('the page', () => {
     await isStable(server, studyInstanceUID)
     await page.getByRole('button', { name: 'Reopen' }).waitFor({ timeout: 5000 })
     const life = page.locator('.timeline')
-    await expect.poll(() => life.innerText()).toContain('Stable with 1 instance')
+    await expect
+      .poll(() => life.innerText(), { timeout: 10_000 })
+      .toContain('Stable with 1 instance')
     await page.keyboard.press('Escape')
     await page.waitForURL(`${server.url}/`)
     await page.keyboard.press('g')
