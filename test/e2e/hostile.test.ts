@@ -40,7 +40,7 @@ async function expectAlive(): Promise<void> {
 }
 
 const get = (path: string) =>
-  Buffer.from(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+  Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
 const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1])
 const smuggled = get('/healthz').toString()
 
@@ -56,7 +56,7 @@ describe('One request that two servers would read as two (RFC 9112 6.1, 6.3)', (
     ['a space before the colon', 'Content-Length : 5'],
     ['a folded header', 'X: a\r\n b\r\nTransfer-Encoding\r\n : chunked'],
   ])('with %s is refused, and what follows is not answered', async (_, headers) => {
-    const head = `POST /dicom-web/studies HTTP/1.1\r\nHost: a\r\nContent-Type: ${multipartType}\r\n${headers}\r\n\r\n`
+    const head = `POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${multipartType}\r\n${headers}\r\n\r\n`
     const answer = await sendRaw(server.port, Buffer.from(`${head}0\r\n\r\n${smuggled}`), 'fin')
     expect(answer.match(/^HTTP\/1\.1 /gm)?.length ?? 0).toBeLessThan(2)
     expect(answer === '' || statusOf(answer) === 400).toBe(true)
