@@ -78,7 +78,7 @@ export async function readGrants(
     and (expires_at is null or expires_at > now())
     union all
     select
-      'session', s.digest, 'user:' || u.name, u.roles,
+      'session', s.digest, case when u.name like 'oidc:%' then u.name else 'user:' || u.name end, u.roles,
       (extract(epoch from least(
         s.expires_at, s.last_used_at + make_interval(secs => ${idleSeconds})
       ) - now()) * 1000)::double precision
@@ -114,16 +114,16 @@ export async function setPassword(
   await tellServers(db)
 }
 
-/** The user may not sign in any more, and is signed out everywhere. @returns false: there is none. */
+/** The user may not sign in with a password any more, and is signed out everywhere. @returns false: there is none. */
 export async function forgetPassword(db: Database, name: string): Promise<boolean> {
   const count = await db.sql.begin(async (sql) => {
-    await sql`delete from sessions where user_name = ${name}`
+    const ended = await sql`delete from sessions where user_name = ${name}`
     const found = await sql`
       update users
       set password_digest = null, changed_at = now()
       where name = ${name}
       and password_digest is not null`
-    return found.count
+    return found.count + ended.count
   })
   await tellServers(db)
   return count > 0
@@ -158,6 +158,30 @@ export async function openSession(
     for share
     returning user_name`
   return opened.length > 0
+}
+
+/**
+ * Opens a session for somebody whom a provider knows: a user without a password, with the roles that it gives him now.
+ *
+ * @param session userName `oidc:` and the subject; nobody can be given such a name here.
+ */
+export async function openIssuedSession(
+  { sql }: Database,
+  session: { digest: Uint8Array; userName: string; roles: readonly string[]; seconds: number },
+): Promise<void> {
+  await sql`delete from sessions where expires_at < now()`
+  await sql`
+    with known as (
+      insert into users (name, roles)
+      values (${session.userName}, ${session.roles as string[]})
+      on conflict (name) do update
+      set roles = excluded.roles, changed_at = now()
+      returning name
+    )
+    insert into sessions (digest, user_name, expires_at)
+    select ${session.digest}, name, now() + make_interval(secs => ${session.seconds})
+    from known`
+  await tellServers({ sql } as Database)
 }
 
 export async function touchSession({ sql }: Database, digest: Uint8Array): Promise<void> {

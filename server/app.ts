@@ -4,7 +4,9 @@ import type { Database } from '../db/database.ts'
 import type { Handling } from '../db/transfers.ts'
 import type { Credentials } from './access/credentials.ts'
 import { gate } from './access/gate.ts'
-import { loginRoutes } from './access/login-routes.tsx'
+import { loginRoutes } from './access/login-routes.ts'
+import { oidcRoutes } from './access/oidc-routes.ts'
+import type { OidcSignIn } from './access/oidc-sign-in.ts'
 import { adminRoutes } from './admin/routes.tsx'
 import { ShellReader } from './admin/shell.ts'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
@@ -48,6 +50,8 @@ export interface AppDeps {
   codecs: WorkerPool
   intake: Intake
   credentials: Credentials
+  /** Undefined: nobody signs in through a provider. */
+  oidcSignIn?: OidcSignIn | undefined
   live: LiveHub
   metrics: Metrics
   committer: Committer
@@ -113,6 +117,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   app.use(gate(deps.credentials, deps.names))
   app.route('/', loginRoutes(deps))
+  app.route('/', oidcRoutes(deps))
 
   const dicomWeb = new Hono<AppEnv>()
     .route('/', stowRoutes(deps))

@@ -59,6 +59,22 @@ export const SETTINGS = {
     plainText,
     'Where the roles stand in such a token, with dots for what lies deeper, like realm_access.roles',
   ),
+  oidcClientID: optional(
+    'STOWAGE_OIDC_CLIENT_ID',
+    plainText,
+    'Name under which the provider knows this server: people can sign in to the page through it then. It leads them back to /login/oidc/callback',
+  ),
+  oidcClientSecret: optional(
+    'STOWAGE_OIDC_CLIENT_SECRET',
+    plainText,
+    'What the provider gave this server to show for that. Not set: it is a public client, which PKCE alone protects',
+  ),
+  oidcScope: setting(
+    'STOWAGE_OIDC_SCOPE',
+    'openid',
+    plainText,
+    'What is asked of the provider when somebody signs in; some tell roles only with a scope of their own',
+  ),
   tlsCertFile: optional(
     'STOWAGE_TLS_CERT_FILE',
     file,

@@ -46,6 +46,10 @@ export function readConfig(env: Environment): Config {
   if (readValue(env, 'DATABASE_DIRECT_URL') && !readValue(env, 'DATABASE_URL')) {
     problems.push('DATABASE_DIRECT_URL: set DATABASE_URL too, or neither')
   }
+  for (const name of ['STOWAGE_OIDC_CLIENT_ID', 'STOWAGE_OIDC_CLIENT_SECRET']) {
+    const needed = name.endsWith('_ID') ? 'STOWAGE_OIDC_ISSUER' : 'STOWAGE_OIDC_CLIENT_ID'
+    if (readValue(env, name) && !readValue(env, needed)) problems.push(`${name}: set ${needed} too`)
+  }
   const [cert, key] = ['STOWAGE_TLS_CERT_FILE', 'STOWAGE_TLS_KEY_FILE'] as const
   if ((readValue(env, cert) === undefined) !== (readValue(env, key) === undefined)) {
     problems.push(`${readValue(env, cert) ? key : cert}: set it too, or neither; TLS needs both`)

@@ -4,6 +4,7 @@ import { connectionBeside } from '../db/own-connections.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
 import { OidcVerifier } from './access/oidc.ts'
+import { OidcSignIn } from './access/oidc-sign-in.ts'
 import { isLoopback } from './access/open-door.ts'
 import type { AppDeps } from './app.ts'
 import { Retention } from './changes/retention.ts'
@@ -192,6 +193,7 @@ export async function startServices({
     live,
     metrics,
     credentials,
+    oidcSignIn: oidcSignInOf(config),
     committer,
     commitmentWaitBytes: config.commitmentWaitBytes,
     changed,
@@ -234,6 +236,13 @@ export async function startServices({
 function oidcOf(config: Config): OidcVerifier | undefined {
   const { oidcIssuer: issuer, oidcAudience: audience, oidcRolesClaim: rolesClaim } = config
   return issuer === undefined ? undefined : new OidcVerifier({ issuer, audience, rolesClaim })
+}
+
+function oidcSignInOf(config: Config): OidcSignIn | undefined {
+  const { oidcIssuer: issuer, oidcClientID: clientID, oidcRolesClaim: rolesClaim } = config
+  if (issuer === undefined || clientID === undefined) return undefined
+  const { oidcClientSecret: clientSecret, oidcScope: scope } = config
+  return new OidcSignIn({ issuer, rolesClaim, clientID, clientSecret, scope })
 }
 
 /** Names that lead to a server on the loopback address; undefined: it listens elsewhere. */

@@ -47,6 +47,7 @@ export const paths = {
   /** @param next Where to go on from there, on this server. */
   login: (next?: string) =>
     next === undefined ? 'login' : `login?next=${encodeURIComponent(next)}`,
+  loginAtProvider: (next: string) => `login/oidc?next=${encodeURIComponent(next)}`,
   logout: 'logout',
   live: (page: string) => `live/${page}`,
   asset: (name: string) => `assets/${name}`,

@@ -64,6 +64,8 @@ export class Credentials {
   readonly #lent = new Map<string, Identity>()
   readonly #followers = new Set<{ identity: Identity; end(): void }>()
   #known = new Map<string, Known>()
+  /** Identities of what is read here, and so can be followed: not those of a provider's tokens, nor of loans. */
+  readonly #held = new WeakSet<Identity>()
   /** Credentials are never deleted, so this never becomes false again. */
   #isGuarded = false
   #reading: Promise<void> | undefined
@@ -126,8 +128,7 @@ export class Credentials {
    */
   follow(identity: Identity, end: () => void): () => void {
     const follower = { identity, end }
-    // Of tokens of an issuer, and of loans, nothing is read.
-    if (/^(token|user):/.test(identity.name)) this.#followers.add(follower)
+    if (this.#held.has(identity)) this.#followers.add(follower)
     return () => this.#followers.delete(follower)
   }
 
@@ -164,9 +165,12 @@ export class Credentials {
     for (const grant of grants) {
       const key = keyOf(grant.kind, grant.digest)
       const before = this.#known.get(key)
+      // The same as before, so that it can be followed, unless it stands for something else now.
+      const identity =
+        before !== undefined && isSame(before.identity, grant) ? before.identity : identityOf(grant)
+      this.#held.add(identity)
       known.set(key, {
-        // The same as before, so that it can be followed: what a grant stands for never changes.
-        identity: before?.identity ?? identityOf(grant),
+        identity,
         digest: grant.digest,
         endsAt: readAt + (grant.endsInMs ?? Number.POSITIVE_INFINITY),
         touchedAt: before?.touchedAt ?? Number.NEGATIVE_INFINITY,
@@ -196,6 +200,11 @@ export class Credentials {
       this.#log.debug('the use of a credential was not noted', { reason: describeError(error) })
     })
   }
+}
+
+/** A provider may give somebody other roles when he signs in again. */
+function isSame(identity: Identity, { roles }: Grant): boolean {
+  return identity.roles.join() === roles.filter(isRole).join()
 }
 
 function identityOf({ name, roles }: Grant): Identity {

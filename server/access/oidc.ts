@@ -108,7 +108,7 @@ async function discoverKeys(issuer: string): Promise<ReturnType<typeof createRem
 }
 
 /** `reader`, or `stowage-reader` where the provider's roles are of many services. */
-function rolesOf(payload: JWTPayload, path: string): Role[] {
+export function rolesOf(payload: JWTPayload, path: string): Role[] {
   let found: unknown = payload[path]
   if (found === undefined) {
     found = payload

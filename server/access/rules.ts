@@ -36,6 +36,8 @@ export const RULES: readonly Rule[] = [
     routes: [
       'GET /login',
       'POST /login',
+      'GET /login/oidc',
+      'GET /login/oidc/callback',
       'POST /logout',
       'GET /assets/:name{.+}',
       'POST /theme',

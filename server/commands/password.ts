@@ -14,7 +14,7 @@ Sets the password with which somebody signs in on the page, and ends all session
 asked for, or read from the first line of standard input; it never stands in the command.
 
   --role    sender, reader, operator, admin (docs/access.md says who may do what); default admin
-  --remove  This name may not sign in any more`
+  --remove  This name may not sign in any more. Of oidc:SUBJECT, whom a provider knows: he is signed out everywhere`
 
 export async function run({ args, env, print }: CommandContext): Promise<number> {
   if (args.length === 0 || args.includes('--help') || args.includes('-h')) {
@@ -26,7 +26,7 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     if (!(await withDatabase(env, (db) => forgetPassword(db, name)))) {
       throw new OperatorError(`Cannot remove the password of "${name}": there is none`)
     }
-    print(`${name} may not sign in any more`)
+    print(isIssued(name) ? `${name} is signed out` : `${name} may not sign in any more`)
     return EXIT_DONE
   }
   const password = await readSecret(`Password for ${name}: `)
@@ -42,6 +42,10 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   return EXIT_DONE
 }
 
+function isIssued(name: string): boolean {
+  return name.startsWith('oidc:')
+}
+
 function parse(args: string[]) {
   try {
     const { values, positionals } = parseArgs({
@@ -54,7 +58,8 @@ function parse(args: string[]) {
     })
     const [name, ...more] = positionals
     if (name === undefined || more.length > 0) throw new Error('one name')
-    return { name: checkName(name), roles: parseRoles(values.role), remove: values.remove }
+    if (!values.remove || !isIssued(name)) checkName(name)
+    return { name, roles: parseRoles(values.role), remove: values.remove }
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError(

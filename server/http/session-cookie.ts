@@ -4,12 +4,22 @@
  */
 const names = { secure: '__Host-stowage', plain: 'stowage_session' }
 
+/** What is kept of somebody who is signing in at a provider. */
+const pendingNames = { secure: '__Host-stowage-login', plain: 'stowage_login' }
+
 /** The secret in the cookie of a request. Over TLS only the name that nobody else can set counts. */
 export function readSessionCookie(headers: Headers, isSecure: boolean): string | undefined {
-  const name = isSecure ? names.secure : names.plain
+  return read(headers, isSecure ? names.secure : names.plain, /^[\w-]{43}$/)
+}
+
+export function readPendingCookie(headers: Headers, isSecure: boolean): string | undefined {
+  return read(headers, isSecure ? pendingNames.secure : pendingNames.plain, /^[\w-]+$/)
+}
+
+function read(headers: Headers, name: string, pattern: RegExp): string | undefined {
   for (const pair of (headers.get('cookie') ?? '').split(';')) {
     const [key, value] = pair.trim().split('=', 2)
-    if (key === name && value !== undefined && /^[\w-]{43}$/.test(value)) return value
+    if (key === name && value !== undefined && pattern.test(value)) return value
   }
   return undefined
 }
@@ -24,12 +34,29 @@ export function sessionCookie(
   isSecure: boolean,
   seconds: number,
 ): string {
-  const name = isSecure ? names.secure : names.plain
+  return cookie(isSecure ? names.secure : names.plain, secret, isSecure, seconds)
+}
+
+/** `SameSite=Lax`, too: the provider leads back from its own site. */
+export function pendingCookie(
+  text: string | undefined,
+  isSecure: boolean,
+  seconds: number,
+): string {
+  return cookie(isSecure ? pendingNames.secure : pendingNames.plain, text, isSecure, seconds)
+}
+
+function cookie(
+  name: string,
+  value: string | undefined,
+  isSecure: boolean,
+  seconds: number,
+): string {
   const attributes = ['Path=/', 'HttpOnly', 'SameSite=Lax', ...(isSecure ? ['Secure'] : [])]
   return [
-    `${name}=${secret ?? ''}`,
+    `${name}=${value ?? ''}`,
     ...attributes,
-    `Max-Age=${secret === undefined ? 0 : seconds}`,
+    `Max-Age=${value === undefined ? 0 : seconds}`,
   ].join('; ')
 }
 

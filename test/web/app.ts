@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { Credentials } from '../../server/access/credentials.ts'
+import type { OidcSignIn } from '../../server/access/oidc-sign-in.ts'
 import { createApp } from '../../server/app.ts'
 import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
@@ -44,6 +45,7 @@ export async function testApp(
     idleMs?: number
     store?: Partial<Store>
     names?: string[]
+    oidcSignIn?: OidcSignIn
   } = {},
   intakeLimits: Partial<IntakeLimits> = {},
 ): Promise<TestApp> {
@@ -78,6 +80,7 @@ export async function testApp(
     changed() {},
     intake: base.intake,
     credentials,
+    oidcSignIn: options.oidcSignIn,
     live,
     metrics: new Metrics({ db: base.db, log }),
     // Nobody listens there.

@@ -11,10 +11,12 @@ interface LoginPageProps {
   next: string
   /** Why it did not work. */
   failure?: string | undefined
+  /** Host name of the OpenID Connect provider, where people may sign in through one. */
+  provider?: string | undefined
 }
 
-/** Where people sign in with a name and a password. Works without JavaScript. */
-export function LoginPage({ shell, userName, next, failure }: LoginPageProps) {
+/** Where people sign in: through a provider, or with a name and a password. Works without JavaScript. */
+export function LoginPage({ shell, userName, next, failure, provider }: LoginPageProps) {
   return (
     <Layout title="Sign in" shell={shell}>
       <h1>Sign in</h1>
@@ -29,6 +31,13 @@ export function LoginPage({ shell, userName, next, failure }: LoginPageProps) {
             You are signed in as {userName}. <button type="submit">Sign out</button>
           </p>
         </form>
+      )}
+      {provider === undefined ? null : (
+        <p>
+          <a class="button" href={paths.loginAtProvider(next)}>
+            Sign in through {provider}
+          </a>
+        </p>
       )}
       <form class="upload" method="post" action={paths.login()}>
         <input type="hidden" name="next" value={next} />
