@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { accessibilityFaults, hasBrowser, openPage, startBrowser } from '../support/browser.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { Issuer, oidcClient } from '../support/issuer.ts'
 import { runtime, type StowageServer, startServer } from '../support/server.ts'
 
 const password = 'correct horse battery staple'
@@ -68,6 +69,38 @@ describe.skipIf(!hasBrowser() || runtime !== 'node')('signing in, in a browser',
     await page.goto(`${server.url}/transfers?x=1`)
     // From the root of the page, or as its stream knows it, where that notices first.
     await page.waitForURL(/\/login\?next=\.?%2Ftransfers%3Fx%3D1$/)
+  })
+})
+
+describe.skipIf(!hasBrowser())('signing in through a provider, in a browser', () => {
+  test('leads there and back to the page that was asked for, live, and out again', async () => {
+    const issuer = await new Issuer().start()
+    await using server = await startServer({
+      env: {
+        STOWAGE_OIDC_ISSUER: issuer.url,
+        STOWAGE_OIDC_CLIENT_ID: oidcClient.clientID,
+        STOWAGE_OIDC_CLIENT_SECRET: oidcClient.clientSecret,
+      },
+    })
+    const browser = await startBrowser()
+    try {
+      await using watched = await openPage(browser, server.url, {}, [
+        new RegExp(`foreign request: ${issuer.url}/authorize`),
+      ])
+      const { page } = watched
+      await page.goto(`${server.url}/transfers?x=1`)
+      expect(await accessibilityFaults(page)).toEqual([])
+      await page.getByRole('link', { name: 'Sign in through 127.0.0.1' }).click()
+      await page.waitForURL(`${server.url}/transfers?x=1`)
+      await expect.poll(() => page.locator('#live-state').innerText()).toBe('Live')
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.waitForURL(`${server.url}/login`)
+      await page.goto(`${server.url}/transfers`)
+      expect(await page.title()).toContain('Sign in')
+    } finally {
+      await browser.close()
+      await issuer.stop()
+    }
   })
 })
 
