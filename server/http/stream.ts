@@ -10,7 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
  * nobody takes what came for all. (WA-S15)
  */
 export function streamOf(
-  chunks: AsyncGenerator<Uint8Array, void, void>,
+  chunks: Pick<AsyncGenerator<Uint8Array, void, void>, 'next' | 'return'>,
   failed: (error: unknown) => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream<Uint8Array<ArrayBuffer>>(

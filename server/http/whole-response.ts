@@ -5,10 +5,10 @@
  * (20 µs to make, 60 µs to read). This one does so only for those who ask for the stream.
  */
 export class WholeResponse extends Response {
-  readonly content: string
+  readonly content: string | Uint8Array<ArrayBuffer>
   #response: Response | undefined
 
-  constructor(content: string, init: ResponseInit) {
+  constructor(content: string | Uint8Array<ArrayBuffer>, init: ResponseInit) {
     super(null, init)
     this.content = content
   }

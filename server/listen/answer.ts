@@ -59,7 +59,7 @@ async function sendEarly(
   outgoing.end()
 }
 
-// Head and body go to the socket in one write, which Node does for text alone.
+// Head and body go to the socket together.
 function sendWhole(
   { status, content }: WholeResponse,
   headers: OutgoingHttpHeaders,

@@ -1,8 +1,10 @@
+import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { streamOf } from '../http/stream.ts'
+import { WholeResponse } from '../http/whole-response.ts'
 import { describeError, type Log } from '../log.ts'
 import { closing, newBoundary, partHeader } from '../multipart/multipart-writer.ts'
 
@@ -53,7 +55,7 @@ export async function begun(
  * Answers with one representation: 200; 304 or 412 as the request's conditions say (RFC 9110 13); 206 or 416 for a
  * range of bytes (RFC 9110 14, WA-S16). Several ranges at once are answered with the whole.
  */
-export function answerWhole(c: Context<AppEnv>, log: Log, whole: Whole): Response {
+export async function answerWhole(c: Context<AppEnv>, log: Log, whole: Whole): Promise<Response> {
   const { contentType, length, version, encoding } = whole
   const headers: Record<string, string> = { ...common, 'content-type': contentType }
   if (encoding !== undefined) headers.vary = 'Accept, Accept-Encoding'
@@ -86,7 +88,7 @@ export function answerParts(
   root: string,
   parts: AsyncIterable<Part>,
   status: 200 | 206 = 200,
-): Response {
+): Promise<Response> {
   const boundary = newBoundary()
   async function* body(): AsyncGenerator<Uint8Array, void, void> {
     let isFirst = true
@@ -103,17 +105,57 @@ export function answerParts(
   })
 }
 
-function stream(
+/** Bytes up to which an answer is read before it begins. */
+const smallBytes = 256 * 1024
+
+/**
+ * A small answer is read first and sent as a whole: that spares a web stream, which takes longer than to find and read a
+ * small instance, and what cannot be read is said with a status. A larger one begins with what was read.
+ */
+async function stream(
   c: Context<AppEnv>,
   log: Log,
   chunks: AsyncGenerator<Uint8Array, void, void>,
   status: number,
   headers: Record<string, string>,
-): Response {
+): Promise<Response> {
   const path = c.req.routePath
   const failed = (error: unknown) =>
     log.error('an answer was broken off', { path, error: describeError(error) })
-  return new Response(streamOf(chunks, failed), { status, headers })
+  // Nobody reads the body of such an answer.
+  if (c.req.method === 'HEAD') return new Response(streamOf(chunks, failed), { status, headers })
+  const { pieces, isAll } = await beginning(chunks, c.req.raw.signal)
+  if (isAll) return new WholeResponse(joined(pieces), { status, headers })
+  const all = {
+    next: async () => {
+      const value = pieces.shift()
+      return value === undefined ? chunks.next() : { done: false as const, value }
+    },
+    return: () => chunks.return(),
+  }
+  return new Response(streamOf(all, failed), { status, headers })
+}
+
+function joined(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [first] = pieces
+  return (pieces.length === 1 ? first : Buffer.concat(pieces)) as Uint8Array<ArrayBuffer>
+}
+
+async function beginning(
+  chunks: AsyncGenerator<Uint8Array, void, void>,
+  signal: AbortSignal,
+): Promise<{ pieces: Uint8Array[]; isAll: boolean }> {
+  const pieces: Uint8Array[] = []
+  for (let length = 0; length < smallBytes; ) {
+    const { done, value } = await chunks.next()
+    if (done) return { pieces, isAll: true }
+    pieces.push(value)
+    length += value.length
+    if (!signal.aborted) continue
+    await chunks.return()
+    throw signal.reason
+  }
+  return { pieces, isAll: false }
 }
 
 function etagOf(version: string, form: string): string {
