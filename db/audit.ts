@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, gte, lt, or, type SQL, sql as raw } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, gte, lt, or, sql as raw, type SQL } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { type AuditAction, auditEvents } from './schema.ts'
 

@@ -7,6 +7,9 @@ import { gate } from './access/gate.ts'
 import { loginRoutes } from './access/login-routes.tsx'
 import { adminRoutes } from './admin/routes.tsx'
 import { ShellReader } from './admin/shell.ts'
+import type { Audit } from './audit/audit.ts'
+import { recordRequests } from './audit/record-requests.ts'
+import { auditRoutes } from './audit/routes.ts'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
@@ -50,6 +53,7 @@ export interface AppDeps {
   credentials: Credentials
   live: LiveHub
   metrics: Metrics
+  audit: Audit
   committer: Committer
   /** Makes the scheduler look at once. */
   wake(): void
@@ -109,6 +113,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
   })
 
+  app.use(recordRequests(deps.audit))
   app.use(gate(deps.credentials))
   app.route('/', loginRoutes(deps))
 
@@ -130,6 +135,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', webhookRoutes(deps))
   app.route('/api', demoRoutes(deps))
   app.route('/api', openAPIRoutes())
+  app.route('/api', auditRoutes(deps))
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))
   const verifier = new StudyVerifier(deps)

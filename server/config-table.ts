@@ -124,6 +124,11 @@ export const SETTINGS = {
     days,
     'How long changes stay in the feed, once every consumer and webhook is done with them; deletions stay for ever. Not set: all for ever',
   ),
+  keepAuditDays: optional(
+    'STOWAGE_KEEP_AUDIT_DAYS',
+    wholeNumber(0, 36_500),
+    'Days for which the audit log is kept; 0 for good. Set, it is written to the database at the start, for all servers. Not set: as the database says, which is for good at first',
+  ),
   handling: setting(
     'STOWAGE_HANDLING',
     'strict',

@@ -1,3 +1,4 @@
+import { setAuditRetention } from '../db/audit.ts'
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
 import { connectionBeside } from '../db/own-connections.ts'
@@ -5,6 +6,8 @@ import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
 import { OidcVerifier } from './access/oidc.ts'
 import type { AppDeps } from './app.ts'
+import { Audit } from './audit/audit.ts'
+import { recordTransfer } from './audit/record-transfer.ts'
 import { Retention } from './changes/retention.ts'
 import { Committer } from './commitment/committer.ts'
 import { PeerAsker } from './completeness/peer-asker.ts'
@@ -71,6 +74,7 @@ export async function startServices({
   await store.probe()
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
+  const audit = new Audit({ db, log })
   const credentials = new Credentials({ db, log, oidc: oidcOf(config) })
   const changed = () => {
     live.changed()
@@ -82,7 +86,10 @@ export async function startServices({
     store,
     log,
     changed,
-    ended: (transfer) => metrics.ended(transfer),
+    ended(transfer) {
+      metrics.ended(transfer)
+      recordTransfer(audit, transfer)
+    },
     limits: {
       transfers: config.maxTransfers,
       leaseMs: config.leaseMs,
@@ -154,6 +161,7 @@ export async function startServices({
       leaseMs,
     },
   })
+  if (config.keepAuditDays !== undefined) await setAuditRetention(db, config.keepAuditDays || null)
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
@@ -190,6 +198,7 @@ export async function startServices({
     demonstration,
     live,
     metrics,
+    audit,
     credentials,
     committer,
     commitmentWaitBytes: config.commitmentWaitBytes,

@@ -47,6 +47,7 @@ export type PageName =
   | 'webhooks'
   | 'upload'
   | 'health'
+  | 'audit'
 
 interface LayoutProps {
   title: string

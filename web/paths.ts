@@ -37,6 +37,8 @@ export const paths = {
   webhookAction: (webhookID: string, action: string) => `/webhooks/${webhookID}/actions/${action}`,
   upload: '/upload',
   health: '/health',
+  audit: '/audit',
+  auditExport: '/api/audit',
   theme: '/theme',
   /** @param next Where to go on from there, on this server. */
   login: (next?: string) =>

@@ -80,9 +80,13 @@ export function loginRoutes({ db, credentials }: LoginDeps): Hono<AppEnv> {
       }
       await forgiveSignIns(db, address)
       await endSession(c, db)
+      c.set('signedIn', `user:${name}`)
       return leadTo(c, next, sessionCookie(secret, isSecure(c), sessionSeconds))
     })
     .post('/logout', async (c) => {
+      const secret = readSessionCookie(c.req.raw.headers, isSecure(c))
+      const identity = secret === undefined ? undefined : await credentials.ofSession(secret)
+      if (identity !== undefined) c.set('signedIn', identity.name)
       await endSession(c, db)
       return leadTo(c, paths.login(), sessionCookie(undefined, isSecure(c), 0))
     })

@@ -50,6 +50,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     )
   }
   const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
+  services.audit.start(`${await readVersion()} on ${host.name}`)
   const tls = tlsOf(config)
   let listener: Listener | undefined
   const warming = new AbortController()
@@ -74,6 +75,8 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     warming.abort()
     // Together: the pages' streams never end by themselves, and it is the services that end them.
     await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
+    // After the last request.
+    await services.audit.stop()
     log.info('Stowage stopped')
   }
 }

@@ -13,5 +13,13 @@ export interface AppEnv {
     baseURL: string
     /** Who asks; undefined where no credentials are asked for. */
     identity?: Identity
+    /** Who has just signed in or out by this request. */
+    signedIn?: string
+    /** The request was not let through to its route. */
+    isDenied?: boolean
+    /** Under which the log and the answer know this request. */
+    requestID: string
+    /** The transfer that this request opened. */
+    transferID?: string
   }
 }

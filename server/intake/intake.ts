@@ -9,6 +9,7 @@ import { type Ending, settle } from './ending.ts'
 import { TooManyTransfersError, TransferLostError } from './errors.ts'
 import { GroupCommitter } from './group-commit.ts'
 import { type HeldLimits, HeldMemory } from './held-segment.ts'
+import type { StoredInstance } from './outcome.ts'
 import { sweepStrays, sweepTransfers } from './sweep.ts'
 import {
   Transfer,
@@ -45,12 +46,25 @@ export interface IntakeDeps {
 
 /** What became of a transfer, in numbers. */
 export interface EndedTransfer extends Received {
+  transferID: string
   service: Service
+  /** Network address, and by which credentials it came. */
+  sender?: string | undefined
+  sentBy?: string | undefined
+  /** From the path of the request. */
+  studyInstanceUID?: string | undefined
+  /** New instances of each study that came; of one that is not committed, nothing. */
+  storedByStudy: ReadonlyMap<string, number>
   state: 'committed' | 'refused' | 'aborted'
   ageMs: number
   storedCount: number
   refusedCount: number
 }
+
+type EndOf = Pick<
+  EndedTransfer,
+  'state' | 'storedCount' | 'duplicateCount' | 'refusedCount' | 'storedByStudy'
+>
 
 const beatMs = 1000
 const strayBeatsMs = 10 * 60 * 1000
@@ -191,6 +205,7 @@ export class Intake {
           storedCount: stored.length - duplicateCount,
           duplicateCount,
           refusedCount: refused.length,
+          storedByStudy: countByStudy(stored),
         })
       },
       end: (transfer, ending) => {
@@ -199,6 +214,7 @@ export class Intake {
           storedCount: 0,
           duplicateCount: 0,
           refusedCount: ending.refused.length,
+          storedByStudy: new Map(),
         })
         return this.#end(ending)
       },
@@ -206,11 +222,15 @@ export class Intake {
   }
 
   #tellEnded(
-    { service, openedAt, receivedBytes, partCount }: Transfer,
-    end: Omit<EndedTransfer, 'service' | 'ageMs' | 'receivedBytes' | 'partCount'>,
+    { transferID, request, openedAt, receivedBytes, partCount }: Transfer,
+    end: EndOf,
   ): void {
     this.#deps.ended?.({
-      service,
+      transferID,
+      service: request.service,
+      sender: request.sender,
+      sentBy: request.sentBy,
+      studyInstanceUID: request.studyInstanceUID,
       ageMs: performance.now() - openedAt,
       receivedBytes,
       partCount,
@@ -302,4 +322,12 @@ export class Intake {
       log.warn(`segments that were committed once have no row: ${hint}`, { segments: kept })
     }
   }
+}
+
+function countByStudy(stored: StoredInstance[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { studyInstanceUID, duplicate } of stored) {
+    counts.set(studyInstanceUID, (counts.get(studyInstanceUID) ?? 0) + (duplicate ? 0 : 1))
+  }
+  return counts
 }

@@ -108,7 +108,7 @@ export class Transfer {
   readonly openedAt = performance.now()
   receivedBytes = 0
   partCount = 0
-  readonly #request: TransferRequest
+  readonly request: TransferRequest
   readonly #deps: TransferDeps
   readonly #segments: SegmentChain
   /** All that were announced, so that each can be given back. */
@@ -131,7 +131,7 @@ export class Transfer {
   #state: 'receiving' | 'committing' | 'ended' = 'receiving'
 
   constructor(request: TransferRequest, deps: TransferDeps) {
-    this.#request = request
+    this.request = request
     this.#deps = deps
     this.#segments = new SegmentChain(
       deps.store,
@@ -145,11 +145,7 @@ export class Transfer {
   }
 
   get handling(): Handling {
-    return this.#request.handling
-  }
-
-  get service(): Service {
-    return this.#request.service
+    return this.request.handling
   }
 
   /** It has a row, and so a lease that has to be renewed. */
@@ -356,7 +352,7 @@ export class Transfer {
       const { transferID } = this
       const ageMs = performance.now() - this.openedAt
       const storedCount = instances.length
-      const member = { ...this.#request, ...facts, transferID, ageMs, storedCount }
+      const member = { ...this.request, ...facts, transferID, ageMs, storedCount }
       this.#grouped = this.#deps.groups.commit({ member, instances, held })
       return this.#grouped
     })
@@ -401,7 +397,7 @@ export class Transfer {
     const isFirst = this.#segmentIDs.length === 0
     this.#segmentIDs.push(segmentID)
     if (isFirst) {
-      const row = { ...this.#request, transferID, segmentID, serverID }
+      const row = { ...this.request, transferID, segmentID, serverID }
       await openTransfer(db, row, leaseMs / 1000)
     } else if (!(await openSegment(db, transferID, segmentID))) {
       throw new TransferLostError('another server ended the transfer')
@@ -465,7 +461,7 @@ export class Transfer {
     const ageMs = performance.now() - this.openedAt
     const { serverID } = this.#deps
     const unrecorded =
-      this.#opening === undefined ? { ...this.#request, transferID, serverID, ageMs } : undefined
+      this.#opening === undefined ? { ...this.request, transferID, serverID, ageMs } : undefined
     const ending = { transferID, unrecorded, segmentIDs, state, reason, refused: inOrder(refused) }
     await this.#deps.end(this, { ...ending, ...this.#received() })
   }

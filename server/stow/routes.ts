@@ -82,6 +82,7 @@ async function store(
     sentBy: c.get('identity')?.name,
     senderProduct: headers.get('user-agent')?.slice(0, 200),
   })
+  c.set('transferID', transfer.transferID)
   let outcome: TransferOutcome
   try {
     if (payload.form === 'metadata') {

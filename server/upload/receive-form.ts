@@ -22,6 +22,12 @@ const fileNameCharacters = 200
 /** What systems and media put beside instances. (PS3.10 8: DICOMDIR) */
 const skippedNames = new Set(['dicomdir', '.ds_store', 'thumbs.db', 'desktop.ini'])
 
+export interface FormSender {
+  sender: string | undefined
+  sentBy: string | undefined
+  opened(transferID: string): void
+}
+
 /**
  * Receives a form of files as one transfer, and leaves it open, to be committed.
  *
@@ -33,7 +39,7 @@ const skippedNames = new Set(['dicomdir', '.ds_store', 'thumbs.db', 'desktop.ini
  */
 export async function receiveForm(
   request: Request,
-  { sender, sentBy }: { sender: string | undefined; sentBy: string | undefined },
+  { sender, sentBy, opened }: FormSender,
   { intake, limits, handling: byDefault }: ReceiveDeps,
 ): Promise<ReceivedForm> {
   const { headers } = request
@@ -66,6 +72,7 @@ export async function receiveForm(
           sentBy,
           senderProduct: headers.get('user-agent')?.slice(0, 200),
         })
+        opened(transfer.transferID)
         transfer.receivedBytes = receivedBytes
         fileNames.push(part.fileName.slice(-fileNameCharacters))
         await receiveFile(transfer, first, chunks)

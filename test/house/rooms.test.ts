@@ -43,6 +43,8 @@ const allowed: Record<string, string[]> = {
   // People sign in on a page.
   'server/access': ['db', 'server/http', 'server/log.ts', 'server/operator-error.ts', 'web'],
   'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
+  // It records what transfers come to.
+  'server/audit': ['db', 'server/dicom', 'server/http', 'server/log.ts', 'type:server/intake'],
   'server/live': ['db', 'server/log.ts'],
   'server/completeness': face,
   'server/metrics': ['db', 'server/intake', 'server/http', 'server/log.ts'],
@@ -63,6 +65,7 @@ const allowed: Record<string, string[]> = {
   // What the page searches is what QIDO-RS searches.
   'server/admin': [
     ...face,
+    'server/audit',
     'server/completeness',
     'server/live',
     'server/qido',

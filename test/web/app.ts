@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { Credentials } from '../../server/access/credentials.ts'
 import { createApp } from '../../server/app.ts'
+import { Audit } from '../../server/audit/audit.ts'
+import { recordTransfer } from '../../server/audit/record-transfer.ts'
 import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
 import { Demonstration } from '../../server/demo/demonstration.ts'
@@ -18,6 +20,7 @@ export interface TestApp extends TestIntake {
   app: Hono<AppEnv>
   live: LiveHub
   credentials: Credentials
+  audit: Audit
   /** Every line of the log, joined. */
   log(): string
 }
@@ -27,13 +30,14 @@ export async function testApp(
   options: { parts?: number; requestBytes?: number; idleMs?: number; store?: Partial<Store> } = {},
   intakeLimits: Partial<IntakeLimits> = {},
 ): Promise<TestApp> {
-  const base = await testIntake(intakeLimits)
+  const base = await testIntake(intakeLimits, (transfer) => recordTransfer(audit, transfer))
   const lines: string[] = []
   const log = createLog('debug', (line) => lines.push(line))
   const credentials = new Credentials({ db: base.db, log })
   await credentials.start(base.db.sql)
   const live = new LiveHub({ db: base.db, log })
   await live.start(base.db.sql)
+  const audit = new Audit({ db: base.db, log })
   const codecs = new WorkerPool()
   const store = { ...base.store, ...options.store }
   const committer = new Committer({
@@ -60,6 +64,7 @@ export async function testApp(
     credentials,
     live,
     metrics: new Metrics({ db: base.db, log }),
+    audit,
     // Nobody listens there.
     peerAsker: new PeerAsker({
       db: base.db,
@@ -87,9 +92,11 @@ export async function testApp(
     app,
     live,
     credentials,
+    audit,
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
       await demonstration.stop()
+      await audit.stop()
       await committer.stop()
       await credentials.stop()
       await live.stop()
