@@ -31,12 +31,14 @@ import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { countRequests, metricsRoutes } from './metrics/routes.ts'
+import { observeRequests } from './observe-requests.ts'
 import { openAPIRoutes } from './openapi/routes.ts'
 import type { WorkerPool } from './pixels/worker-pool.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import { stabilityRoutes } from './stability/routes.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
+import type { Tracing } from './trace.ts'
 import { uploadRoutes } from './upload/routes.tsx'
 import { verificationRoutes } from './verification/routes.ts'
 import { StudyVerifier } from './verification/study-verifier.ts'
@@ -54,6 +56,7 @@ export interface AppDeps {
   live: LiveHub
   metrics: Metrics
   audit: Audit
+  tracing: Tracing
   committer: Committer
   /** Makes the scheduler look at once. */
   wake(): void
@@ -80,6 +83,7 @@ const hstsSeconds = 31_536_000
 /** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
+  app.use(observeRequests(deps))
   app.use(countRequests(deps.metrics))
   app.use(
     secureHeaders({
@@ -162,9 +166,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
     const problem = toProblem(error)
     if (problem !== undefined && problem.status < 500) return problem.toResponse()
-    const reference = crypto.randomUUID()
+    const reference = c.get('requestID')
     deps.log.error('a request failed', {
-      reference,
+      request: reference,
+      transfer: c.get('transferID'),
       method: c.req.method,
       path: c.req.routePath,
       status: problem?.status ?? 500,

@@ -17,7 +17,7 @@ import {
   viewerTemplate,
   wholeNumber,
 } from './config-shapes.ts'
-import { LOG_LEVELS } from './log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
 
 /** One setting: how it is called outside, what it is without being set, what it takes, and what it means. */
 export type Setting<T = unknown> = {
@@ -247,6 +247,12 @@ export const SETTINGS = {
     'info',
     oneOf(...LOG_LEVELS),
     'Least important entry that is logged',
+  ),
+  logFormat: setting(
+    'STOWAGE_LOG_FORMAT',
+    'auto',
+    oneOf(...LOG_FORMATS),
+    'Whether an entry of the log is a line of text, or of JSON; auto: text on a terminal, else JSON',
   ),
 } as const satisfies Record<string, Setting>
 

@@ -22,6 +22,7 @@ import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
+import type { Tracing } from './trace.ts'
 import { Scrubber } from './verification/scrubber.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { retryDelaysMs } from './webhooks/retries.ts'
@@ -57,12 +58,14 @@ export type Services = AppDeps & AsyncDisposable & { demonstration: Demonstratio
 export async function startServices({
   config,
   log,
+  tracing,
   sql,
   direct,
   graceMs,
 }: {
   config: Config
   log: Log
+  tracing: Tracing
   sql: Sql
   /** Connections that no pooler stands before. */
   direct: Sql
@@ -103,7 +106,9 @@ export async function startServices({
   const scheduler = new Scheduler({
     db,
     log,
+    tracing,
     untoldStudies: () => intake.untoldStudies,
+    settled: (seconds) => metrics.settled(seconds),
     changed: () => live.changed(),
   })
   const retention = new Retention({ db, log, keepMs: config.keepChangesMs })
@@ -111,6 +116,7 @@ export async function startServices({
   const deliverer = new Deliverer({
     db,
     log,
+    tracing,
     limits: {
       ...webhooks,
       ...deliveryLimits,
@@ -199,6 +205,7 @@ export async function startServices({
     live,
     metrics,
     audit,
+    tracing,
     credentials,
     committer,
     commitmentWaitBytes: config.commitmentWaitBytes,

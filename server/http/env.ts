@@ -1,3 +1,4 @@
+import type { Span } from '../trace.ts'
 import type { Identity } from './identity.ts'
 
 /** What the runtime tells of a request beside the request itself. */
@@ -19,6 +20,8 @@ export interface AppEnv {
     isDenied?: boolean
     /** Under which the log and the answer know this request. */
     requestID: string
+    /** What a trace shows of it. */
+    span: Span
     /** The transfer that this request opened. */
     transferID?: string
   }

@@ -5,6 +5,7 @@ import type { AnnouncedStudy } from '../../db/stability.ts'
 import { type Received, renewTransfers, type Service } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { noSpan, type Span } from '../trace.ts'
 import { type Ending, settle } from './ending.ts'
 import { TooManyTransfersError, TransferLostError } from './errors.ts'
 import { GroupCommitter } from './group-commit.ts'
@@ -111,6 +112,13 @@ export class Intake {
     return this.#memory.byteLength
   }
 
+  /** Bytes in the spools of open transfers, in memory and in the store. */
+  get spooledBytes(): number {
+    let bytes = 0
+    for (const transfer of this.#open.values()) bytes += transfer.spooledBytes
+    return bytes
+  }
+
   /** Studies that arrive here and that the database does not know of yet: they must not settle. */
   get untoldStudies(): AnnouncedStudy[] {
     return [...this.#open.values()].flatMap((transfer) => transfer.untoldStudies)
@@ -158,11 +166,11 @@ export class Intake {
    * @throws {TooManyTransfersError} → 503; {TransferLostError} the server is stopping → 503;
    *   {StoreError} → 503 or 507; a database error → 503
    */
-  async open(request: TransferRequest): Promise<Transfer> {
+  async open(request: TransferRequest, span: Span = noSpan): Promise<Transfer> {
     const { limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
     if (this.openCount >= limits.transfers) throw new TooManyTransfersError(limits.transfers)
-    const transfer = new Transfer(request, this.#depsOf(this.#memory))
+    const transfer = new Transfer(request, this.#depsOf(this.#memory), span)
     this.#open.set(transfer.transferID, transfer)
     this.#deps.changed()
     if ((request.announcedBytes ?? 0) > limits.held.bytesOfOne) {

@@ -16,6 +16,7 @@ import type { DicomError } from '../dicom/errors.ts'
 import type { Identity, InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { noSpan, type Span, traced } from '../trace.ts'
 import { BroughtStudies } from './brought-studies.ts'
 import { type CommitFacts, type CommitWay, groupWay, ownWay } from './commit-ways.ts'
 import type { Ending } from './ending.ts'
@@ -110,6 +111,7 @@ export class Transfer {
   partCount = 0
   readonly request: TransferRequest
   readonly #deps: TransferDeps
+  readonly #span: Span
   readonly #segments: SegmentChain
   /** All that were announced, so that each can be given back. */
   readonly #segmentIDs: string[] = []
@@ -130,8 +132,10 @@ export class Transfer {
   #lost: string | undefined
   #state: 'receiving' | 'committing' | 'ended' = 'receiving'
 
-  constructor(request: TransferRequest, deps: TransferDeps) {
+  /** @param span What its batches, its seal and its commit are parts of. */
+  constructor(request: TransferRequest, deps: TransferDeps, span: Span = noSpan) {
     this.request = request
+    this.#span = span
     this.#deps = deps
     this.#segments = new SegmentChain(
       deps.store,
@@ -146,6 +150,10 @@ export class Transfer {
 
   get handling(): Handling {
     return this.request.handling
+  }
+
+  get spooledBytes(): number {
+    return this.#state === 'ended' ? 0 : (this.#spool?.byteLength ?? 0)
   }
 
   /** It has a row, and so a lease that has to be renewed. */
@@ -301,7 +309,12 @@ export class Transfer {
     const duplicates = new Set<number>()
     for (;;) {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
-      const result = await way.commit(fresh, this.#facts(fresh, refused))
+      const result = await traced(
+        this.#span,
+        'commit',
+        () => way.commit(fresh, this.#facts(fresh, refused)),
+        { 'stowage.instances': fresh.length },
+      )
       if (result.outcome === 'committed') return this.#endCommitted(result.disagreements, refused)
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)
       if (result.outcome === 'contended') {
@@ -364,7 +377,10 @@ export class Transfer {
     await this.#opening
     this.#stage()
     const { transferID, handling } = this
-    const [sealed] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
+    const [sealed] = await Promise.all([
+      traced(this.#span, 'seal', () => this.#segments.seal()),
+      Promise.all(this.#staging),
+    ])
     return ownWay(this.#deps, {
       transferID,
       handling,
@@ -411,7 +427,14 @@ export class Transfer {
     this.#batchWeight = 0
     if (this.#opening === undefined) this.#beginOpening()
     const staged = (this.#opening as Promise<void>)
-      .then(() => stageInstances(this.#deps.db, this.transferID, batch))
+      .then(() =>
+        traced(
+          this.#span,
+          'part batch',
+          () => stageInstances(this.#deps.db, this.transferID, batch),
+          { 'stowage.instances': batch.length },
+        ),
+      )
       .then((isStaged) => {
         if (!isStaged) this.lose()
       })

@@ -4,6 +4,7 @@ import { HttpProblem } from '../http/problem.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Transfer } from '../intake/transfer.ts'
+import type { Span } from '../trace.ts'
 import { readForm } from './form-reader.ts'
 import type { ReceivedForm } from './report.ts'
 
@@ -25,6 +26,7 @@ const skippedNames = new Set(['dicomdir', '.ds_store', 'thumbs.db', 'desktop.ini
 export interface FormSender {
   sender: string | undefined
   sentBy: string | undefined
+  span: Span
   opened(transferID: string): void
 }
 
@@ -39,7 +41,7 @@ export interface FormSender {
  */
 export async function receiveForm(
   request: Request,
-  { sender, sentBy, opened }: FormSender,
+  { sender, sentBy, span, opened }: FormSender,
   { intake, limits, handling: byDefault }: ReceiveDeps,
 ): Promise<ReceivedForm> {
   const { headers } = request
@@ -64,14 +66,17 @@ export async function receiveForm(
         const first = await chunks.next()
         // An input in which nobody chose a file is sent all the same, without name and bytes.
         if (first.done && part.fileName === '') continue
-        transfer ??= await intake.open({
-          service: 'upload',
-          handling,
-          announcedBytes,
-          sender,
-          sentBy,
-          senderProduct: headers.get('user-agent')?.slice(0, 200),
-        })
+        transfer ??= await intake.open(
+          {
+            service: 'upload',
+            handling,
+            announcedBytes,
+            sender,
+            sentBy,
+            senderProduct: headers.get('user-agent')?.slice(0, 200),
+          },
+          span,
+        )
         opened(transfer.transferID)
         transfer.receivedBytes = receivedBytes
         fileNames.push(part.fileName.slice(-fileNameCharacters))

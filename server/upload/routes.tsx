@@ -37,6 +37,7 @@ async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
     {
       sender: c.env?.address,
       sentBy: c.get('identity')?.name,
+      span: c.get('span'),
       opened: (transferID) => c.set('transferID', transferID),
     },
     deps,

@@ -111,8 +111,9 @@ function stream(
   headers: Record<string, string>,
 ): Response {
   const path = c.req.routePath
+  const request = c.get('requestID')
   const failed = (error: unknown) =>
-    log.error('an answer was broken off', { path, error: describeError(error) })
+    log.error('an answer was broken off', { request, path, error: describeError(error) })
   return new Response(streamOf(chunks, failed), { status, headers })
 }
 

@@ -14,6 +14,7 @@ import { createLog } from '../../server/log.ts'
 import { Metrics } from '../../server/metrics/metrics.ts'
 import { WorkerPool } from '../../server/pixels/worker-pool.ts'
 import type { Store } from '../../server/store/store.ts'
+import { noTracing } from '../../server/trace.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
 
 export interface TestApp extends TestIntake {
@@ -65,6 +66,7 @@ export async function testApp(
     live,
     metrics: new Metrics({ db: base.db, log }),
     audit,
+    tracing: noTracing,
     // Nobody listens there.
     peerAsker: new PeerAsker({
       db: base.db,
