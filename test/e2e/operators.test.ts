@@ -4,6 +4,7 @@ import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { startOtlpReceiver } from '../support/otlp-receiver.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
+import { startSharedPostgres } from '../support/shared-postgres.ts'
 import { stow } from '../support/stow.ts'
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -108,17 +109,30 @@ test('a study is found again in the log, the traces and the audit log, without i
   expect(JSON.stringify(events)).not.toMatch(/operator-1|olga/i)
 })
 
+async function ready(server: StowageServer) {
+  const answer = await fetch(`${server.url}/readyz`)
+  return { code: answer.status, ...(await answer.json()) }
+}
+
 test('/readyz says when the store is away, and when it is back', async () => {
   await using server = await startServer()
-  const ready = async () => {
-    const answer = await fetch(`${server.url}/readyz`)
-    return { code: answer.status, ...(await answer.json()) }
-  }
   await rename(server.storeDir, `${server.storeDir}-away`)
   await writeFile(server.storeDir, '')
-  expect(await ready()).toMatchObject({ code: 503, database: true, store: false })
+  expect(await ready(server)).toMatchObject({ code: 503, database: true, store: false })
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
   await rm(server.storeDir)
   await rename(`${server.storeDir}-away`, server.storeDir)
-  expect(await ready()).toMatchObject({ code: 200 })
+  expect(await ready(server)).toMatchObject({ code: 200 })
+})
+
+test('/readyz and /metrics say when the database is away, and when it is back', async () => {
+  await using postgres = await startSharedPostgres()
+  await using server = await startServer({ databaseURL: postgres.url })
+  await postgres.stop()
+  expect(await ready(server)).toMatchObject({ code: 503, database: false, store: true })
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+  const metrics = await (await fetch(`${server.url}/metrics`)).text()
+  expect(metrics).toMatch(/^stowage_database_up 0$/m)
+  await postgres.start()
+  await server.until(async () => (await ready(server)).code === 200)
 })
