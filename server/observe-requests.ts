@@ -30,10 +30,10 @@ export function observeRequests(deps: { log: Log; tracing: Tracing }): Middlewar
     const transfer = c.get('transferID')
     c.res.headers.set('x-request-id', requestID)
     const isLost = transfer !== undefined && status >= 400
-    const facts = { request: requestID, transfer, method, route, status }
     const ms = Math.round(performance.now() - beganAt)
-    if (isLost) log.info('nothing of a transfer was stored', { ...facts, ms })
-    else log.debug('a request was answered', { ...facts, ms })
+    const facts = { request: requestID, transfer, method, route, status, ms }
+    if (isLost) log.info('nothing of a transfer was stored', facts)
+    else log.debug('a request was answered', facts)
     if (span === noSpan) return
     span.note({
       'http.request.method': method,

@@ -33,7 +33,8 @@ export class Folding {
 
   record(event: Waiting): void {
     const { action, actor, source, studyInstanceUID, outcome } = event
-    const key = JSON.stringify([action, actor, source, studyInstanceUID, outcome])
+    // None of them has a line break.
+    const key = `${action}\n${actor}\n${source}\n${studyInstanceUID}\n${outcome}`
     const known = this.#folds.get(key)
     if (known === undefined || known.endsAt <= event.happenedAt) {
       if (known !== undefined) this.#end(key, known)

@@ -89,7 +89,7 @@ async function openLog({ logLevel, logFormat }: Config): Promise<Log> {
   const isText = logFormat === 'text' || (logFormat === 'auto' && process.stderr.isTTY)
   if (isText) return createLog(logLevel)
   const { createJsonLog } = await import('../json-log.ts')
-  return createJsonLog(logLevel, { pid: process.pid })
+  return createJsonLog(logLevel, { server: process.pid })
 }
 
 async function tracingOf(env: Environment, log: Log): Promise<Tracing & AsyncDisposable> {
