@@ -79,7 +79,11 @@ describe('the audit log of a server', () => {
     audit.record({ action: 'delete', outcome: 0, actor: 'user:ann' })
     await audit.write()
     expect(audit.unwrittenCount).toBe(1)
-    const [{ before }] = (await sql`select now() as before`) as unknown as [{ before: Date }]
+    // Long enough to tell the instant of the event from that of the statement.
+    await sql`select pg_sleep(2)`
+    const [{ before }] = (await sql`select now() - interval '1 second' as before`) as unknown as [
+      { before: Date },
+    ]
     await sql`alter table away rename to audit_events`
     await audit.write()
     const [event] = await archive.all()
