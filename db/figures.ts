@@ -11,6 +11,12 @@ export interface Figures {
   lastSeq: number
   /** Deliveries to webhooks that are not done, by state. */
   deliveries: Record<string, number>
+  /** Seconds for which the oldest delivery that is due waits to be sent; 0: none is due. */
+  webhookLagSeconds: number
+  /** Changes that the webhook which is furthest behind has not looked at. */
+  webhookBehind: number
+  /** Connections of Stowage to the database, of all servers, by what they do. */
+  connections: Record<string, number>
   /** Segments whose objects wait to be deleted. */
   doomedSegments: number
   databaseBytes: number
@@ -39,6 +45,24 @@ export async function readFigures({ sql }: Database): Promise<Figures> {
         ),
         '{}'
       ) as deliveries,
+      greatest(0, extract(epoch from clock_timestamp() - (
+        select min(due_at) from webhook_deliveries where due_at is not null and state = 'waiting'
+      )))::float8 as webhook_lag_seconds,
+      coalesce((
+        select max((select last_seq from feed) - position_seq) from webhooks where not is_paused
+      ), 0)::float8 as webhook_behind,
+      coalesce(
+        (
+          select jsonb_object_agg(state, n)
+          from (
+            select coalesce(state, 'unknown') as state, count(*) as n
+            from pg_stat_activity
+            where datname = current_database() and application_name = 'stowage'
+            group by 1
+          ) a
+        ),
+        '{}'
+      ) as connections,
       (select count(*) from segments where state in ('doomed', 'emptied'))::float8 as doomed_segments,
       pg_database_size(current_database())::float8 as database_bytes,
       (
@@ -52,6 +76,9 @@ export async function readFigures({ sql }: Database): Promise<Figures> {
     changesToCome: row?.changes_to_come as number,
     lastSeq: row?.last_seq as number,
     deliveries: row?.deliveries as Record<string, number>,
+    webhookLagSeconds: (row?.webhook_lag_seconds as number | null) ?? 0,
+    webhookBehind: row?.webhook_behind as number,
+    connections: row?.connections as Record<string, number>,
     doomedSegments: row?.doomed_segments as number,
     databaseBytes: row?.database_bytes as number,
     rows: row?.rows as Record<string, number>,

@@ -23,6 +23,7 @@
  * - damaged: an instance whose bytes are not what they were when they came
  * - token: what a program shows to say who it is; only its digest is kept
  * - session: a browser that has signed in with a user's password
+ * - audit event: somebody stored, saw, changed or deleted something, or was not let in; added and never changed
  * - warning: an instance that was stored although something about it is not right, with its Warning Reason
  *
  * DICOM attributes keep their keyword: StudyInstanceUID is `studyInstanceUID` here and
@@ -34,6 +35,7 @@
  */
 export * from './schema/access.ts'
 export * from './schema/archive.ts'
+export * from './schema/audit.ts'
 export * from './schema/changes.ts'
 export * from './schema/commitments.ts'
 export * from './schema/deletions.ts'

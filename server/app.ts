@@ -9,6 +9,9 @@ import { oidcRoutes } from './access/oidc-routes.ts'
 import type { OidcSignIn } from './access/oidc-sign-in.ts'
 import { adminRoutes } from './admin/routes.tsx'
 import { ShellReader } from './admin/shell.ts'
+import type { Audit } from './audit/audit.ts'
+import { recordRequests } from './audit/record-requests.ts'
+import { auditRoutes } from './audit/routes.ts'
 import { capabilitiesRoutes } from './capabilities/routes.ts'
 import { orthancRoutes } from './changes/orthanc.ts'
 import { changesRoutes } from './changes/routes.ts'
@@ -30,12 +33,14 @@ import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { countRequests, metricsRoutes } from './metrics/routes.ts'
+import { observeRequests } from './observe-requests.ts'
 import { openAPIRoutes } from './openapi/routes.ts'
 import type { WorkerPool } from './pixels/worker-pool.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import { stabilityRoutes } from './stability/routes.ts'
 import type { Store } from './store/store.ts'
 import { stowRoutes } from './stow/routes.ts'
+import type { Tracing } from './trace.ts'
 import { uploadRoutes } from './upload/routes.tsx'
 import { verificationRoutes } from './verification/routes.ts'
 import { StudyVerifier } from './verification/study-verifier.ts'
@@ -54,6 +59,8 @@ export interface AppDeps {
   oidcSignIn?: OidcSignIn | undefined
   live: LiveHub
   metrics: Metrics
+  audit: Audit
+  tracing: Tracing
   committer: Committer
   /** Makes the scheduler look at once. */
   wake(): void
@@ -82,6 +89,7 @@ const hstsSeconds = 31_536_000
 /** The only place where rooms meet: which path leads to which of them, and what an error becomes. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
+  app.use(observeRequests(deps))
   app.use(countRequests(deps.metrics))
   app.use(
     secureHeaders({
@@ -115,6 +123,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
   })
 
+  app.use(recordRequests(deps.audit))
   app.use(gate(deps.credentials, deps.names))
   app.route('/', loginRoutes(deps))
   app.route('/', oidcRoutes(deps))
@@ -137,6 +146,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/api', webhookRoutes(deps))
   app.route('/api', demoRoutes(deps))
   app.route('/api', openAPIRoutes())
+  app.route('/api', auditRoutes(deps))
   app.route('/', metricsRoutes(deps))
   app.route('/api', commitmentApiRoutes(deps))
   const verifier = new StudyVerifier(deps)
@@ -163,9 +173,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
     const problem = toProblem(error)
     if (problem !== undefined && problem.status < 500) return problem.toResponse()
-    const reference = crypto.randomUUID()
+    const reference = c.get('requestID')
     deps.log.error('a request failed', {
-      reference,
+      request: reference,
+      transfer: c.get('transferID'),
       method: c.req.method,
       path: c.req.routePath,
       status: problem?.status ?? 500,

@@ -18,7 +18,7 @@ import {
   viewerTemplate,
   wholeNumber,
 } from './config-shapes.ts'
-import { LOG_LEVELS } from './log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
 
 /** One setting: how it is called outside, what it is without being set, what it takes, and what it means. */
 export type Setting<T = unknown> = {
@@ -147,6 +147,11 @@ export const SETTINGS = {
     days,
     'How long changes stay in the feed, once every consumer and webhook is done with them; deletions stay for ever. Not set: all for ever',
   ),
+  keepAuditDays: optional(
+    'STOWAGE_KEEP_AUDIT_DAYS',
+    wholeNumber(0, 36_500),
+    'Days for which the audit log is kept; 0 for good. Set, it is written to the database at the start, for all servers. Not set: as the database says, which is for good at first',
+  ),
   handling: setting(
     'STOWAGE_HANDLING',
     'strict',
@@ -265,6 +270,12 @@ export const SETTINGS = {
     'info',
     oneOf(...LOG_LEVELS),
     'Least important entry that is logged',
+  ),
+  logFormat: setting(
+    'STOWAGE_LOG_FORMAT',
+    'auto',
+    oneOf(...LOG_FORMATS),
+    'Whether an entry of the log is a line of text, or of JSON; auto: text on a terminal, else JSON',
   ),
 } as const satisfies Record<string, Setting>
 

@@ -13,6 +13,10 @@ export type Log = {
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+/** For people, for machines, or for whoever reads standard error. */
+export const LOG_FORMATS = ['auto', 'text', 'json'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
 /**
  * Makes a log that writes one line for each entry: instant, level, message, then `key=value` facts.
  *
@@ -49,7 +53,7 @@ export function describeError(error: unknown): string {
 }
 
 // Standard error, because standard output belongs to the answer of a command (`stowage check | jq`).
-function writeToStderr(line: string): void {
+export function writeToStderr(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 

@@ -1,3 +1,4 @@
+import { setAuditRetention } from '../db/audit.ts'
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
 import { connectionBeside } from '../db/own-connections.ts'
@@ -7,6 +8,8 @@ import { OidcVerifier } from './access/oidc.ts'
 import { OidcSignIn } from './access/oidc-sign-in.ts'
 import { isLoopback } from './access/open-door.ts'
 import type { AppDeps } from './app.ts'
+import { Audit } from './audit/audit.ts'
+import { recordTransfer } from './audit/record-transfer.ts'
 import { Retention } from './changes/retention.ts'
 import { Committer } from './commitment/committer.ts'
 import { PeerAsker } from './completeness/peer-asker.ts'
@@ -21,6 +24,7 @@ import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
 import { fileStore } from './store/file-store.ts'
+import type { Tracing } from './trace.ts'
 import { Scrubber } from './verification/scrubber.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { retryDelaysMs } from './webhooks/retries.ts'
@@ -56,12 +60,14 @@ export type Services = AppDeps & AsyncDisposable & { demonstration: Demonstratio
 export async function startServices({
   config,
   log,
+  tracing,
   sql,
   direct,
   graceMs,
 }: {
   config: Config
   log: Log
+  tracing: Tracing
   sql: Sql
   /** Connections that no pooler stands before. */
   direct: Sql
@@ -73,6 +79,7 @@ export async function startServices({
   await store.probe()
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
+  const audit = new Audit({ db, log })
   const credentials = new Credentials({ db, log, oidc: oidcOf(config) })
   const changed = () => {
     live.changed()
@@ -84,7 +91,10 @@ export async function startServices({
     store,
     log,
     changed,
-    ended: (transfer) => metrics.ended(transfer),
+    ended(transfer) {
+      metrics.ended(transfer)
+      recordTransfer(audit, transfer)
+    },
     limits: {
       transfers: config.maxTransfers,
       leaseMs: config.leaseMs,
@@ -98,7 +108,9 @@ export async function startServices({
   const scheduler = new Scheduler({
     db,
     log,
+    tracing,
     untoldStudies: () => intake.untoldStudies,
+    settled: (seconds) => metrics.settled(seconds),
     changed: () => live.changed(),
   })
   const retention = new Retention({ db, log, keepMs: config.keepChangesMs })
@@ -106,6 +118,7 @@ export async function startServices({
   const deliverer = new Deliverer({
     db,
     log,
+    tracing,
     limits: {
       ...webhooks,
       ...deliveryLimits,
@@ -156,6 +169,7 @@ export async function startServices({
       leaseMs,
     },
   })
+  if (config.keepAuditDays !== undefined) await setAuditRetention(db, config.keepAuditDays || null)
   if (config.quietMs !== undefined) await setDefaultQuietSeconds(db, config.quietMs / 1000)
   // An embedded Postgres serves this process alone, so whatever is open in it is left over.
   const isAlone = config.databaseURL === undefined
@@ -192,6 +206,8 @@ export async function startServices({
     demonstration,
     live,
     metrics,
+    audit,
+    tracing,
     credentials,
     oidcSignIn: oidcSignInOf(config),
     committer,

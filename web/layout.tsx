@@ -44,6 +44,7 @@ export type PageName =
   | 'webhooks'
   | 'upload'
   | 'health'
+  | 'audit'
 
 interface LayoutProps {
   title: string

@@ -42,6 +42,8 @@ export const paths = {
   webhookAction: (webhookID: string, action: string) => `webhooks/${webhookID}/actions/${action}`,
   upload: 'upload',
   health: 'health',
+  audit: 'audit',
+  auditExport: 'api/audit',
   theme: 'theme',
   privacy: 'privacy',
   /** @param next Where to go on from there, on this server. */

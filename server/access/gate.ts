@@ -48,6 +48,7 @@ export function gate(
       if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
       return
     }
+    c.set('isDenied', true)
     return problem instanceof Response ? problem : pageOfProblem(c.req.raw, problem.toResponse())
   }
 }

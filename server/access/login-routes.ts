@@ -82,9 +82,13 @@ export function loginRoutes({ db, credentials, oidcSignIn }: LoginDeps): Hono<Ap
         })
       }
       await forgiveSignIns(db, addressOf(c))
+      c.set('signedIn', `user:${name}`)
       return beginSession(c, db, secret, next)
     })
     .post('/logout', async (c) => {
+      const secret = readSessionCookie(c.req.raw.headers, isSecure(c))
+      const identity = secret === undefined ? undefined : await credentials.ofSession(secret)
+      if (identity !== undefined) c.set('signedIn', identity.name)
       await endSession(c, db)
       return leadTo(c, paths.login(), sessionCookie(undefined, isSecure(c), 0))
     })

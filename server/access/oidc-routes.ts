@@ -67,6 +67,7 @@ export function oidcRoutes({
         const failure = 'The provider knows you, and gives you no role in Stowage'
         return forgetting(c, answer(c, 403, { ...said, failure }))
       }
+      c.set('signedIn', userName)
       const secret = newSecret()
       await openIssuedSession(db, {
         digest: digestOf(secret),

@@ -191,6 +191,7 @@ export const RULES: readonly Rule[] = [
   },
   { what: 'See quiet times', who: operators, routes: ['GET /api/quiet-rules'] },
   { what: 'Set quiet times', who: admins, routes: ['PUT /api/quiet-rules'] },
+  { what: 'Read the audit log', who: admins, routes: ['GET /audit', 'GET /api/audit'] },
   {
     what: 'Have the demonstration sent to an empty archive',
     who: operators,

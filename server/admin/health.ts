@@ -19,11 +19,11 @@ export function healthRoutes({ db, store, live }: HealthDeps): Hono<AppEnv> {
     .get('/healthz', (c) => c.json({ status: 'ok' }, 200, { 'cache-control': 'no-store' }))
     .get('/readyz', async (c) => {
       const [databaseAnswers, storeIsWritable] = await Promise.all([
-        succeeds(db.sql`select 1`),
+        succeeds(takesWrites(db)),
         succeeds(store.probe()),
       ])
       const failed = [
-        ...(databaseAnswers ? [] : ['the database does not answer']),
+        ...(databaseAnswers ? [] : ['the database does not answer, or takes no writes']),
         ...(storeIsWritable ? [] : ['the store cannot be written']),
         ...(live.isStopped ? ['the server is stopping'] : []),
       ]
@@ -34,6 +34,12 @@ export function healthRoutes({ db, store, live }: HealthDeps): Hono<AppEnv> {
         headers: { 'retry-after': '5' },
       }).toResponse()
     })
+}
+
+/** @throws where nothing can be written: a standby answers reads as if nothing were wrong. */
+async function takesWrites({ sql }: Database): Promise<void> {
+  const [row] = await sql`select current_setting('transaction_read_only') = 'off' as writable`
+  if (row?.writable !== true) throw new Error('the database takes no writes')
 }
 
 /** Whether it does so in time: a dead NFS server, or a pool of dead connections, never answers. */

@@ -115,6 +115,7 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       const { studyInstanceUID } = await readStudy(db, c.req.param('study'))
       const failed = (error: unknown) =>
         deps.log.error('an answer was broken off', {
+          request: c.get('requestID'),
           path: c.req.routePath,
           error: describeError(error),
         })

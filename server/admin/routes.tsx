@@ -11,6 +11,7 @@ import { LiveViews } from '../live/live-views.ts'
 import { activityPages } from './activity-pages.tsx'
 import { apiRoutes } from './api.ts'
 import { answerAsset, readAssets } from './assets.ts'
+import { auditPage } from './audit-page.tsx'
 import { commitmentPages } from './commitment-pages.tsx'
 import type { PageDeps } from './deps.ts'
 import { feedPages } from './feed-pages.tsx'
@@ -80,6 +81,7 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
     .route('/', activityPages(pages))
     .route('/', feedPages(pages))
     .route('/', healthPage(pages))
+    .route('/', auditPage(pages))
     .route('/api', apiRoutes(deps))
     .route('/', healthRoutes(deps))
 }

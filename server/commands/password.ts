@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
 import { forgetPassword, setPassword } from '../../db/access.ts'
+import { addAuditEvents } from '../../db/audit.ts'
 import { digestPassword, passwordLengths } from '../access/passwords.ts'
 import { OperatorError } from '../operator-error.ts'
 import { withDatabase } from './beside-server.ts'
 import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
+import { configured } from './configured.ts'
 import { readSecret } from './read-secret.ts'
 import { checkName, parseRoles } from './roles.ts'
 
@@ -23,7 +25,12 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   }
   const { name, roles, remove } = parse(args)
   if (remove) {
-    if (!(await withDatabase(env, (db) => forgetPassword(db, name)))) {
+    const isForgotten = await withDatabase(env, async (db) => {
+      const forgotten = await forgetPassword(db, name)
+      if (forgotten) await addAuditEvents(db, [configured(`the password of ${name} was removed`)])
+      return forgotten
+    })
+    if (!isForgotten) {
       throw new OperatorError(`Cannot remove the password of "${name}": there is none`)
     }
     print(isIssued(name) ? `${name} is signed out` : `${name} may not sign in any more`)
@@ -37,7 +44,10 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     )
   }
   const passwordDigest = await digestPassword(password)
-  await withDatabase(env, (db) => setPassword(db, { name, roles, passwordDigest }))
+  await withDatabase(env, async (db) => {
+    await setPassword(db, { name, roles, passwordDigest })
+    await addAuditEvents(db, [configured(`a password was set for ${name}: ${roles}`)])
+  })
   print(`${name} may sign in, as ${roles.join(', ')}`)
   return EXIT_DONE
 }

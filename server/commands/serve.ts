@@ -1,13 +1,16 @@
+import { hostname } from 'node:os'
 import { hasCredentials } from '../../db/access.ts'
 import { isLoopback, refuseOpenDoor } from '../access/open-door.ts'
 import { createApp } from '../app.ts'
-import { type Config, findUnknownSettings, readConfig } from '../config.ts'
+import { type Config, type Environment, findUnknownSettings, readConfig } from '../config.ts'
 import { ownURL } from '../demo/demonstration.ts'
 import type { Listener, TlsFiles } from '../listen/host.ts'
 import { createLog, describeError, type Log } from '../log.ts'
 import { openDatabase } from '../postgres/open.ts'
 import { startServices } from '../services.ts'
 import { warmUp } from '../stow/warm-up.ts'
+import type { Tracing } from '../trace.ts'
+import { openTracing } from '../tracing/open.ts'
 import {
   type CommandContext,
   EXIT_DONE,
@@ -34,7 +37,7 @@ const PARENT_MS = 500
 export async function run({ args, env, host }: CommandContext): Promise<number> {
   refuseArguments('serve', args)
   const config = readConfig(env)
-  const log = createLog(config.logLevel)
+  const log = await openLog(config)
   for (const sentence of findUnknownSettings(env)) log.warn(sentence)
   const ending = new Ending(log)
   if (env.npm_lifecycle_event !== undefined) ending.followParent()
@@ -49,7 +52,9 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
       { reachable: isLoopback(config.host) ? 'from this machine only' : `at ${config.host}` },
     )
   }
-  const services = await startServices({ config, log, sql, direct, graceMs: GRACE_MS })
+  await using tracing = await tracingOf(env, log)
+  const services = await startServices({ config, tracing, log, sql, direct, graceMs: GRACE_MS })
+  services.audit.start(`${await readVersion()} on ${host.name}`)
   const tls = tlsOf(config)
   let listener: Listener | undefined
   const warming = new AbortController()
@@ -74,8 +79,23 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     warming.abort()
     // Together: the pages' streams never end by themselves, and it is the services that end them.
     await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
+    // After the last request.
+    await services.audit.stop()
     log.info('Stowage stopped')
   }
+}
+
+async function openLog({ logLevel, logFormat }: Config): Promise<Log> {
+  const isText = logFormat === 'text' || (logFormat === 'auto' && process.stderr.isTTY)
+  if (isText) return createLog(logLevel)
+  const { createJsonLog } = await import('../json-log.ts')
+  return createJsonLog(logLevel, { server: process.pid })
+}
+
+async function tracingOf(env: Environment, log: Log): Promise<Tracing & AsyncDisposable> {
+  const serverName = `${hostname()}:${process.pid}`
+  const tracing = await openTracing(env, { version: await readVersion(), serverName, log })
+  return { ...tracing, [Symbol.asyncDispose]: () => tracing.stop() }
 }
 
 function tlsOf({ tlsCertFile, tlsKeyFile }: Config): TlsFiles | undefined {

@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
 import { addToken, listTokens, revokeToken, type TokenListing } from '../../db/access.ts'
+import { addAuditEvents } from '../../db/audit.ts'
 import { digestOf, newToken } from '../access/secrets.ts'
 import { OperatorError } from '../operator-error.ts'
 import { withDatabase } from './beside-server.ts'
 import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
+import { configured } from './configured.ts'
 import { checkName, parseRoles } from './roles.ts'
 
 const help = `Usage: stowage token create --name NAME --role ROLE[,ROLE] [--expires WHEN]
@@ -29,9 +31,11 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   if (action === 'create') {
     const { name, roles, expiresAt } = parseCreate(rest)
     const token = newToken()
-    const isAdded = await withDatabase(env, (db) =>
-      addToken(db, { name, roles, digest: digestOf(token), expiresAt }),
-    )
+    const isAdded = await withDatabase(env, async (db) => {
+      const added = await addToken(db, { name, roles, digest: digestOf(token), expiresAt })
+      if (added) await addAuditEvents(db, [configured(`token ${name} was made: ${roles}`)])
+      return added
+    })
     if (!isAdded) {
       throw new OperatorError(
         `Cannot make the token: there is one of the name "${name}"; revoke that first, or take another name`,
@@ -51,7 +55,12 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     const { positionals } = parse(rest, {})
     const [name, ...more] = positionals
     if (name === undefined || more.length > 0) throw wrong(args)
-    if (!(await withDatabase(env, (db) => revokeToken(db, name)))) {
+    const isRevoked = await withDatabase(env, async (db) => {
+      const revoked = await revokeToken(db, name)
+      if (revoked) await addAuditEvents(db, [configured(`token ${name} was revoked`)])
+      return revoked
+    })
+    if (!isRevoked) {
       throw new OperatorError(`Cannot revoke "${name}": no token of this name is in force`)
     }
     print(`revoked ${name}`)

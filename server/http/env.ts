@@ -1,3 +1,4 @@
+import type { Span } from '../trace.ts'
 import type { Identity } from './identity.ts'
 
 /** What the runtime tells of a request beside the request itself. */
@@ -13,5 +14,15 @@ export interface AppEnv {
     baseURL: string
     /** Who asks; undefined where no credentials are asked for. */
     identity?: Identity
+    /** Who has just signed in or out by this request. */
+    signedIn?: string
+    /** The request was not let through to its route. */
+    isDenied?: boolean
+    /** Under which the log and the answer know this request. */
+    requestID: string
+    /** What a trace shows of it. */
+    span: Span
+    /** The transfer that this request opened. */
+    transferID?: string
   }
 }

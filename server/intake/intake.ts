@@ -5,10 +5,12 @@ import type { AnnouncedStudy } from '../../db/stability.ts'
 import { type Received, renewTransfers, type Service } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { noSpan, type Span } from '../trace.ts'
 import { type Ending, settle } from './ending.ts'
 import { TooManyTransfersError, TransferLostError } from './errors.ts'
 import { GroupCommitter } from './group-commit.ts'
 import { type HeldLimits, HeldMemory } from './held-segment.ts'
+import type { StoredInstance } from './outcome.ts'
 import { sweepStrays, sweepTransfers } from './sweep.ts'
 import {
   Transfer,
@@ -45,12 +47,25 @@ export interface IntakeDeps {
 
 /** What became of a transfer, in numbers. */
 export interface EndedTransfer extends Received {
+  transferID: string
   service: Service
+  /** Network address, and by which credentials it came. */
+  sender?: string | undefined
+  sentBy?: string | undefined
+  /** From the path of the request. */
+  studyInstanceUID?: string | undefined
+  /** New instances of each study that came; of one that is not committed, nothing. */
+  storedByStudy: ReadonlyMap<string, number>
   state: 'committed' | 'refused' | 'aborted'
   ageMs: number
   storedCount: number
   refusedCount: number
 }
+
+type EndOf = Pick<
+  EndedTransfer,
+  'state' | 'storedCount' | 'duplicateCount' | 'refusedCount' | 'storedByStudy'
+>
 
 const beatMs = 1000
 const strayBeatsMs = 10 * 60 * 1000
@@ -95,6 +110,13 @@ export class Intake {
   /** Bytes of small transfers that are in memory. */
   get heldBytes(): number {
     return this.#memory.byteLength
+  }
+
+  /** Bytes in the spools of open transfers, in memory and in the store. */
+  get spooledBytes(): number {
+    let bytes = 0
+    for (const transfer of this.#open.values()) bytes += transfer.spooledBytes
+    return bytes
   }
 
   /** Studies that arrive here and that the database does not know of yet: they must not settle. */
@@ -144,11 +166,11 @@ export class Intake {
    * @throws {TooManyTransfersError} → 503; {TransferLostError} the server is stopping → 503;
    *   {StoreError} → 503 or 507; a database error → 503
    */
-  async open(request: TransferRequest): Promise<Transfer> {
+  async open(request: TransferRequest, span: Span = noSpan): Promise<Transfer> {
     const { limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
     if (this.openCount >= limits.transfers) throw new TooManyTransfersError(limits.transfers)
-    const transfer = new Transfer(request, this.#depsOf(this.#memory))
+    const transfer = new Transfer(request, this.#depsOf(this.#memory), span)
     this.#open.set(transfer.transferID, transfer)
     this.#deps.changed()
     if ((request.announcedBytes ?? 0) > limits.held.bytesOfOne) {
@@ -191,6 +213,7 @@ export class Intake {
           storedCount: stored.length - duplicateCount,
           duplicateCount,
           refusedCount: refused.length,
+          storedByStudy: countByStudy(stored),
         })
       },
       end: (transfer, ending) => {
@@ -199,6 +222,7 @@ export class Intake {
           storedCount: 0,
           duplicateCount: 0,
           refusedCount: ending.refused.length,
+          storedByStudy: new Map(),
         })
         return this.#end(ending)
       },
@@ -206,11 +230,15 @@ export class Intake {
   }
 
   #tellEnded(
-    { service, openedAt, receivedBytes, partCount }: Transfer,
-    end: Omit<EndedTransfer, 'service' | 'ageMs' | 'receivedBytes' | 'partCount'>,
+    { transferID, request, openedAt, receivedBytes, partCount }: Transfer,
+    end: EndOf,
   ): void {
     this.#deps.ended?.({
-      service,
+      transferID,
+      service: request.service,
+      sender: request.sender,
+      sentBy: request.sentBy,
+      studyInstanceUID: request.studyInstanceUID,
       ageMs: performance.now() - openedAt,
       receivedBytes,
       partCount,
@@ -302,4 +330,12 @@ export class Intake {
       log.warn(`segments that were committed once have no row: ${hint}`, { segments: kept })
     }
   }
+}
+
+function countByStudy(stored: StoredInstance[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { studyInstanceUID, duplicate } of stored) {
+    counts.set(studyInstanceUID, (counts.get(studyInstanceUID) ?? 0) + (duplicate ? 0 : 1))
+  }
+  return counts
 }

@@ -16,6 +16,7 @@ import type { DicomError } from '../dicom/errors.ts'
 import type { Identity, InstanceLimits } from '../dicom/instance-reader.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
+import { noSpan, type Span, traced } from '../trace.ts'
 import { BroughtStudies } from './brought-studies.ts'
 import { type CommitFacts, type CommitWay, groupWay, ownWay } from './commit-ways.ts'
 import type { Ending } from './ending.ts'
@@ -108,8 +109,9 @@ export class Transfer {
   readonly openedAt = performance.now()
   receivedBytes = 0
   partCount = 0
-  readonly #request: TransferRequest
+  readonly request: TransferRequest
   readonly #deps: TransferDeps
+  readonly #span: Span
   readonly #segments: SegmentChain
   /** All that were announced, so that each can be given back. */
   readonly #segmentIDs: string[] = []
@@ -130,8 +132,10 @@ export class Transfer {
   #lost: string | undefined
   #state: 'receiving' | 'committing' | 'ended' = 'receiving'
 
-  constructor(request: TransferRequest, deps: TransferDeps) {
-    this.#request = request
+  /** @param span What its batches, its seal and its commit are parts of. */
+  constructor(request: TransferRequest, deps: TransferDeps, span: Span = noSpan) {
+    this.request = request
+    this.#span = span
     this.#deps = deps
     this.#segments = new SegmentChain(
       deps.store,
@@ -145,11 +149,11 @@ export class Transfer {
   }
 
   get handling(): Handling {
-    return this.#request.handling
+    return this.request.handling
   }
 
-  get service(): Service {
-    return this.#request.service
+  get spooledBytes(): number {
+    return this.#state === 'ended' ? 0 : (this.#spool?.byteLength ?? 0)
   }
 
   /** It has a row, and so a lease that has to be renewed. */
@@ -305,7 +309,12 @@ export class Transfer {
     const duplicates = new Set<number>()
     for (;;) {
       const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
-      const result = await way.commit(fresh, this.#facts(fresh, refused))
+      const result = await traced(
+        this.#span,
+        'commit',
+        () => way.commit(fresh, this.#facts(fresh, refused)),
+        { 'stowage.instances': fresh.length },
+      )
       if (result.outcome === 'committed') return this.#endCommitted(result.disagreements, refused)
       if (result.outcome === 'lost') throw new TransferLostError(result.reason)
       if (result.outcome === 'contended') {
@@ -356,7 +365,7 @@ export class Transfer {
       const { transferID } = this
       const ageMs = performance.now() - this.openedAt
       const storedCount = instances.length
-      const member = { ...this.#request, ...facts, transferID, ageMs, storedCount }
+      const member = { ...this.request, ...facts, transferID, ageMs, storedCount }
       this.#grouped = this.#deps.groups.commit({ member, instances, held })
       return this.#grouped
     })
@@ -368,7 +377,10 @@ export class Transfer {
     await this.#opening
     this.#stage()
     const { transferID, handling } = this
-    const [sealed] = await Promise.all([this.#segments.seal(), Promise.all(this.#staging)])
+    const [sealed] = await Promise.all([
+      traced(this.#span, 'seal', () => this.#segments.seal()),
+      Promise.all(this.#staging),
+    ])
     return ownWay(this.#deps, {
       transferID,
       handling,
@@ -401,7 +413,7 @@ export class Transfer {
     const isFirst = this.#segmentIDs.length === 0
     this.#segmentIDs.push(segmentID)
     if (isFirst) {
-      const row = { ...this.#request, transferID, segmentID, serverID }
+      const row = { ...this.request, transferID, segmentID, serverID }
       await openTransfer(db, row, leaseMs / 1000)
     } else if (!(await openSegment(db, transferID, segmentID))) {
       throw new TransferLostError('another server ended the transfer')
@@ -415,7 +427,14 @@ export class Transfer {
     this.#batchWeight = 0
     if (this.#opening === undefined) this.#beginOpening()
     const staged = (this.#opening as Promise<void>)
-      .then(() => stageInstances(this.#deps.db, this.transferID, batch))
+      .then(() =>
+        traced(
+          this.#span,
+          'part batch',
+          () => stageInstances(this.#deps.db, this.transferID, batch),
+          { 'stowage.instances': batch.length },
+        ),
+      )
       .then((isStaged) => {
         if (!isStaged) this.lose()
       })
@@ -465,7 +484,7 @@ export class Transfer {
     const ageMs = performance.now() - this.openedAt
     const { serverID } = this.#deps
     const unrecorded =
-      this.#opening === undefined ? { ...this.#request, transferID, serverID, ageMs } : undefined
+      this.#opening === undefined ? { ...this.request, transferID, serverID, ageMs } : undefined
     const ending = { transferID, unrecorded, segmentIDs, state, reason, refused: inOrder(refused) }
     await this.#deps.end(this, { ...ending, ...this.#received() })
   }

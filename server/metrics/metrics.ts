@@ -9,6 +9,12 @@ export interface MetricsDeps {
   log: Log
 }
 
+/** What only this server knows. */
+export interface MetricSources {
+  intake: Pick<Intake, 'openCount' | 'heldBytes' | 'spooledBytes'>
+  audit: { readonly unwrittenCount: number }
+}
+
 /** Seconds; a small request takes some milliseconds, a study minutes. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
@@ -47,6 +53,40 @@ export class Metrics {
   readonly #held = this.#gauge(
     'stowage_server_held_bytes',
     'Bytes of small transfers that this server holds in memory until they are committed',
+  )
+  readonly #spooled = this.#gauge(
+    'stowage_server_spooled_bytes',
+    'Bytes of requests of metadata and bulk data that wait here for the end of their request',
+  )
+  readonly #poolLimit = this.#gauge(
+    'stowage_server_pool_connections',
+    'Most connections of this server to the database, those of searches left out',
+  )
+  readonly #unwritten = this.#gauge(
+    'stowage_server_audit_unwritten',
+    'Audit events of this server that wait to be written',
+  )
+  readonly #settleSeconds = this.#histogram(
+    'stowage_settle_seconds',
+    'Seconds that a call of the scheduler took which settled something',
+    [],
+  )
+  readonly #answerSeconds = this.#gauge(
+    'stowage_database_answer_seconds',
+    'Seconds that the database took for this reading, the wait for a connection included',
+  )
+  readonly #connections = this.#gauge(
+    'stowage_database_connections',
+    'Connections to the database, of all servers',
+    ['state'],
+  )
+  readonly #webhookLag = this.#gauge(
+    'stowage_webhook_lag_seconds',
+    'Seconds for which the oldest delivery that is due waits to be sent',
+  )
+  readonly #webhookBehind = this.#gauge(
+    'stowage_webhook_behind_changes',
+    'Changes that the webhook which is furthest behind has not looked at',
   )
   readonly #up = this.#gauge('stowage_database_up', '1 if the database answered this reading')
   readonly #openTransfers = this.#gauge(
@@ -97,13 +137,22 @@ export class Metrics {
     this.#instances.inc({ outcome: 'refused' }, counts.refusedCount)
   }
 
+  /** The scheduler settled something. */
+  settled(seconds: number): void {
+    this.#settleSeconds.observe(seconds)
+  }
+
   /**
    * The text that Prometheus reads. Where the database does not answer, `stowage_database_up` is 0 and what only it
    * knows is left out.
    */
-  async read(intake: Pick<Intake, 'openCount' | 'heldBytes'>): Promise<string> {
+  async read({ intake, audit }: MetricSources): Promise<string> {
     this.#here.set(intake.openCount)
     this.#held.set(intake.heldBytes)
+    this.#spooled.set(intake.spooledBytes)
+    this.#unwritten.set(audit.unwrittenCount)
+    this.#poolLimit.set(this.#deps.db.sql.options.max)
+    const askedAt = performance.now()
     const figures = await readFigures(this.#deps.db).catch((error) => {
       this.#deps.log.warn('the database did not answer what the metrics ask', {
         error: describeError(error),
@@ -111,6 +160,7 @@ export class Metrics {
       return undefined
     })
     this.#up.set(figures === undefined ? 0 : 1)
+    this.#answerSeconds.set((performance.now() - askedAt) / 1000)
     this.#setFigures(figures)
     return this.#registry.metrics()
   }
@@ -125,6 +175,8 @@ export class Metrics {
       [this.#lag, figures?.schedulerLagSeconds],
       [this.#toCome, figures?.changesToCome],
       [this.#lastSeq, figures?.lastSeq],
+      [this.#webhookLag, figures?.webhookLagSeconds],
+      [this.#webhookBehind, figures?.webhookBehind],
       [this.#doomed, figures?.doomedSegments],
       [this.#databaseBytes, figures?.databaseBytes],
     ]
@@ -135,6 +187,10 @@ export class Metrics {
     this.#deliveries.reset()
     for (const [state, count] of Object.entries(figures?.deliveries ?? {})) {
       this.#deliveries.set({ state }, count)
+    }
+    this.#connections.reset()
+    for (const [state, count] of Object.entries(figures?.connections ?? {})) {
+      this.#connections.set({ state }, count)
     }
     this.#rows.reset()
     for (const [table, count] of Object.entries(figures?.rows ?? {})) {

@@ -1,18 +1,16 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
 import type { AppEnv } from '../http/env.ts'
-import type { Intake } from '../intake/intake.ts'
-import type { Metrics } from './metrics.ts'
+import type { MetricSources, Metrics } from './metrics.ts'
 
-export interface MetricsRoutesDeps {
+export interface MetricsRoutesDeps extends MetricSources {
   metrics: Metrics
-  intake: Pick<Intake, 'openCount' | 'heldBytes'>
 }
 
 /** `/metrics`, as Prometheus reads it. */
-export function metricsRoutes({ metrics, intake }: MetricsRoutesDeps): Hono<AppEnv> {
+export function metricsRoutes({ metrics, ...sources }: MetricsRoutesDeps): Hono<AppEnv> {
   return new Hono<AppEnv>().get('/metrics', async (c) =>
-    c.body(await metrics.read(intake), 200, {
+    c.body(await metrics.read(sources), 200, {
       'content-type': metrics.contentType,
       'cache-control': 'no-store',
     }),

@@ -1,4 +1,5 @@
 import { archivePaths } from './archive.ts'
+import { auditPaths } from './audit.ts'
 import { changesPaths } from './changes.ts'
 import { commitmentPaths } from './commitments.ts'
 import { deletionPaths } from './deletions.ts'
@@ -8,6 +9,7 @@ import { webhookMessages, webhookPaths } from './webhooks.ts'
 /** Every operation below `/api`. */
 export const apiPaths: Paths = {
   ...archivePaths,
+  ...auditPaths,
   ...changesPaths,
   ...commitmentPaths,
   ...deletionPaths,

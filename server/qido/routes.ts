@@ -51,6 +51,7 @@ async function search(c: Context<AppEnv>, level: SearchLevel, deps: QidoDeps): P
   const failed = (error: unknown) => {
     if (c.req.raw.signal.aborted) return
     deps.log.error('an answer was broken off', {
+      request: c.get('requestID'),
       path: c.req.routePath,
       error: describeError(error),
     })

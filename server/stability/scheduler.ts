@@ -2,6 +2,7 @@ import { numberChanges } from '../../db/changes.ts'
 import type { Database } from '../../db/database.ts'
 import { type AnnouncedStudy, settleDue } from '../../db/stability.ts'
 import { describeError, type Log } from '../log.ts'
+import type { Tracing } from '../trace.ts'
 
 /** Between two calls at most; an idle system asks no more often. */
 const idleMs = 5000
@@ -11,8 +12,11 @@ const betweenCallsMs = 100
 export interface SchedulerDeps {
   db: Database
   log: Log
+  tracing: Tracing
   /** Studies that this server is receiving and has not told the database of. */
   untoldStudies(): AnnouncedStudy[]
+  /** Told how long a call took that settled something. */
+  settled?(seconds: number): void
   /** Something settled, or got its number in the feed. */
   changed(): void
 }
@@ -86,10 +90,18 @@ export class Scheduler {
 
   /** @returns when to call again, in milliseconds. */
   async #settle(): Promise<number> {
-    const { db } = this.#deps
+    const { db, tracing } = this.#deps
+    const beganAt = performance.now()
     const { settled, waitMs } = await settleDue(db, this.#deps.untoldStudies())
     const numbered = await numberChanges(db)
     this.#hasFailed = false
+    // Most calls find nothing due, and are no news.
+    if (settled > 0) {
+      const agoMs = performance.now() - beganAt
+      this.#deps.settled?.(agoMs / 1000)
+      const facts = { 'stowage.settled': settled, 'stowage.numbered': numbered }
+      tracing.begin('settle', { facts, agoMs }).end()
+    }
     if (settled > 0 || numbered > 0) this.#deps.changed()
     return Math.min(waitMs ?? idleMs, idleMs)
   }

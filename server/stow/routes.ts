@@ -72,7 +72,7 @@ async function store(
   const declaredInstanceCount = parseDeclaration(headers, studyInstanceUID)
   const announcedBytes = checkBody(headers, limits)
 
-  const transfer = await intake.open({
+  const request = {
     service: 'stow',
     handling,
     studyInstanceUID,
@@ -81,7 +81,9 @@ async function store(
     sender: c.env.address,
     sentBy: c.get('identity')?.name,
     senderProduct: headers.get('user-agent')?.slice(0, 200),
-  })
+  } as const
+  const transfer = await intake.open(request, c.get('span'))
+  c.set('transferID', transfer.transferID)
   let outcome: TransferOutcome
   try {
     if (payload.form === 'metadata') {

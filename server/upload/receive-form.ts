@@ -4,6 +4,7 @@ import { HttpProblem } from '../http/problem.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { Intake } from '../intake/intake.ts'
 import type { Transfer } from '../intake/transfer.ts'
+import type { Span } from '../trace.ts'
 import { readForm } from './form-reader.ts'
 import type { ReceivedForm } from './report.ts'
 
@@ -22,6 +23,13 @@ const fileNameCharacters = 200
 /** What systems and media put beside instances. (PS3.10 8: DICOMDIR) */
 const skippedNames = new Set(['dicomdir', '.ds_store', 'thumbs.db', 'desktop.ini'])
 
+export interface FormSender {
+  sender: string | undefined
+  sentBy: string | undefined
+  span: Span
+  opened(transferID: string): void
+}
+
 /**
  * Receives a form of files as one transfer, and leaves it open, to be committed.
  *
@@ -33,7 +41,7 @@ const skippedNames = new Set(['dicomdir', '.ds_store', 'thumbs.db', 'desktop.ini
  */
 export async function receiveForm(
   request: Request,
-  { sender, sentBy }: { sender: string | undefined; sentBy: string | undefined },
+  { sender, sentBy, span, opened }: FormSender,
   { intake, limits, handling: byDefault }: ReceiveDeps,
 ): Promise<ReceivedForm> {
   const { headers } = request
@@ -58,14 +66,18 @@ export async function receiveForm(
         const first = await chunks.next()
         // An input in which nobody chose a file is sent all the same, without name and bytes.
         if (first.done && part.fileName === '') continue
-        transfer ??= await intake.open({
-          service: 'upload',
-          handling,
-          announcedBytes,
-          sender,
-          sentBy,
-          senderProduct: headers.get('user-agent')?.slice(0, 200),
-        })
+        transfer ??= await intake.open(
+          {
+            service: 'upload',
+            handling,
+            announcedBytes,
+            sender,
+            sentBy,
+            senderProduct: headers.get('user-agent')?.slice(0, 200),
+          },
+          span,
+        )
+        opened(transfer.transferID)
         transfer.receivedBytes = receivedBytes
         fileNames.push(part.fileName.slice(-fileNameCharacters))
         await receiveFile(transfer, first, chunks)

@@ -32,7 +32,12 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
 async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
   const received = await receiveForm(
     c.req.raw,
-    { sender: c.env?.address, sentBy: c.get('identity')?.name },
+    {
+      sender: c.env?.address,
+      sentBy: c.get('identity')?.name,
+      span: c.get('span'),
+      opened: (transferID) => c.set('transferID', transferID),
+    },
     deps,
   )
   let outcome: TransferOutcome

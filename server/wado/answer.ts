@@ -120,8 +120,9 @@ async function stream(
   headers: Record<string, string>,
 ): Promise<Response> {
   const path = c.req.routePath
+  const request = c.get('requestID')
   const failed = (error: unknown) =>
-    log.error('an answer was broken off', { path, error: describeError(error) })
+    log.error('an answer was broken off', { request, path, error: describeError(error) })
   // Nobody reads the body of such an answer.
   if (c.req.method === 'HEAD') return new Response(streamOf(chunks, failed), { status, headers })
   const { pieces, isAll } = await beginning(chunks, c.req.raw.signal)

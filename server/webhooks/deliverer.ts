@@ -12,6 +12,7 @@ import {
 import { updateWebhook } from '../../db/webhooks.ts'
 import { toJSON } from '../changes/routes.ts'
 import { describeError, type Log } from '../log.ts'
+import type { Tracing } from '../trace.ts'
 import { messageOf } from './message.ts'
 import { post } from './post.ts'
 import { retryDelayMs } from './retries.ts'
@@ -32,6 +33,7 @@ export interface DelivererLimits {
 export interface DelivererDeps {
   db: Database
   log: Log
+  tracing: Tracing
   limits: DelivererLimits
 }
 
@@ -193,8 +195,22 @@ export class Deliverer {
     const secrets = oldSecret === null ? [secret] : [secret, oldSecret]
     const { headers, body } = messageOf(change, toJSON(change), { webhookID, secrets }, new Date())
     const { signal } = this.#stopping
-    const answer = await post(new URL(url), body, headers, { ...limits, signal })
+    const span = this.#deps.tracing.begin('webhook', {
+      kind: 'client',
+      facts: {
+        'stowage.webhook': webhookID,
+        'stowage.seq': change.seq,
+        'stowage.attempt': claim.attempt,
+      },
+    })
+    // So that the receiver's trace goes on with ours.
+    const traceparent = span.traceparent === undefined ? {} : { traceparent: span.traceparent }
+    const sent = { ...headers, ...traceparent }
+    const answer = await post(new URL(url), body, sent, { ...limits, signal })
     const { status } = answer
+    const hasAnswer = status !== undefined
+    span.note({ 'http.response.status_code': status })
+    span.end(hasAnswer ? (status >= 400 ? String(status) : undefined) : 'no answer')
     if (status !== undefined && status >= 200 && status < 300) {
       await completeDelivery(db, claim, status)
       return

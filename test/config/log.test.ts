@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createJsonLog } from '../../server/json-log.ts'
 import { createLog } from '../../server/log.ts'
 
 function linesOf(
@@ -29,4 +30,22 @@ test('entries below the level are left out', () => {
     log.error('kept')
   }, 'warn')
   expect(lines).toEqual(['error kept'])
+})
+
+test('as JSON an entry is one object on one line: time, level, message, facts', () => {
+  const lines: string[] = []
+  const log = createJsonLog('info', { pid: 7 }, (line) => lines.push(line))
+  log.info('A thing\nhappened', { count: 3, who: 'a "b"\n', none: undefined })
+  log.debug('left out')
+  expect(lines).toHaveLength(1)
+  const { time, ...rest } = JSON.parse(lines[0] as string)
+  expect(new Date(time).toISOString()).toBe(time)
+  expect(rest).toEqual({
+    level: 'info',
+    pid: 7,
+    message: 'A thing\nhappened',
+    count: 3,
+    who: 'a "b"\n',
+  })
+  expect(lines[0]).not.toContain('\n')
 })

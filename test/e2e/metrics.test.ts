@@ -76,6 +76,48 @@ describe('/metrics', () => {
     expect(text).not.toContain('Secret')
   })
 
+  test('docs/grafana/stowage.json asks for names and labels that are there', async () => {
+    const file = new URL('../../docs/grafana/stowage.json', import.meta.url)
+    const { panels } = JSON.parse(readFileSync(file, 'utf8')) as {
+      panels: { title: string; targets: { expr: string }[] }[]
+    }
+    const { text } = await readMetrics()
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    // What a server that has just begun has nothing of, it has declared.
+    const declared = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name, type]) =>
+      type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
+    )
+    const labelsOf = (name: string) =>
+      new Set(
+        samples
+          .filter((line) => line.startsWith(`${name}{`))
+          .flatMap((line) => [...line.matchAll(/(\w+)="/g)].map(([, label]) => label)),
+      )
+    const asked = panels.flatMap(({ title, targets }) =>
+      targets.flatMap(({ expr }) =>
+        [...expr.matchAll(/\b((?:stowage|process)_\w+)\{([^}]*)\}/g)].map(([, name, labels]) => ({
+          title,
+          name: name as string,
+          labels: [...(labels as string).matchAll(/(\w+)\s*[=!]~?\s*"/g)].map(([, label]) => label),
+        })),
+      ),
+    )
+    expect(panels.length).toBeGreaterThan(15)
+    expect(asked.filter(({ name }) => !declared.includes(name))).toEqual([])
+    const ownLabels = asked.flatMap(({ title, name, labels }) => {
+      const known = labelsOf(name)
+      const missing = labels.filter((label) => label !== 'job' && label !== 'instance')
+      return known.size === 0
+        ? []
+        : missing.filter((label) => !known.has(label)).map((l) => [title, l])
+    })
+    expect(ownLabels).toEqual([])
+    // And everything that we count is on it.
+    const shown = new Set(asked.map(({ name }) => name.replace(/_(bucket|count|sum)$/, '')))
+    const ours = [...text.matchAll(/^# TYPE (stowage_\w+)/gm)].map(([, name]) => name as string)
+    expect(ours.filter((name) => !shown.has(name))).toEqual([])
+  })
+
   test('docs/operations.md explains each of our names, and no other', async () => {
     const documented = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
     const explained = new Set(documented.match(/\bstowage_[a-z_]+/g))

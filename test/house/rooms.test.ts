@@ -15,14 +15,19 @@ const face = [
   'server/dicom',
   'server/multipart',
   'server/log.ts',
+  'server/trace.ts',
 ]
 const allowed: Record<string, string[]> = {
   db: pure,
   'server/dicom': pure,
   'server/multipart': pure,
   'server/log.ts': pure,
+  'server/json-log.ts': ['server/log.ts'],
+  // What a piece of work is to a trace; where it goes, only the command knows.
+  'server/trace.ts': pure,
+  'server/tracing': ['server/log.ts', 'server/trace.ts'],
   'server/operator-error.ts': pure,
-  'server/http': pure,
+  'server/http': ['server/trace.ts'],
   'server/pixels': ['server/dicom'],
   'server/store': pure,
   'server/listen': ['server/http', 'server/operator-error.ts'],
@@ -42,16 +47,25 @@ const allowed: Record<string, string[]> = {
   ],
   // People sign in on a page.
   'server/access': ['db', 'server/http', 'server/log.ts', 'server/operator-error.ts', 'web'],
-  'server/intake': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
+  'server/intake': [
+    'db',
+    'server/store',
+    'server/dicom',
+    'server/http',
+    'server/log.ts',
+    'server/trace.ts',
+  ],
+  // It records what transfers come to.
+  'server/audit': ['db', 'server/dicom', 'server/http', 'server/log.ts', 'type:server/intake'],
   'server/live': ['db', 'server/log.ts'],
   'server/completeness': face,
   'server/metrics': ['db', 'server/intake', 'server/http', 'server/log.ts'],
   'server/openapi': ['db', 'server/http'],
-  'server/stability': ['db', 'server/http', 'server/log.ts'],
+  'server/stability': ['db', 'server/http', 'server/log.ts', 'server/trace.ts'],
   'server/changes': face,
   'server/capabilities': ['server/http', 'server/multipart'],
   // What is delivered is what the feed shows.
-  'server/webhooks': ['db', 'server/changes', 'server/http', 'server/log.ts'],
+  'server/webhooks': ['db', 'server/changes', 'server/http', 'server/log.ts', 'server/trace.ts'],
   // Reading bytes again, at a rate or because somebody asks.
   'server/verification': ['db', 'server/store', 'server/dicom', 'server/http', 'server/log.ts'],
   'server/commitment': [...face, 'server/verification'],
@@ -63,6 +77,7 @@ const allowed: Record<string, string[]> = {
   // What the page searches is what QIDO-RS searches.
   'server/admin': [
     ...face,
+    'server/audit',
     'server/completeness',
     'server/live',
     'server/qido',
@@ -83,6 +98,7 @@ const allowed: Record<string, string[]> = {
 /** These put the rooms together, and may know everybody. */
 const composers = [
   'server/app.ts',
+  'server/observe-requests.ts',
   'server/errors.ts',
   'server/services.ts',
   'server/cli.ts',

@@ -180,6 +180,8 @@ describe('/api/openapi.json', () => {
     const path = new URL((await firstInstanceOf(studyInstanceUID)).retrieveURL).pathname
     const gone = await server.app.request(path, { method: 'DELETE', body: '{"reason":"Blurred"}' })
     expect(await gone.text(), path).toContain('Blurred')
+    await ask('get /api/audit', ['?limit=5'])
+    await ask('get /api/audit', ['?action=none'])
     const { deletions } = await ask('get /api/deletions')
     await ask('get /api/deletions', ['?limit=no'])
     await ask('get /api/deletions/{deletion}', [String(deletions[0].deletion)])

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { deflateRawSync } from 'node:zlib'
+import { noteSentNames } from './sent-names.ts'
 
 /** A value as a test writes it. Text is padded to even length by the writer; bytes are taken as they are. */
 export type DicomValue = string | number | bigint | (string | number | bigint)[] | Uint8Array
@@ -114,6 +115,7 @@ export function dicomFile(options: DicomFileOptions = {}): Buffer {
     options.elements,
     without,
   )
+  noteSentNames(elements)
   if (options.unsorted !== true) elements.sort(byTag)
   const body = dataSet(elements, transferSyntaxUID)
   if (transferSyntaxUID === deflatedLittleEndian)

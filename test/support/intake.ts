@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { type Database, openDatabase } from '../../db/database.ts'
 import type { Handling } from '../../db/transfers.ts'
-import { Intake, type IntakeLimits } from '../../server/intake/intake.ts'
+import { type EndedTransfer, Intake, type IntakeLimits } from '../../server/intake/intake.ts'
 import type { TransferOutcome } from '../../server/intake/outcome.ts'
 import { silentLog } from '../../server/log.ts'
 import { fileStore } from '../../server/store/file-store.ts'
@@ -28,7 +28,10 @@ export interface TestIntake extends AsyncDisposable {
 /** Limits under which each transfer gets a row and a segment of its own, however small it is. */
 export const nothingHeld = { held: { bytesOfOne: 0, bytesOfAll: 0 } }
 
-export async function testIntake(limits: Partial<IntakeLimits> = {}): Promise<TestIntake> {
+export async function testIntake(
+  limits: Partial<IntakeLimits> = {},
+  ended: (transfer: EndedTransfer) => void = () => {},
+): Promise<TestIntake> {
   const database = await freshDatabase()
   const db = openDatabase(database.sql)
   const folder = await temporaryFolder()
@@ -38,6 +41,7 @@ export async function testIntake(limits: Partial<IntakeLimits> = {}): Promise<Te
     store,
     log: silentLog,
     changed() {},
+    ended,
     limits: {
       transfers: 1000,
       leaseMs: 30_000,

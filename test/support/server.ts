@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { parseSocketURL } from '../../server/postgres/socket-url.ts'
+import { sentNamesIn } from './sent-names.ts'
 
 export type Runtime = 'node' | 'bun' | 'deno'
 
@@ -119,6 +120,8 @@ export class StowageServer implements AsyncDisposable {
       STOWAGE_HOST: '127.0.0.1',
       // Half a second of processor time that hundreds of starts need not spend.
       STOWAGE_WARM_UP: 'off',
+      // Which tests can read; the same entries as in JSON.
+      STOWAGE_LOG_FORMAT: 'text',
       ...this.#options.env,
     }
   }
@@ -209,6 +212,11 @@ export class StowageServer implements AsyncDisposable {
       await rm(this.dataDir, { recursive: true, force: true })
     if (this.#options.databaseURL === undefined && this.databaseURL !== undefined) {
       await dropExternalDatabase(this.databaseURL)
+    }
+    // P10: whatever was sent by this run, its servers' logs have no name and no ID of it.
+    const found = sentNamesIn(this.#log)
+    if (found.length > 0) {
+      throw new Error(`The log has patient data that was sent: ${found.join(', ')}\n${this.#log}`)
     }
   }
 

@@ -357,6 +357,26 @@ describe('health', () => {
     expect((await get(archive, '/healthz')).status).toBe(200)
   })
 
+  test('is not ready on a database that takes no writes, as a standby', async () => {
+    await using archive = await testApp()
+    await archive.db.sql`
+      do $$ begin
+        execute format('alter database %I set default_transaction_read_only = on', current_database());
+      end $$`
+    // It holds for connections that are opened from now on.
+    await archive.db.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`
+    await archive.db.sql`select pg_terminate_backend(pg_backend_pid())`.catch(() => {})
+    await vi.waitFor(
+      async () => {
+        const answer = await get(archive, '/readyz', {})
+        expect(JSON.parse(answer.text)).toMatchObject({ status: 503, database: false, store: true })
+      },
+      { timeout: 20_000 },
+    )
+  })
+
   test('is not ready while it stops', async () => {
     await using archive = await testApp()
     await archive.live.stop()

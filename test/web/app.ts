@@ -3,6 +3,8 @@ import type { Hono } from 'hono'
 import { Credentials } from '../../server/access/credentials.ts'
 import type { OidcSignIn } from '../../server/access/oidc-sign-in.ts'
 import { createApp } from '../../server/app.ts'
+import { Audit } from '../../server/audit/audit.ts'
+import { recordTransfer } from '../../server/audit/record-transfer.ts'
 import { Committer } from '../../server/commitment/committer.ts'
 import { PeerAsker } from '../../server/completeness/peer-asker.ts'
 import { Demonstration } from '../../server/demo/demonstration.ts'
@@ -13,12 +15,14 @@ import { createLog } from '../../server/log.ts'
 import { Metrics } from '../../server/metrics/metrics.ts'
 import { WorkerPool } from '../../server/pixels/worker-pool.ts'
 import type { Store } from '../../server/store/store.ts'
+import { noTracing } from '../../server/trace.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
 
 export interface TestApp extends TestIntake {
   app: Hono<AppEnv>
   live: LiveHub
   credentials: Credentials
+  audit: Audit
   /** Every line of the log, joined. */
   log(): string
 }
@@ -49,13 +53,14 @@ export async function testApp(
   } = {},
   intakeLimits: Partial<IntakeLimits> = {},
 ): Promise<TestApp> {
-  const base = await testIntake(intakeLimits)
+  const base = await testIntake(intakeLimits, (transfer) => recordTransfer(audit, transfer))
   const lines: string[] = []
   const log = createLog('debug', (line) => lines.push(line))
   const credentials = new Credentials({ db: base.db, log })
   await credentials.start(base.db.sql)
   const live = new LiveHub({ db: base.db, log })
   await live.start(base.db.sql)
+  const audit = new Audit({ db: base.db, log })
   const codecs = new WorkerPool()
   const store = { ...base.store, ...options.store }
   const committer = new Committer({
@@ -83,6 +88,8 @@ export async function testApp(
     oidcSignIn: options.oidcSignIn,
     live,
     metrics: new Metrics({ db: base.db, log }),
+    audit,
+    tracing: noTracing,
     // Nobody listens there.
     peerAsker: new PeerAsker({
       db: base.db,
@@ -111,9 +118,11 @@ export async function testApp(
     app,
     live,
     credentials,
+    audit,
     log: () => lines.join('\n'),
     async [Symbol.asyncDispose]() {
       await demonstration.stop()
+      await audit.stop()
       await committer.stop()
       await credentials.stop()
       await live.stop()

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '../../db/database.ts'
 import { addWebhook, findWebhook, type NewWebhook, type Webhook } from '../../db/webhooks.ts'
 import { silentLog } from '../../server/log.ts'
+import { noTracing } from '../../server/trace.ts'
 import { Deliverer, type DelivererLimits } from '../../server/webhooks/deliverer.ts'
 import { freshDatabase } from '../support/database.ts'
 
@@ -36,7 +37,12 @@ export async function delivererTest(): Promise<DelivererTest> {
   return {
     db,
     deliverer(limits = {}) {
-      const one = new Deliverer({ db, log: silentLog, limits: { ...quick, ...limits } })
+      const one = new Deliverer({
+        db,
+        log: silentLog,
+        tracing: noTracing,
+        limits: { ...quick, ...limits },
+      })
       deliverers.push(one)
       one.start()
       return one

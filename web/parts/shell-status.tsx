@@ -70,6 +70,9 @@ export function ShellStatus({ status, current }: ShellStatusProps) {
         <Page name="health" href={paths.health} current={current}>
           Health
         </Page>
+        <Page name="audit" href={paths.audit} current={current}>
+          Audit
+        </Page>
       </nav>
     </>
   )

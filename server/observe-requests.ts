@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto'
+import type { MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
+import type { AppEnv } from './http/env.ts'
+import type { Log } from './log.ts'
+import { noSpan, type Tracing } from './trace.ts'
+
+/** Ids that a proxy gives; anything else might be a name. */
+const takenID = /^([\da-f]{8}-?([\da-f]{4}-?){3}[\da-f]{12})$/i
+
+/**
+ * Gives every request an id, under which the log, the answer (`X-Request-Id`) and its trace know it; a proxy may have
+ * given it one. Logs what came to nothing, and at level debug everything else, by the patterns of routes.
+ */
+export function observeRequests(deps: { log: Log; tracing: Tracing }): MiddlewareHandler<AppEnv> {
+  const { log, tracing } = deps
+  return async (c, next) => {
+    const beganAt = performance.now()
+    const given = c.req.header('x-request-id')
+    const requestID = given !== undefined && takenID.test(given) ? given : randomUUID()
+    c.set('requestID', requestID)
+    const { method } = c.req
+    const span = tracing.isOn
+      ? tracing.begin(method, { kind: 'server', traceparent: c.req.header('traceparent') })
+      : noSpan
+    c.set('span', span)
+    await next()
+    const route = matchedRoutes(c).findLast((one) => one.method !== 'ALL')?.path ?? 'none'
+    const { status } = c.res
+    const transfer = c.get('transferID')
+    c.res.headers.set('x-request-id', requestID)
+    const isLost = transfer !== undefined && status >= 400
+    const ms = Math.round(performance.now() - beganAt)
+    const facts = { request: requestID, transfer, method, route, status, ms }
+    if (isLost) log.info('nothing of a transfer was stored', facts)
+    else log.debug('a request was answered', facts)
+    if (span === noSpan) return
+    span.note({
+      'http.request.method': method,
+      'http.route': route,
+      'http.response.status_code': status,
+      'stowage.request': requestID,
+      'stowage.transfer': transfer,
+    })
+    span.rename(`${method} ${route}`)
+    span.end(status >= 500 ? String(status) : undefined)
+  }
+}
