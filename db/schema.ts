@@ -34,6 +34,7 @@
  */
 export * from './schema/access.ts'
 export * from './schema/archive.ts'
+export * from './schema/backups.ts'
 export * from './schema/changes.ts'
 export * from './schema/commitments.ts'
 export * from './schema/deletions.ts'
