@@ -85,7 +85,7 @@ async function checkWith(
   await using database = await connectExisting(config, log, 'check')
   await refuseOtherSchema(database.sql, 'check')
   await refuseMissingStore(database.sql, config.storeDir, 'check')
-  return checkDatabase(database.sql, config, options, print)
+  return await checkDatabase(database.sql, config, options, print)
 }
 
 /** Checks an archive that is open already, and prints what it finds. */
