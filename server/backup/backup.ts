@@ -106,9 +106,10 @@ async function saveRows({ db, signal }: BackupDeps, path: string): Promise<Rows>
       select created_at as when from drizzle.__drizzle_migrations order by created_at`
     const tables: Manifest['tables'] = []
     for (const shape of await listTables(sql)) {
-      const stream = await readRows(sql, shape)
-      const file = await writeRowsFile(rowsPath(path, shape.name), stream, signal)
-      tables.push({ ...shape, ...file })
+      await readRows(sql, shape, async (rows) => {
+        const file = await writeRowsFile(rowsPath(path, shape.name), rows, signal)
+        tables.push({ ...shape, ...file })
+      })
     }
     const segments = await sql<SavedSegment[]>`
       select

@@ -46,7 +46,8 @@ export async function moveRows(
       await emptyTables(target, tables)
       const counts: { name: string; rowCount: number }[] = []
       for (const table of tables) {
-        await pipeline(await readRows(source, table), await writeRows(target, table), { signal })
+        const into = await writeRows(target, table)
+        await readRows(source, table, (rows) => pipeline(rows, into, { signal }))
         const [was, is] = await Promise.all([contentsOf(source, table), contentsOf(target, table)])
         if (was.rowCount !== is.rowCount || was.sum !== is.sum) {
           throw new BackupError(

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { is, Table } from 'drizzle-orm'
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
 import type postgres from 'postgres'
@@ -100,9 +101,18 @@ export async function speakPlainly(sql: AnySql): Promise<void> {
 }
 
 /** The rows of a table, as COPY writes them: one a line. */
-export async function readRows(sql: AnySql, { name, columns }: TableShape) {
+export async function readRows(
+  sql: AnySql,
+  { name, columns }: TableShape,
+  into: (rows: Readable) => Promise<void>,
+): Promise<void> {
   const list = columns.map(quoted).join(', ')
-  return sql.unsafe(`copy (select ${list} from public.${quoted(name)}) to stdout`).readable()
+  const copy = sql.unsafe(`copy (select ${list} from public.${quoted(name)}) to stdout`)
+  const rows = await copy.readable()
+  // postgres.js pauses its connection when a reader is slow, and goes on when it reads again; one that has read the last
+  // row does not, so that what Postgres says after it would be waited for for ever.
+  rows.once('end', () => rows._read(0))
+  await into(rows)
 }
 
 /** Takes the rows of a table, as COPY reads them. Keys stay what they were. */

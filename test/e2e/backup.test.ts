@@ -49,7 +49,9 @@ describe('backup and restore', () => {
         await using sql = await moved.connect()
         const rows = await sql<{ uid: string; count: number }[]>`
           select t.study_instance_uid as uid, t.instance_count as count from studies t`
-        const partial = rows.filter(({ uid, count }) => traffic.sent.get(uid)?.files.length !== count)
+        const partial = rows.filter(
+          ({ uid, count }) => traffic.sent.get(uid)?.files.length !== count,
+        )
         expect(partial).toEqual([])
         const there = new Set(rows.map(({ uid }) => uid))
         const lost = [...before].filter((uid) => !there.has(uid) && !traffic.deleted.has(uid))

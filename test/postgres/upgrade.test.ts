@@ -40,6 +40,7 @@ test('a database as an older Stowage left it, with studies in it, goes through a
       (select count(*)::int from instances i join segments g using (segment_key) where i.damaged_at is null) as instances`
   expect(row).toEqual({ studies: 100, series: 100, instances: 200 })
   // The functions of today work on what was stored then.
-  const [deleted] = await direct`select count(*)::int as count from studies where patient_name_key = 'doe^7'`
+  const [deleted] =
+    await direct`select count(*)::int as count from studies where patient_name_key = 'doe^7'`
   expect(deleted?.count).toBe(1)
 })

@@ -31,7 +31,9 @@ export async function startPostgres15(): Promise<AsyncDisposable & { url: string
 // Without pipes: the server would keep them open, and pg_ctl would never seem to end.
 async function run(program: string, ...args: string[]): Promise<void> {
   const path = join(programs, program)
-  const [command, ...rest] = isRoot ? ['runuser', '-u', 'postgres', '--', path, ...args] : [path, ...args]
+  const [command, ...rest] = isRoot
+    ? ['runuser', '-u', 'postgres', '--', path, ...args]
+    : [path, ...args]
   const child = spawn(command as string, rest, { stdio: 'ignore' })
   const code = await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject))
   if (code !== 0) throw new Error(`${program} ended with ${code}`)
