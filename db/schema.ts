@@ -36,6 +36,7 @@
 export * from './schema/access.ts'
 export * from './schema/archive.ts'
 export * from './schema/audit.ts'
+export * from './schema/backups.ts'
 export * from './schema/changes.ts'
 export * from './schema/commitments.ts'
 export * from './schema/deletions.ts'

@@ -316,7 +316,10 @@ export async function findTransfer(
   return { ...transfer, refusals: refused, warnings: warned }
 }
 
-/** Segments whose objects nobody needs any more, never kept ones and emptied ones, of one transfer or of all, in the order of their keys. */
+/**
+ * Segments whose objects nobody needs any more, never kept ones and emptied ones, of one transfer or of all, in the order
+ * of their keys. While a backup copies what was kept when it began, emptied ones are none of these.
+ */
 export async function doomedSegments(
   { orm }: Database,
   page: { transferID?: string | undefined; afterKey: number; limit: number },
@@ -331,7 +334,13 @@ export async function doomedSegments(
     .from(segments)
     .where(
       and(
-        inArray(segments.state, ['doomed', 'emptied']),
+        raw`(
+          ${segments.state} = 'doomed'
+          or (
+            ${segments.state} = 'emptied'
+            and not exists (select from backup_lease where lease_until > clock_timestamp())
+          )
+        )`,
         gt(segments.segmentKey, afterKey),
         transferID ? eq(segments.transferID, transferID) : undefined,
       ),

@@ -36,6 +36,16 @@ const COMMANDS: Record<string, Command> = {
     meaning: 'Compare what the database says with what the store holds',
     load: () => import('./commands/check.ts'),
   },
+  backup: {
+    arguments: 'FOLDER',
+    meaning: 'Copy rows and segments, while servers run, into a folder of backups',
+    load: () => import('./commands/backup.ts'),
+  },
+  restore: {
+    arguments: 'FOLDER',
+    meaning: 'Put a backup into an empty archive, and check it',
+    load: () => import('./commands/restore.ts'),
+  },
   token: {
     arguments: 'create|list|revoke',
     meaning: 'Make, list and revoke tokens for programs',
@@ -47,8 +57,8 @@ const COMMANDS: Record<string, Command> = {
     load: () => import('./commands/password.ts'),
   },
   migrate: {
-    arguments: '',
-    meaning: 'Bring the database up to date, without serving',
+    arguments: '[--to URL]',
+    meaning: 'Bring the database up to date, without serving; or move it to another Postgres',
     load: () => import('./commands/migrate.ts'),
   },
 }

@@ -7,10 +7,10 @@ import type { AuditAction } from '../../db/schema.ts'
  * Whatever is added to the server later is recorded if it names a study, or changes something.
  */
 const actions: readonly [RegExp, AuditAction | undefined][] = [
-  [/^POST \/theme$/, undefined],
+  [/^POST \/(theme|privacy)$/, undefined],
   // A reader of the feed that says how far it is.
   [/^PUT \/api\/consumers\//, undefined],
-  [/^POST \/login$/, 'sign-in'],
+  [/^(POST \/login|GET \/login\/oidc\/callback)$/, 'sign-in'],
   [/^POST \/logout$/, 'sign-out'],
   [/^POST (\/dicom-web\/studies(\/:study)?|\/upload)$/, 'store'],
   [/^POST \/dicom-web\/commitment-requests\//, 'commit'],

@@ -31,14 +31,16 @@ type Journal = { entries: { when: number; tag: string }[] }
  * that was merged late.
  *
  * @param direct A connection that no pooler stands before; one is reserved.
+ * @param only   The times (`when`) of the migrations to run, for tables as an older Stowage had them; then the functions
+ *   are left as they are. Default all.
  * @throws {DatabaseNewerError} The newest migration in the database is not in our journal. Nothing was changed.
  * @throws {MigrationError}     A migration failed. It was rolled back; those before it stay.
  */
 export async function migrateDatabase(
   direct: AnySql,
-  { folder }: { folder: string },
+  { folder, only }: { folder: string; only?: readonly number[] },
 ): Promise<MigrationReport> {
-  const journal: Journal = JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8'))
+  const journal = await readJournal(folder)
   const statements = new Map(
     readMigrationFiles({ migrationsFolder: folder }).map((file) => [file.folderMillis, file]),
   )
@@ -50,17 +52,23 @@ export async function migrateDatabase(
     const applied: string[] = []
     for (const { when, tag } of journal.entries) {
       const file = statements.get(when)
-      if (seen.includes(when) || !file) continue
+      if (seen.includes(when) || !file || only?.includes(when) === false) continue
       await runOne(sql, tag, file)
       applied.push(tag)
     }
-    const functionsDefined = await defineFunctions(sql, join(folder, 'functions'))
+    const functionsDefined =
+      only === undefined && (await defineFunctions(sql, join(folder, 'functions')))
     return { applied, known: journal.entries.length, functionsDefined }
   } finally {
     // When the connection is what failed, the lock went with it.
     await sql`select pg_advisory_unlock(${MIGRATION_LOCK[0]}, ${MIGRATION_LOCK[1]})`.catch(() => {})
     sql.release()
   }
+}
+
+/** The migrations that this Stowage knows, in order. */
+export async function readJournal(folder: string): Promise<Journal> {
+  return JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8'))
 }
 
 async function readApplied(sql: AnySql): Promise<number[]> {
