@@ -6,6 +6,7 @@ import { actionOf, eventNames } from '../../server/audit/actions.ts'
 import { bearer, giveToken, giveUser, password, testApp } from '../access/archive.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { multipartBody, multipartType } from '../support/stow.ts'
+import { placeOfLink } from '../web/app.ts'
 
 const archive = await testApp()
 const address = '10.1.2.3'
@@ -264,8 +265,8 @@ describe('reading the log', () => {
       (await ask(path, { as: 'admin', headers: { accept: 'text/html' } })).text
     const actors = (html: string) => [...html.matchAll(/user:n(\d+)/g)].map(([, n]) => Number(n))
     const first = await page(`/audit?study=${study}`)
-    const older = /href="(\/audit\?[^"]+)">Older</.exec(first)?.[1]?.replaceAll('&amp;', '&')
-    const second = await page(older as string)
+    const older = /href="(audit\?[^"]+)">Older</.exec(first)?.[1]?.replaceAll('&amp;', '&')
+    const second = await page(placeOfLink(older as string))
     expect([...actors(first), ...actors(second)]).toEqual(
       Array.from({ length: 150 }, (_, n) => 149 - n),
     )
@@ -289,6 +290,10 @@ describe('what is recorded', () => {
         'GET /login',
         'GET /assets/:name{.+}',
         'POST /theme',
+        'GET /live/problems/:kind/:reason',
+        'GET /live/problems',
+        'POST /privacy',
+        'GET /login/oidc',
         'OPTIONS /dicom-web',
         'OPTIONS /dicom-web/',
         'GET /api/openapi.json',

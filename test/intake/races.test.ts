@@ -16,11 +16,13 @@ describe('a transfer that is ended by another server (P1)', () => {
       await transfer.drain()
     }
     await part()
-    await t.db.sql`update transfers set lease_until = now() - interval '1 second'`
-    expect(await sweepTransfers(t.db, t.store, t.intake.serverID)).toEqual({
-      expired: 1,
-      deleted: 1,
-    })
+    // Its server renews its lease once a second, and may do so in between.
+    await expect
+      .poll(async () => {
+        await t.db.sql`update transfers set lease_until = now() - interval '1 second'`
+        return sweepTransfers(t.db, t.store, t.intake.serverID)
+      })
+      .toEqual({ expired: 1, deleted: 1 })
     await expect.poll(() => part().then(() => '', String)).toContain('Nothing of it is stored')
     await transfer.abort('lost')
     expect(await t.db.sql`select from staged_instances`).toHaveLength(0)
