@@ -116,7 +116,8 @@ test('POST /api/demo sends it to the server itself, so slowly that one can watch
     fetch(`${server.url}/api/demo`, { method: 'POST', headers, redirect: 'manual' })
   expect((await ask({ origin: 'http://elsewhere.example' })).status).toBe(403)
   const answer = await ask({ accept: 'text/html', origin: server.url })
-  expect([answer.status, answer.headers.get('location')]).toEqual([303, '/'])
+  const ledTo = new URL(answer.headers.get('location') ?? '', `${server.url}/api/demo`)
+  expect([answer.status, ledTo.href]).toEqual([303, `${server.url}/`])
   expect((await ask()).status).toBe(409)
   await server.until(async () => {
     const { transfers } = await read(server, '/api/transfers?state=receiving')
