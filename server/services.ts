@@ -4,8 +4,8 @@ import { openDatabase } from '../db/database.ts'
 import { connectionBeside } from '../db/own-connections.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
-import { OidcVerifier } from './access/oidc.ts'
-import { OidcSignIn } from './access/oidc-sign-in.ts'
+import type { OidcVerifier } from './access/oidc.ts'
+import type { OidcSignIn } from './access/oidc-sign-in.ts'
 import { isLoopback } from './access/open-door.ts'
 import type { AppDeps } from './app.ts'
 import { Audit } from './audit/audit.ts'
@@ -80,7 +80,7 @@ export async function startServices({
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
   const audit = new Audit({ db, log })
-  const credentials = new Credentials({ db, log, oidc: oidcOf(config) })
+  const credentials = new Credentials({ db, log, oidc: await oidcOf(config) })
   const changed = () => {
     live.changed()
     scheduler.wake()
@@ -209,7 +209,7 @@ export async function startServices({
     audit,
     tracing,
     credentials,
-    oidcSignIn: oidcSignInOf(config),
+    oidcSignIn: await oidcSignInOf(config),
     committer,
     commitmentWaitBytes: config.commitmentWaitBytes,
     changed,
@@ -249,15 +249,19 @@ export async function startServices({
   }
 }
 
-function oidcOf(config: Config): OidcVerifier | undefined {
+// The libraries for providers are loaded only where there is one: a start takes long enough without them.
+async function oidcOf(config: Config): Promise<OidcVerifier | undefined> {
   const { oidcIssuer: issuer, oidcAudience: audience, oidcRolesClaim: rolesClaim } = config
-  return issuer === undefined ? undefined : new OidcVerifier({ issuer, audience, rolesClaim })
+  if (issuer === undefined) return undefined
+  const { OidcVerifier } = await import('./access/oidc.ts')
+  return new OidcVerifier({ issuer, audience, rolesClaim })
 }
 
-function oidcSignInOf(config: Config): OidcSignIn | undefined {
+async function oidcSignInOf(config: Config): Promise<OidcSignIn | undefined> {
   const { oidcIssuer: issuer, oidcClientID: clientID, oidcRolesClaim: rolesClaim } = config
   if (issuer === undefined || clientID === undefined) return undefined
   const { oidcClientSecret: clientSecret, oidcScope: scope } = config
+  const { OidcSignIn } = await import('./access/oidc-sign-in.ts')
   return new OidcSignIn({ issuer, rolesClaim, clientID, clientSecret, scope })
 }
 

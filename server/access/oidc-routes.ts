@@ -7,9 +7,10 @@ import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { pendingCookie, readPendingCookie } from '../http/session-cookie.ts'
 import { sessionSeconds } from './credentials.ts'
-import { type OidcSignIn, type PendingSignIn, SignInRefusedError } from './oidc-sign-in.ts'
+import type { OidcSignIn, PendingSignIn } from './oidc-sign-in.ts'
 import { digestOf, newSecret } from './secrets.ts'
 import { addressOf, answer, beginSession, isSecure, refuseTooMany, safePath } from './sign-in.tsx'
+import { SignInRefusedError } from './sign-in-refused.ts'
 
 /** Seconds that somebody may take at the provider. */
 const pendingSeconds = 600

@@ -2,6 +2,7 @@ import * as client from 'openid-client'
 import type { Role } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { type OidcSettings, rolesOf } from './oidc.ts'
+import { SignInRefusedError } from './sign-in-refused.ts'
 
 export interface OidcClientSettings extends Pick<OidcSettings, 'issuer' | 'rolesClaim'> {
   clientID: string
@@ -16,11 +17,6 @@ export interface PendingSignIn {
   nonce: string
   /** RFC 7636: who has no cookie with this cannot use the code, though he saw it. */
   verifier: string
-}
-
-/** The provider did not let him in, or what it said is not to be believed. The message is for whoever signs in. */
-export class SignInRefusedError extends Error {
-  override name = 'SignInRefusedError'
 }
 
 /** Seconds that the provider has for each answer. */
