@@ -35,6 +35,8 @@ try {
   await shoot('webhooks', '/webhooks')
   await shoot('upload', '/upload')
   await shoot('health', '/health')
+  await shoot('audit', '/audit')
+  await shoot('sign-in', '/login')
   await shoot('not-found', '/studies/1.2.3')
   const safety = await fillSafety(server)
   await shoot('study-partial', `/studies/${safety.partial}`)
