@@ -1,3 +1,5 @@
+import { takesCoding } from '../http/content-coding.ts'
+import { type DeflatedPart, DeflatedStream, deflatePart } from '../http/deflated-stream.ts'
 import type { LiveNews, LiveView } from '../live/live-view.ts'
 import type { Log } from '../log.ts'
 
@@ -7,6 +9,13 @@ export interface Told {
   sign: string
 }
 
+/** News as they are sent. Made once for all who are told them, which is most of what a message costs. */
+interface Message {
+  bytes: Uint8Array
+  deflated?: DeflatedPart
+}
+
+const messages = new WeakMap<LiveNews<Told>, Message>()
 const encoder = new TextEncoder()
 
 /**
@@ -22,9 +31,12 @@ export async function streamLive(
   view: LiveView<Told>,
   log: Log,
 ): Promise<Response> {
+  const isDeflated = takesCoding(request.headers.get('accept-encoding'), 'deflate')
   const headers = {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
+    vary: 'accept-encoding',
+    ...(isDeflated ? { 'content-encoding': 'deflate' } : {}),
     // For nginx, which would hold messages back.
     'x-accel-buffering': 'no',
   }
@@ -39,7 +51,11 @@ export async function streamLive(
   request.signal.addEventListener('abort', leave)
   const first = await news.next()
   let held: LiveNews<Told> | undefined = first.done ? undefined : first.value
+  const deflated = isDeflated ? new DeflatedStream() : undefined
   const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (isDeflated) controller.enqueue(DeflatedStream.beginning)
+    },
     // Asked only when the client has taken the last message, so that none pile up for a slow one.
     async pull(controller) {
       try {
@@ -47,17 +63,33 @@ export async function streamLive(
           const next = await news.next()
           held = next.done ? undefined : next.value
         }
-        if (held === undefined) return controller.close()
-        controller.enqueue(encoder.encode(eventOf(held)))
+        if (held === undefined) return end(controller)
+        const message = messageOf(held)
         held = undefined
+        controller.enqueue(deflated ? deflated.add(deflatedOf(message)) : message.bytes)
       } catch (error) {
         log.debug('a live stream ended', { error: (error as Error).name })
-        controller.close()
+        end(controller)
       }
     },
     cancel: leave,
   })
+  function end(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (deflated !== undefined) controller.enqueue(deflated.end())
+    controller.close()
+  }
   return new Response(body, { headers })
+}
+
+function messageOf(news: LiveNews<Told>): Message {
+  const message = messages.get(news) ?? { bytes: encoder.encode(eventOf(news)) }
+  messages.set(news, message)
+  return message
+}
+
+function deflatedOf(message: Message): DeflatedPart {
+  message.deflated ??= deflatePart(message.bytes)
+  return message.deflated
 }
 
 /** One event; without news a comment, which keeps proxies from closing the connection. */

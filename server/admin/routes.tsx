@@ -3,8 +3,9 @@ import { Hono } from 'hono'
 import { LivePartial, type LiveRegion } from '../../web/parts/live-message.tsx'
 import { ShellStatus } from '../../web/parts/shell-status.tsx'
 import { pageOfProblem, textOf } from '../../web/respond.tsx'
+import { takesCoding } from '../http/content-coding.ts'
 import type { AppEnv } from '../http/env.ts'
-import { gzipPage, takesGzip } from '../http/gzip.ts'
+import { gzipPage } from '../http/gzip.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { LiveHub } from '../live/live-hub.ts'
 import { LiveViews } from '../live/live-views.ts'
@@ -71,7 +72,8 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
     .get('/assets/:name{.+}', (c) => {
       const asset = assets.get(c.req.param('name'))
       if (asset === undefined) throw new HttpProblem(404, 'There is no such asset')
-      return answerAsset(asset, c.req.header('if-none-match'), takesGzip(c.req.raw.headers))
+      const isZipped = takesCoding(c.req.header('accept-encoding'), 'gzip')
+      return answerAsset(asset, c.req.header('if-none-match'), isZipped)
     })
     .route('/', preferenceRoutes())
     .route('/', studyPages(pages))

@@ -43,9 +43,11 @@ export class LiveView<Region> {
   #isStale = false
   #lookedAt = 0
   #lookMs = 0
-  /** Looks that are over, and the regions that the last good one found. */
+  /** Looks that are over, and the regions that the last good one found, each with the look that found it changed. */
   #lookCount = 0
-  #regions = new Map<string, Region>()
+  #regions = new Map<string, { region: Region; sign: unknown; since: number }>()
+  /** Of the last look, by the look that its watchers were told of before: most were told of the same one. */
+  #news = new Map<number, LiveNews<Region>>()
   #failure: Error | undefined
 
   constructor(deps: LiveViewDeps<Region>) {
@@ -59,13 +61,14 @@ export class LiveView<Region> {
   }
 
   /**
-   * Watches until the signal is aborted or the hub stops. First comes all of the view as it is now.
+   * Watches until the signal is aborted or the hub stops. First comes all of the view as it is now. Watchers who saw the
+   * same are told the same: one object for all of them.
    * @throws What `look` threw.
    */
   async *watch(signal: AbortSignal): AsyncGenerator<LiveNews<Region>, void, void> {
     let wake = () => {}
     let toldAt = performance.now()
-    const seen = new Map<string, unknown>()
+    let seen = 0
     const heard = () => wake()
     signal.addEventListener('abort', heard)
     this.#join(heard)
@@ -77,7 +80,8 @@ export class LiveView<Region> {
         if (signal.aborted || this.#deps.live.isStopped) return
         if (this.#lookCount >= first) {
           if (this.#failure !== undefined) throw this.#failure
-          const news = this.#newsFor(seen)
+          const news = this.#newsSince(seen)
+          seen = this.#lookCount
           // Half, because the looks of the heartbeat began with another watcher.
           if (news.size > 0 || performance.now() - toldAt >= this.#heartbeatMs / 2) {
             toldAt = performance.now()
@@ -96,14 +100,12 @@ export class LiveView<Region> {
     }
   }
 
-  #newsFor(seen: Map<string, unknown>): LiveNews<Region> {
-    const signOf = this.#deps.signOf ?? ((region: Region) => region)
-    const news = new Map(
-      [...this.#regions].filter(([name, region]) => seen.get(name) !== signOf(region)),
-    )
-    for (const [name, region] of news) seen.set(name, signOf(region))
-    // What is gone is told anew if it comes again.
-    for (const name of seen.keys()) if (!this.#regions.has(name)) seen.delete(name)
+  #newsSince(seen: number): LiveNews<Region> {
+    const known = this.#news.get(seen)
+    if (known !== undefined) return known
+    const news: LiveNews<Region> = new Map()
+    for (const [name, { region, since }] of this.#regions) if (since > seen) news.set(name, region)
+    this.#news.set(seen, news)
     return news
   }
 
@@ -147,7 +149,7 @@ export class LiveView<Region> {
     this.#isStale = false
     this.#lookedAt = performance.now()
     try {
-      this.#regions = await this.#deps.look()
+      this.#keep(await this.#deps.look())
       this.#failure = undefined
     } catch (error) {
       this.#failure = error as Error
@@ -156,8 +158,21 @@ export class LiveView<Region> {
     this.#lookMs = performance.now() - this.#lookedAt
     this.#isLooking = false
     this.#lookCount++
+    this.#news.clear()
     this.#tell()
     if (this.#isStale && this.#watchers.size > 0) this.#look()
+  }
+
+  #keep(regions: Map<string, Region>): void {
+    const signOf = this.#deps.signOf ?? ((region: Region) => region)
+    const last = this.#regions
+    this.#regions = new Map()
+    for (const [name, region] of regions) {
+      const sign = signOf(region)
+      const before = last.get(name)
+      const since = before && before.sign === sign ? before.since : this.#lookCount + 1
+      this.#regions.set(name, { region, sign, since })
+    }
   }
 
   #tell(): void {

@@ -87,15 +87,3 @@ async function* gzip(
     packed.destroy()
   }
 }
-
-/** Whether a client takes gzip, by Accept-Encoding (RFC 9110 12.5.3). Without one it is not sent. */
-export function takesGzip(field: string | undefined): boolean {
-  const qualities = new Map(
-    (field ?? '').split(',').map((entry) => {
-      const [name = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase())
-      const q = parameters.find((parameter) => parameter.startsWith('q='))
-      return [name, Number(q?.slice(2) ?? 1)]
-    }),
-  )
-  return (qualities.get('gzip') ?? qualities.get('x-gzip') ?? qualities.get('*') ?? 0) > 0
-}

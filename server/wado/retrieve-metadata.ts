@@ -1,10 +1,11 @@
 import type { Context } from 'hono'
 import { versionOf } from '../../db/retrieve.ts'
 import { type DicomJson, toNativeDicomModel } from '../dicom/json-to-xml.ts'
+import { takesCoding } from '../http/content-coding.ts'
 import type { AppEnv } from '../http/env.ts'
 import { answerParts, answerWhole, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
-import { type KeptAnswers, takesGzip } from './kept-answers.ts'
+import type { KeptAnswers } from './kept-answers.ts'
 import { readMetadata, readMetadataBlocks } from './metadata.ts'
 import { acceptedBy, choose } from './negotiation.ts'
 import { type Opened, open } from './open.ts'
@@ -26,7 +27,7 @@ export async function retrieveMetadata(
   const version = path.sopInstanceUID === undefined ? await versionOf(deps.db, path) : undefined
   const studiesURL = studiesURLOf(c)
   // One instance alone is small.
-  const isPacked = version !== undefined && takesGzip(c.req.header('accept-encoding'))
+  const isPacked = version !== undefined && takesCoding(c.req.header('accept-encoding'), 'gzip')
   const key = `${path.studyInstanceUID} ${path.seriesInstanceUID} ${version} ${studiesURL}`
   const answerPacked = (make: () => AsyncGenerator<Uint8Array, void, void>) =>
     answerWhole(c, deps.log, {

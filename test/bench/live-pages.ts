@@ -39,7 +39,9 @@ try {
   }
   const watch = (url: URL) =>
     new Promise<() => void>((resolve, reject) => {
-      const request = get(url, { agent: false }, (answer) => {
+      // As browsers ask.
+      const headers = { 'accept-encoding': 'gzip, deflate, br' }
+      const request = get(url, { agent: false, headers }, (answer) => {
         if (answer.statusCode !== 200) reject(new Error(`Live with ${answer.statusCode}`))
         answer.on('data', (chunk: Buffer) => {
           heard += chunk.length

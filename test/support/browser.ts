@@ -70,9 +70,10 @@ export async function openPage(
   page.on('requestfailed', (request) => {
     const { pathname } = new URL(request.url())
     const reason = request.failure()?.errorText
-    // A page that is left breaks off its live stream, and pictures that are on their way.
-    const isLeft = /\/live\/|\/thumbnail$|\/mark\.svg$/.test(pathname)
-    if (!isLeft || reason !== 'net::ERR_ABORTED') complain(`${pathname}: ${reason}`)
+    // A page that is left breaks off its live stream, and what of it is on its way. What the server breaks off, or does
+    // not answer, has another reason.
+    const isOfPage = /\/live\/|\/thumbnail$|\/assets\//.test(pathname)
+    if (!isOfPage || reason !== 'net::ERR_ABORTED') complain(`${pathname}: ${reason}`)
   })
   if (options.javaScriptEnabled !== false) {
     await page.addInitScript(() => {
