@@ -97,9 +97,8 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
         />,
       )
     })
-    .get(paths.live('study/:study'), async (c) => {
+    .get(paths.live('study/:study'), (c) => {
       const studyInstanceUID = c.req.param('study') as string
-      await readStudy(db, studyInstanceUID)
       return deps.stream(c, 'studies', `study ${studyInstanceUID}`, async () => {
         try {
           return studyViewRegions(await readStudyView(deps, studyInstanceUID))

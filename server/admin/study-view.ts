@@ -49,7 +49,11 @@ export async function readStudyView(deps: PageDeps, studyInstanceUID: string): P
     listDeletions(db, { studyInstanceUID, limit: listed.deletions }),
     countRefusedAgain(db, studyInstanceUID),
   ])
-  if (study === undefined) throw new HttpProblem(404, 'There is no such study')
+  if (study === undefined) {
+    // It was deleted while it was read.
+    await readStudy(db, studyInstanceUID)
+    throw new HttpProblem(404, 'There is no such study')
+  }
   const { statements, ...rest } = safety
   return {
     study,

@@ -160,7 +160,10 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     await send(study)
     await page.goto(`${server.url}/studies/${study.studyInstanceUID}`)
     await isLive(page)
-    await fetch(`${server.dicomWeb}/studies/${study.studyInstanceUID}`, { method: 'DELETE' })
+    const deleted = await fetch(`${server.dicomWeb}/studies/${study.studyInstanceUID}`, {
+      method: 'DELETE',
+    })
+    expect(deleted.ok).toBe(true)
     await page.getByText('deleted meanwhile').waitFor({ timeout: 10_000 })
     expect(await accessibilityFaults(page)).toEqual([])
   })

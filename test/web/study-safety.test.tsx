@@ -269,6 +269,21 @@ describe('a study that is gone', () => {
     )
   })
 
+  test('is told to its open page also when that comes back after its stream broke', async () => {
+    await using archive = await testApp()
+    const study = aStudy(1)
+    await archive.send(study.files)
+    const path = `/studies/${study.studyInstanceUID}`
+    await archive.app.request(`/dicom-web${path}`, { method: 'DELETE' })
+    const answer = await archive.app.request(`/live/study/${study.studyInstanceUID}`)
+    expect(answer.status).toBe(200)
+    const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
+    const { value } = await reader.read()
+    await reader.cancel()
+    expect(Buffer.from(value ?? []).toString()).toContain('This study was deleted meanwhile')
+    expect((await archive.app.request(`/live/study/${uniqueUID()}`)).status).toBe(404)
+  })
+
   test('or has not come yet, of which somebody spoke, is told with what is missing', async () => {
     await using archive = await testApp()
     const path = `/studies/${uniqueUID()}`
