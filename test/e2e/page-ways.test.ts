@@ -22,6 +22,7 @@ const wanted = {
   studyDescription: 'Knee left',
   modality: 'MR',
   studyDate: '20260214',
+  elements: [{ tag: '00080090', vr: 'PN', value: 'Moreau^Luc' }],
 }
 
 describe.skipIf(!hasBrowser())('the ways through the page', () => {
@@ -97,6 +98,7 @@ describe.skipIf(!hasBrowser())('the ways through the page', () => {
         ['Modality', 'mr'],
         ['Study date from', '2026-02-14'],
         ['Description', 'Knee'],
+        ['Referred by', 'moreau'],
         ['Study Instance UID', wanted.studyInstanceUID],
         ['Completeness', 'complete'],
       ]
@@ -106,10 +108,10 @@ describe.skipIf(!hasBrowser())('the ways through the page', () => {
         await page.getByRole('button', { name: 'Search', exact: true }).click()
         expect([label, value, await caption(page)]).toEqual([label, value, 'The one study'])
         expect(await page.locator('tr.linked').innerText()).toContain('Garcia, Ines')
-        const isAddress = !/[?]./.test(page.url()) === /name|ID|Acc|Desc|UID/.test(label)
+        const isAddress = !/[?]./.test(page.url()) === /name|ID|Acc|Desc|UID|Ref/.test(label)
         expect([label, page.url(), isAddress]).toEqual([label, page.url(), true])
       }
-      expect(addresses.join('\n')).not.toMatch(/garcia|gar\*|ways-7|acc-7|knee/i)
+      expect(addresses.join('\n')).not.toMatch(/garcia|gar\*|ways-7|acc-7|knee|moreau/i)
       for (const [label, value, found] of [
         ['to', '2025-12-31', `Newest 50 of ${othersCount}`],
         ['Received from (UTC)', today, `Newest 50 of ${othersCount + 1}`],
