@@ -28,8 +28,10 @@ const side = 128
 export async function fill(server: StowageServer): Promise<GalleryData> {
   const url = `${server.dicomWeb}/studies`
   const first = { studyInstanceUID: '', seriesInstanceUID: '', sopInstanceUID: '' }
+  const studyUIDs: string[] = []
   for (const [index, [patientName, patientID, studyDescription, modality]] of patients.entries()) {
     const studyInstanceUID = uniqueUID()
+    studyUIDs.push(studyInstanceUID)
     const common = { studyInstanceUID, patientName, patientID, studyDescription, modality }
     for (let seriesNumber = 1; seriesNumber <= 2; seriesNumber++) {
       const seriesInstanceUID = uniqueUID()
@@ -57,19 +59,21 @@ export async function fill(server: StowageServer): Promise<GalleryData> {
     [phantom(0.2, { studyInstanceUID }), Buffer.from('this is no DICOM file')],
     { 'user-agent': 'old-modality/0.9' },
   )
+  for (const index of [0, 3, 4]) await settle(server, studyUIDs[index] as string)
   const refusedTransfer = /\/transfers\/[\w-]+/.exec(refused.headers.get('link') ?? '')?.[0] ?? ''
-  return { ...first, refusedTransfer, finish: beginSlowly(server) }
+  return { ...first, refusedTransfer, finish: beginSlowly(server, studyUIDs[1] as string) }
 }
 
-/** Opens a transfer and leaves it half done. @returns what ends it. */
-function beginSlowly(server: StowageServer): () => Promise<void> {
-  const body = multipartBody([
-    phantom(0.4, {
-      patientName: 'Slow^Sam',
-      pixelBytes: 6_000_000,
-      studyDescription: 'CT Abdomen',
-    }),
-  ])
+/** Does not wait for the quiet time to be over. */
+export async function settle(server: StowageServer, studyInstanceUID: string): Promise<void> {
+  await fetch(`${server.url}/api/studies/${studyInstanceUID}/settle`, { method: 'POST' })
+}
+
+/** Opens a transfer of one more series of a study that is here, and leaves it half done. @returns what ends it. */
+function beginSlowly(server: StowageServer, studyInstanceUID: string): () => Promise<void> {
+  const [patientName, patientID, studyDescription, modality] = patients[1] as (typeof patients)[0]
+  const common = { studyInstanceUID, patientName, patientID, studyDescription, modality }
+  const body = multipartBody([phantom(0.4, { ...common, pixelBytes: 6_000_000 })])
   const sending = request(`${server.dicomWeb}/studies`, {
     method: 'POST',
     headers: {

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { startBrowser } from '../support/browser.ts'
 import { startServer } from '../support/server.ts'
 import { fill } from './data.ts'
-import { fillSafety } from './safety.ts'
+import { fillEvidence, fillSafety } from './safety.ts'
 
 const [folder = 'gallery', ...names] = process.argv.slice(2)
 mkdirSync(folder, { recursive: true })
@@ -38,15 +38,17 @@ try {
   await shoot('audit', '/audit')
   await shoot('sign-in', '/login')
   await shoot('not-found', '/studies/1.2.3')
+  const { partial, conflict } = await fillEvidence(server)
+  await shoot('studies-known', '/')
+  await shoot('study-partial', `/studies/${partial}`)
+  await shoot('study-conflict', `/studies/${conflict}`)
+  await shoot('missing', `/studies/${partial}/missing`)
+  await shoot('ask-declare', `/studies/${partial}/actions/declare`)
   const safety = await fillSafety(server)
-  await shoot('study-partial', `/studies/${safety.partial}`)
-  await shoot('study-conflict', `/studies/${safety.conflict}`)
   await shoot('study-damaged', `/studies/${safety.damaged}`)
   await shoot('study-deleted', `/studies/${safety.deleted}`)
-  await shoot('missing', `/studies/${safety.partial}/missing`)
   await shoot('ask-delete', `/studies/${safety.damaged}/actions/delete`)
   await shoot('ask-commit', `/studies/${safety.damaged}/actions/commit`)
-  await shoot('ask-declare', `/studies/${safety.partial}/actions/declare`)
   await shoot('commitments', '/commitments')
   await shoot('commitment-failed', `/commitments/${safety.failedTransaction}`)
   await data.finish()

@@ -2,12 +2,28 @@ import { uniqueUID } from '../support/dicom-file.ts'
 import { flipByte } from '../support/flip-byte.ts'
 import type { StowageServer } from '../support/server.ts'
 import { stow } from '../support/stow.ts'
-import { phantom } from './data.ts'
+import { phantom, settle } from './data.ts'
 
-/** Studies of which more, or less, is known than that they came. */
+const ctImageStorage = '1.2.840.10008.5.1.4.1.1.2'
+
+/** Studies of which is known how much belongs to them: one whole and committed, one partial, one of which two say two things. */
+export async function fillEvidence(
+  server: StowageServer,
+): Promise<{ partial: string; conflict: string }> {
+  const whole = await send(server, 'CT Abdomen', 12, ['Brown^Alice', 'MRN-2002'])
+  await declare(server, whole.studyInstanceUID, { instanceCount: 12 })
+  await requestCommitment(server, whole.uids)
+  await settle(server, whole.studyInstanceUID)
+  const partial = await send(server, 'CT Head', 5, ['Moreau^Claire', 'MRN-2001'])
+  const named = [...partial.uids, ...Array.from({ length: 9 }, () => uniqueUID())]
+  await declare(server, partial.studyInstanceUID, { sopInstanceUIDs: named })
+  const conflict = await send(server, 'CT Knee', 4, ['Haddad^Omar', 'MRN-2003'])
+  await declare(server, conflict.studyInstanceUID, { instanceCount: 3 })
+  return { partial: partial.studyInstanceUID, conflict: conflict.studyInstanceUID }
+}
+
+/** What went wrong, or was done on purpose. */
 export interface SafetyData {
-  partial: string
-  conflict: string
   /** Committed, then one of its instances was damaged. */
   damaged: string
   deleted: string
@@ -15,15 +31,8 @@ export interface SafetyData {
   failedTransaction: string
 }
 
-const ctImageStorage = '1.2.840.10008.5.1.4.1.1.2'
-
 export async function fillSafety(server: StowageServer): Promise<SafetyData> {
-  const partial = await send(server, 'CT Head', 5)
-  const named = [...partial.uids, ...Array.from({ length: 149 }, () => uniqueUID())]
-  await declare(server, partial.studyInstanceUID, { sopInstanceUIDs: named })
-  const conflict = await send(server, 'MR Knee', 4)
-  await declare(server, conflict.studyInstanceUID, { instanceCount: 3 })
-  const damaged = await send(server, 'CT Pelvis', 6)
+  const damaged = await send(server, 'CT Pelvis', 6, ['Rossi^Elena', 'MRN-2004'])
   const url = `${server.url}/api/studies/${damaged.studyInstanceUID}`
   await requestCommitment(server, damaged.uids)
   await flipByte(server, damaged.uids[2] as string)
@@ -32,21 +41,24 @@ export async function fillSafety(server: StowageServer): Promise<SafetyData> {
     ...damaged.uids,
     ...Array.from({ length: 3 }, () => uniqueUID()),
   ])
-  const deleted = await send(server, 'CT of another patient', 4)
+  const deleted = await send(server, 'CT of another patient', 4, ['Weber^Karl', 'MRN-2005'])
   await fetch(`${server.dicomWeb}/studies/${deleted.studyInstanceUID}`, {
     method: 'DELETE',
     body: JSON.stringify({ reason: 'Sent under the wrong patient; the modality sends it again' }),
   })
   return {
-    partial: partial.studyInstanceUID,
-    conflict: conflict.studyInstanceUID,
     damaged: damaged.studyInstanceUID,
     deleted: deleted.studyInstanceUID,
     failedTransaction,
   }
 }
 
-async function send(server: StowageServer, studyDescription: string, count: number) {
+async function send(
+  server: StowageServer,
+  studyDescription: string,
+  count: number,
+  [patientName, patientID]: [name: string, id: string],
+) {
   const [studyInstanceUID, seriesInstanceUID] = [uniqueUID(), uniqueUID()]
   const uids = Array.from({ length: count }, () => uniqueUID())
   const files = uids.map((sopInstanceUID, index) =>
@@ -55,8 +67,9 @@ async function send(server: StowageServer, studyDescription: string, count: numb
       seriesInstanceUID,
       sopInstanceUID,
       studyDescription,
-      patientName: 'Moreau^Claire',
-      patientID: 'MRN-2001',
+      patientName,
+      patientID,
+      accessionNumber: `ACC-${patientID.slice(4)}`,
       modality: 'CT',
       sopClassUID: ctImageStorage,
       studyDate: '20261103',
