@@ -62,6 +62,7 @@ async function shoot(name: string, path: string): Promise<void> {
     ['light', 1440],
     ['dark', 1440],
     ['light', 320],
+    ['light', 2560],
     ['light', 800],
   ] as const) {
     const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } })
