@@ -114,3 +114,39 @@ export async function readTimesToStable({ sql }: Database): Promise<number[]> {
     where settled_at is not null and generation = 1`
   return rows.map(({ seconds }) => seconds)
 }
+
+/** How late studies became stable in an hour, by the database's clock. */
+export interface Lateness {
+  at: Date
+  /** The longest time between a study's due time and its event, ms. 0 also where no study became stable. */
+  latestMs: number
+}
+
+/**
+ * Of the newest 20,000 studies that are stable since so many hours, the oldest hour first. Those that somebody, or
+ * proof that they are complete, let settle early have no due time.
+ */
+export async function readLateness({ sql }: Database, hours: number): Promise<Lateness[]> {
+  const rows = await sql<{ at: number; latestMs: number }[]>`
+    with newest as (
+      select settled_at, settled_at - greatest(last_received_at, reopened_at) - make_interval(secs => quiet_seconds) as late
+      from studies
+      where due_at is null and settled_at > now() - make_interval(hours => ${hours}) and quiet_seconds > 0
+      order by settled_at desc
+      limit 20000
+    ),
+    buckets as (
+      select date_trunc('hour', settled_at, 'UTC') as bucket, max(late) as latest
+      from newest
+      group by 1
+    )
+    select
+      extract(epoch from g.bucket)::float8 * 1000 as at,
+      greatest(0, coalesce(extract(epoch from b.latest), 0))::float8 * 1000 as "latestMs"
+    from generate_series(
+      date_trunc('hour', now(), 'UTC') - ${hours - 1} * interval '1 hour', date_trunc('hour', now(), 'UTC'), interval '1 hour'
+    ) g (bucket)
+    left join buckets b on b.bucket = g.bucket
+    order by g.bucket`
+  return rows.map(({ at, latestMs }) => ({ at: new Date(at), latestMs }))
+}

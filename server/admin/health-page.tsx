@@ -1,6 +1,12 @@
 /** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
-import { readDatabaseFacts, readSigns, readThroughput, readTimesToStable } from '../../db/health.ts'
+import {
+  readDatabaseFacts,
+  readLateness,
+  readSigns,
+  readThroughput,
+  readTimesToStable,
+} from '../../db/health.ts'
 import { studiesUnderWay } from '../../db/study-list.ts'
 import { HealthPage, type HealthView, healthRegions } from '../../web/pages/health-page.tsx'
 import { paths } from '../../web/paths.ts'
@@ -17,12 +23,13 @@ export function healthPage(deps: PageDeps): Hono<AppEnv> {
   const { db, intake, storeDir } = deps
   // Over many transfers these sums take long, and change slowly.
   const sums = memo(30_000, async () => {
-    const [byHour, byDay, timesToStable] = await Promise.all([
+    const [byHour, byDay, timesToStable, lateness] = await Promise.all([
       readThroughput(db, 'hour', hours),
       readThroughput(db, 'day', days),
       readTimesToStable(db),
+      readLateness(db, hours),
     ])
-    return { byHour, byDay, timesToStable }
+    return { byHour, byDay, timesToStable, lateness }
   })
   const view = memo(1000, async (): Promise<HealthView> => {
     const askedAt = performance.now()

@@ -345,6 +345,25 @@ describe('health', () => {
     expect((await get(archive, '/readyz')).status).toBe(200)
   })
 
+  test('tells how late studies became stable, and leaves out those that nobody wanted to wait for', async () => {
+    await using archive = await testApp()
+    const late = uniqueUID()
+    const early = uniqueUID()
+    for (const studyInstanceUID of [late, early])
+      await archive.send([dicomFile({ studyInstanceUID })])
+    // As the scheduler leaves them: 90 s after the quiet time, and at once, a day after the last instance.
+    await archive.db.sql`
+      update studies set due_at = null, settled_at = now(), quiet_seconds = 10, last_received_at = now() - interval '100 s'
+      where study_instance_uid = ${late}`
+    await archive.db.sql`
+      update studies set due_at = null, settled_at = now(), quiet_seconds = 0, last_received_at = now() - interval '1 day'
+      where study_instance_uid = ${early}`
+    const { text } = await get(archive, '/health')
+    expect(text.replaceAll('\u00a0', ' ')).toContain(
+      'Stable at most 1 min 30 s after the quiet time, in 24 hours',
+    )
+  })
+
   test('says what keeps it from taking a study, and still lives', async () => {
     const probe = () =>
       Promise.reject(new StoreError('write', Object.assign(new Error(), { code: 'EROFS' })))

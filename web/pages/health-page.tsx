@@ -1,5 +1,5 @@
 /** @jsxImportSource hono/jsx */
-import type { DatabaseFacts, Signs, Throughput } from '../../db/health.ts'
+import type { DatabaseFacts, Lateness, Signs, Throughput } from '../../db/health.ts'
 import { Layout, type Shell } from '../layout.tsx'
 import { Chart } from '../parts/chart.tsx'
 import { durationText } from '../parts/instant.tsx'
@@ -17,6 +17,8 @@ export interface HealthView {
   byDay: Throughput[]
   /** Seconds from the first instance to stable. */
   timesToStable: number[]
+  /** By the hour. */
+  lateness: Lateness[]
 }
 
 interface HealthPageProps {
@@ -127,9 +129,10 @@ function Checks({ view }: { view: HealthView }) {
   )
 }
 
-function Charts({ view: { byHour, byDay, timesToStable } }: { view: HealthView }) {
+function Charts({ view: { byHour, byDay, timesToStable, lateness } }: { view: HealthView }) {
   const stored = byHour.reduce((sum, one) => sum + one.storedCount, 0)
   const bytes = byDay.reduce((sum, one) => sum + one.byteLength, 0)
+  const latestMs = Math.max(0, ...lateness.map((one) => one.latestMs))
   return (
     <>
       <Chart
@@ -160,6 +163,19 @@ function Charts({ view: { byHour, byDay, timesToStable } }: { view: HealthView }
         valueName="Studies"
         text={countText}
         columns={histogramOf(timesToStable)}
+      />
+      <Chart
+        title={
+          latestMs === 0
+            ? 'No study became stable by its quiet time in the last 24 hours'
+            : `Stable at most ${durationText(latestMs)} after the quiet time, in 24 hours`
+        }
+        valueName="Latest"
+        text={durationText}
+        columns={lateness.map((one) => ({
+          label: one.at.toISOString().slice(11, 16),
+          value: one.latestMs,
+        }))}
       />
     </>
   )
