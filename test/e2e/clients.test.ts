@@ -13,9 +13,10 @@ import {
   jpegBaseline,
   uniqueUID,
 } from '../support/dicom-file.ts'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { stow } from '../support/stow.ts'
-import { call, type Dataset, partsOf, storedIn, storeModule } from './dicomweb.ts'
+import { call, type Dataset, storedIn, storeModule } from './dicomweb.ts'
 
 let server: StowageServer
 let studies: string

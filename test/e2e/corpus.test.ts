@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { corpusFile, corpusFiles, whyNoCorpus } from '../support/dicom-corpus.ts'
 import { explicitBigEndian, implicitLittleEndian } from '../support/dicom-file.ts'
 import { readInstance } from '../support/dicom-reading.ts'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { readAnswer, type StowAnswer, stow } from '../support/stow.ts'
-import { type Dataset, partsOf } from './dicomweb.ts'
+import type { Dataset } from './dicomweb.ts'
 
 /**
  * What is refused, by its Failure Reason. Any other file must be taken, so that nothing is refused by

@@ -10,9 +10,10 @@ import {
   jpegBaseline,
   uniqueUID,
 } from '../support/dicom-file.ts'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { type StowAnswer, stow } from '../support/stow.ts'
-import { call, type Dataset, partsOf } from './dicomweb.ts'
+import { call, type Dataset } from './dicomweb.ts'
 import { a, a1, a2, a3, b, b1 } from './two-studies.ts'
 
 let server: StowageServer

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dicomFile, jpegBaseline } from '../support/dicom-file.ts'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { type StowAnswer, stow } from '../support/stow.ts'
-import { call, type Dataset, partsOf } from './dicomweb.ts'
+import { call, type Dataset } from './dicomweb.ts'
 import { a, a1, a2, a3, b, b1 } from './two-studies.ts'
 
 let server: StowageServer

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import {
   boundary,
@@ -18,7 +19,6 @@ import {
   expectNoPatientData,
   expectProblem,
   leftBehindBy,
-  partsOf,
   readNativeModel,
   Sender,
   segmentsOf,

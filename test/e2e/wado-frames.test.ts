@@ -6,8 +6,8 @@ import {
   implicitLittleEndian,
   jpegBaseline,
 } from '../support/dicom-file.ts'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
-import { partsOf } from './dicomweb.ts'
 import {
   codeStreams,
   frame,

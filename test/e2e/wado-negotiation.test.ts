@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { explicitLittleEndian } from '../support/dicom-file.ts'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
-import { partsOf, readNativeModel } from './dicomweb.ts'
+import { readNativeModel } from './dicomweb.ts'
 import { image, pixels, retrieve, type Stored, size, store } from './pictures.ts'
 
 let server: StowageServer

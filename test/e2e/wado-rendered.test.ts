@@ -1,7 +1,8 @@
 import { inflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
-import { call, canary, expectNoPatientData, partsOf } from './dicomweb.ts'
+import { call, canary, expectNoPatientData } from './dicomweb.ts'
 import { image, imageWith, pixels, retrieve, type Stored, size, store } from './pictures.ts'
 
 let server: StowageServer

@@ -1,5 +1,6 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLog } from '../../server/log.ts'
 import { startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
 import { temporaryFolder } from './server.ts'
@@ -13,6 +14,8 @@ export interface SharedPostgres extends AsyncDisposable {
   /** It is gone, with all connections. */
   stop(): Promise<void>
   start(): Promise<void>
+  /** SIGKILL to all its processes; it comes back by itself. Resolves when its first process is another one. */
+  kill(): Promise<void>
   /** SIGSTOP to all its processes: connections stay, and nothing is answered. */
   freeze(): Promise<void>
   thaw(): Promise<void>
@@ -33,6 +36,17 @@ export async function startSharedPostgres(): Promise<SharedPostgres> {
     stop: () => running.stop(),
     async start() {
       running = await begin()
+    },
+    async kill() {
+      const { pid } = running
+      for (const one of [pid, ...(await childrenOf(pid))]) {
+        try {
+          process.kill(one, 'SIGKILL')
+        } catch {
+          // It ended meanwhile.
+        }
+      }
+      while (running.pid === pid) await sleep(50)
     },
     async freeze() {
       // The postmaster first, so that it starts no more of them.
