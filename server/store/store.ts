@@ -1,3 +1,5 @@
+import { constants } from 'node:os'
+
 /**
  * Where bytes rest: append-only objects, called segments, named by a UUID.
  *
@@ -121,5 +123,9 @@ export class SegmentTooShortError extends RangeError {
 }
 
 function errorCode(cause: unknown): string | undefined {
-  return cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined
+  if (!(cause instanceof Error)) return undefined
+  const { code, errno, message } = cause as NodeJS.ErrnoException
+  // Some have no name for it: "Unknown system error -122" on Node, "(os error 122)" on Deno.
+  const { EDQUOT } = constants.errno
+  return errno === -EDQUOT || message.endsWith(`(os error ${EDQUOT})`) ? 'EDQUOT' : code
 }

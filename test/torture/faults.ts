@@ -1,11 +1,10 @@
-import { execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { failCalls, whyNoFailingCalls } from '../support/failing-calls.ts'
 import type { SeededRandom } from '../support/random.ts'
-import { temporaryFolder } from '../support/server.ts'
 import { freeBytes, type Host, startAgain, type World } from './world.ts'
 
 /** Something bad that can be done to the world, and that is over when `strike` resolves. */
@@ -116,10 +115,12 @@ function faultsOfServer(host: Host, random: SeededRandom, notRun: string[]): Fau
       },
     },
   ]
-  const hasStrace = existsSync('/usr/bin/strace')
-  if (!hasStrace && notRun.every((one) => !one.includes('strace')))
-    notRun.push('calls to the system that fail, because there is no strace')
-  if (!hasStrace) return faults
+  const whyNot = whyNoFailingCalls()
+  if (whyNot !== undefined) {
+    const sentence = `calls to the system that fail, because ${whyNot}`
+    if (!notRun.includes(sentence)) notRun.push(sentence)
+    return faults
+  }
   for (const [name, calls, error] of [
     ['syncs of files and folders fail (EIO)', 'fdatasync,fsync', 'EIO'],
     ['writes to files fail (EIO)', 'pwrite64,pwritev', 'EIO'],
@@ -129,28 +130,12 @@ function faultsOfServer(host: Host, random: SeededRandom, notRun: string[]): Fau
     faults.push({
       name,
       to: host,
-      strike: () => failing(server.pid, calls, `${calls}:error=${error}:when=1+3`, random),
+      async strike() {
+        const failing = await failCalls(server.pid, calls, error, '1+3')
+        await sleep(random.between(1000, 3000))
+        return failing.end()
+      },
     })
   }
   return faults
-}
-
-/** Lets each third of some calls of a process fail for 1 to 3 s. @returns how many failed. */
-async function failing(
-  pid: number,
-  calls: string,
-  inject: string,
-  random: SeededRandom,
-): Promise<number> {
-  const folder = await temporaryFolder()
-  const file = join(folder, 'calls')
-  const args = ['-f', '-qq', '-o', file, '-p', String(pid), '-e', `trace=${calls}`]
-  const strace = spawn('strace', [...args, '-e', `inject=${inject}`], { stdio: 'ignore' })
-  const ended = new Promise((resolve) => strace.on('exit', resolve).on('error', resolve))
-  await Promise.race([sleep(random.between(1000, 3000)), ended])
-  strace.kill('SIGINT')
-  await ended
-  const text = await readFile(file, 'utf8').catch(() => '')
-  await rm(folder, { recursive: true })
-  return text.split('(INJECTED)').length - 1
 }

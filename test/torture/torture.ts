@@ -3,16 +3,16 @@
  * can happen to them happens: see `faults.ts`. Readers look at every study all the time: all of a request is seen, or
  * nothing. At the end everything that was acknowledged is retrieved and compared, and `stowage check` looks at the rest.
  *
- *     npm run torture -- [--minutes 10] [--senders 24] [--long]
+ *     npm run torture -- [--minutes 10] [--senders 24] [--faults 'SIGKILL|EIO'] [--long]
  *
- * Prints a table, and ends with 1 where anything is wrong. `TEST_SEED=…` repeats what is sent and struck, not the moments.
+ * `--faults` takes the kinds whose names match; `--long` is an hour. Prints a table, and ends with 1 where anything is wrong. `TEST_SEED=…` repeats what is sent and struck, not the moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type FeedChange, FeedConsumer } from '../support/feed-consumer.ts'
 import { SeededRandom } from '../support/random.ts'
 import { faultsOfStableEvents } from '../support/stable-events.ts'
-import { faultsOf } from './faults.ts'
+import { type Fault, faultsOf } from './faults.ts'
 import { Ledger } from './ledger.ts'
 import { printTable } from './table.ts'
 import { keepReading, keepSending, retrieve, type Traffic } from './traffic.ts'
@@ -22,11 +22,13 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     senders: { type: 'string', default: '24' },
+    faults: { type: 'string', default: '' },
     long: { type: 'boolean', default: false },
   },
 })
 const minutes = values.long ? 60 : Number(values.minutes)
 const senders = Number(values.senders)
+const wanted = new RegExp(values.faults)
 const readers = 4
 
 const random = new SeededRandom()
@@ -67,14 +69,16 @@ function tell(): void {
 
 /** Something bad every second or two, to what nothing else is done to at that moment. */
 async function keepStriking(world: World, untilAt: number): Promise<void> {
-  const faults = faultsOf(world, random)
+  const faults = faultsOf(world, random).filter(({ name }) => wanted.test(name))
   while (Date.now() < untilAt) {
     await sleep(random.between(200, 2500))
     const possible = faults.filter(({ to }) => !struck.has(to))
     const fault = possible[Math.floor(random.next() * possible.length)]
     if (fault === undefined) continue
     struck.set(fault.to, fault.name)
+    const slow = setTimeout(() => tellSlow(fault, world), 60_000)
     const felt = await fault.strike()
+    clearTimeout(slow)
     struck.delete(fault.to)
     const before = strikes.get(fault.name)
     strikes.set(fault.name, {
@@ -82,6 +86,15 @@ async function keepStriking(world: World, untilAt: number): Promise<void> {
       felt: felt === undefined ? undefined : (before?.felt ?? 0) + felt,
     })
   }
+}
+
+/** Whatever was struck is well again within a minute, which is what a server may take to end and to start. */
+function tellSlow({ name, to }: Fault, { hosts }: World): void {
+  const host = hosts.find((one) => one === to)
+  ledger.wrong(
+    `"${name}" is not over after a minute${host ? `: ${host.server.log.slice(-3000)}` : ''}`,
+  )
+  console.log(ledger.wrongs.at(-1))
 }
 
 /** A server that ends although nobody ended it is a fault, and is started again. */
@@ -102,15 +115,19 @@ async function compareAll(traffic: Traffic): Promise<void> {
   const { hosts } = traffic.world
   for (const { server } of hosts)
     await server.until(async () => (await fetch(`${server.url}/readyz`)).status === 200)
-  for (const [index, study] of ledger.studies.entries()) {
-    const host = hosts[index % hosts.length] as (typeof hosts)[number]
-    let isRight = false
-    for (let attempt = 1; attempt <= 5 && !isRight; attempt++) {
-      isRight = await retrieve(traffic, study, host)
+  const left = [...ledger.studies]
+  const compare = async () => {
+    for (let study = left.pop(); study !== undefined; study = left.pop()) {
+      const host = hosts[left.length % hosts.length] as (typeof hosts)[number]
+      let isRight = false
+      for (let attempt = 1; attempt <= 5 && !isRight; attempt++) {
+        isRight = await retrieve(traffic, study, host)
+      }
+      if (isRight) ledger.count('studies compared')
+      else ledger.wrong(`${study.studyInstanceUID} could not be compared`)
     }
-    if (isRight) ledger.count('studies compared')
-    else ledger.wrong(`${study.studyInstanceUID} could not be compared`)
   }
+  await Promise.all(Array.from({ length: 8 }, compare))
 }
 
 /** A feed without gaps, with one stable event for each generation of what is left. */
