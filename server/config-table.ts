@@ -162,7 +162,13 @@ export const SETTINGS = {
     'STOWAGE_MAX_TRANSFERS',
     '200',
     wholeNumber(1, 100_000),
-    'Most transfers at once on this server; the next is answered 503',
+    'Most transfers at once on this server; the next is answered 503. One sender gets at most twice as many as are free: two thirds, if it is alone',
+  ),
+  maxUncommittedBytes: setting(
+    'STOWAGE_MAX_UNCOMMITTED_BYTES',
+    '1TiB',
+    byteCount(1024),
+    'Most bytes that transfers announced or brought and that are not committed, on this server; then, and in the same shares, 503',
   ),
   maxRequestBytes: setting(
     'STOWAGE_MAX_REQUEST_BYTES',
@@ -199,6 +205,12 @@ export const SETTINGS = {
     '60',
     seconds(1),
     'How long a sender may send nothing in the middle of a request',
+  ),
+  leastBytesPerSecond: setting(
+    'STOWAGE_LEAST_BYTES_PER_SECOND',
+    '1KiB',
+    byteCount(0),
+    'What a sender has to bring for each second that the server waits for it, judged over STOWAGE_IDLE_SECONDS of such waiting; 0: anything',
   ),
   leaseMs: setting(
     'STOWAGE_LEASE_SECONDS',

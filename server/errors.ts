@@ -2,19 +2,13 @@ import { ChangesRemovedError } from '../db/changes.ts'
 import { DeletedMeanwhileError } from '../db/instances.ts'
 import { MetadataSyntaxError } from './dicom/json-text.ts'
 import { BodyCutError } from './http/body.ts'
+import { OverloadedError, retryAfterSeconds } from './http/overload.ts'
 import { HttpProblem } from './http/problem.ts'
-import {
-  InstanceTooLargeError,
-  OutcomeUnknownError,
-  TooManyTransfersError,
-  TransferLostError,
-} from './intake/errors.ts'
+import { InstanceTooLargeError, OutcomeUnknownError, TransferLostError } from './intake/errors.ts'
 import { MediaTypeError } from './multipart/media-type.ts'
 import { MultipartError } from './multipart/multipart-errors.ts'
 import { PoolBusyError, UndecodableError } from './pixels/worker-pool.ts'
 import { StoreError } from './store/store.ts'
-
-const retryAfterSeconds = '5'
 
 /**
  * What an error of any room becomes on the wire. Undefined: a fault of ours, to be logged and
@@ -25,7 +19,7 @@ const retryAfterSeconds = '5'
  * | `MultipartError` | its own: 400, 413 or 415 |
  * | `MediaTypeError`, `BodyCutError`, `MetadataSyntaxError` | 400 |
  * | `InstanceTooLargeError` | 413 |
- * | `TooManyTransfersError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
+ * | `OverloadedError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
  * | `ChangesRemovedError` | 410 |
  * | `StoreError` | 507 when no space is left, else 503 |
  * | no space is left for Postgres (53100) | 507 |
@@ -52,11 +46,11 @@ export function toProblem(error: unknown): HttpProblem | undefined {
       cause,
     })
   }
-  if (
-    error instanceof TooManyTransfersError ||
-    error instanceof TransferLostError ||
-    error instanceof OutcomeUnknownError
-  ) {
+  if (error instanceof OverloadedError) {
+    const members = { limit: error.scarce, of: error.whose }
+    return unavailable(error.message, cause, members)
+  }
+  if (error instanceof TransferLostError || error instanceof OutcomeUnknownError) {
     return unavailable(error.message, cause)
   }
   if (error instanceof ChangesRemovedError) {
@@ -91,8 +85,13 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   return undefined
 }
 
-function unavailable(detail: string, cause: unknown): HttpProblem {
-  return new HttpProblem(503, detail, { headers: { 'retry-after': retryAfterSeconds }, cause })
+function unavailable(
+  detail: string,
+  cause: unknown,
+  members: Record<string, string> = {},
+): HttpProblem {
+  const headers = { 'retry-after': retryAfterSeconds() }
+  return new HttpProblem(503, detail, { members, headers, cause })
 }
 
 /** Codes of postgres.js for a connection that broke, of Node for one that was refused, and of Postgres

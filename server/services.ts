@@ -97,6 +97,7 @@ export async function startServices({
     },
     limits: {
       transfers: config.maxTransfers,
+      uncommittedBytes: config.maxUncommittedBytes,
       leaseMs: config.leaseMs,
       partBytes: config.maxPartBytes,
       segmentBytes: config.segmentBytes,
@@ -230,6 +231,7 @@ export async function startServices({
       parts: config.maxParts,
       partBytes: config.maxPartBytes,
       idleMs: config.idleMs,
+      leastBytesPerSecond: config.leastBytesPerSecond,
     },
     baseURLPolicy: config,
     names: namesOf(config),

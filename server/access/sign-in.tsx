@@ -7,6 +7,7 @@ import { locationFrom, paths } from '../../web/paths.ts'
 import { visitOf } from '../../web/preferences.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
+import { networkOf } from '../http/overload.ts'
 import { readSessionCookie, sessionCookie } from '../http/session-cookie.ts'
 import { sessionSeconds } from './credentials.ts'
 import { digestOf } from './secrets.ts'
@@ -56,7 +57,7 @@ export async function beginSession(
 }
 
 export function addressOf(c: Context<AppEnv>): string {
-  return groupOf(c.env?.address)
+  return networkOf(c.env?.address)
 }
 
 export async function endSession(c: Context<AppEnv>, db: Database): Promise<void> {
@@ -75,16 +76,6 @@ export function isSecure(c: Context<AppEnv>): boolean {
 export function safePath(path: string | undefined): string {
   const isOurs = path !== undefined && /^\.?\/(?![/\\])[\x21-\x7e]*$/.test(path)
   return isOurs ? path : paths.studies
-}
-
-/** One customer of a provider has a whole /64 of IPv6 to call from. */
-function groupOf(address: string | undefined): string {
-  const plain = address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? 'unknown'
-  if (!plain.includes(':')) return plain
-  const [head = '', tail] = plain.split('::')
-  const groups = head.split(':').filter((group) => group !== '')
-  const zeros = tail === undefined ? 0 : 8 - groups.length - tail.split(':').filter(Boolean).length
-  return `${[...groups, ...Array(Math.max(0, zeros)).fill('0')].slice(0, 4).join(':')}::/64`
 }
 
 export function leadTo(c: Context<AppEnv>, path: string, cookie: string): Response {

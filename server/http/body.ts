@@ -9,7 +9,11 @@ export interface BodyLimits {
   inflateRatio: number
   /** How long a sender may send nothing while we wait for it. */
   idleMs: number
+  /** What a sender has to bring at least for each second that we wait for it, judged each time that `idleMs` of them are over. */
+  leastBytesPerSecond?: number
 }
+
+const leastBytesPerSecondByDefault = 1024
 
 /** Inflated bytes below which nobody asks for the ratio. */
 const freeInflatedBytes = 64 * 1024 * 1024
@@ -45,7 +49,7 @@ export function checkBody(headers: Headers, limits: BodyLimits): number | undefi
  *
  * @param received Is told how many bytes came from the network, after each chunk.
  * @throws {BodyCutError} the connection broke
- * @throws {HttpProblem} 400 wrong digest or broken gzip, 408 the sender stalled, 413 too large
+ * @throws {HttpProblem} 400 wrong digest or broken gzip, 408 the sender stalled or is too slow, 413 too large
  */
 export function readBody(
   request: Request,
@@ -71,6 +75,7 @@ async function* readSent(
   const source = bodySourceOf(request)
   if (source === null) return
   let receivedBytes = 0
+  const pace = new Pace(limits)
   let isWaiting = false
   let isStalled = false
   // One timer for the whole body; only the time that we wait for the sender counts.
@@ -83,6 +88,7 @@ async function* readSent(
     for (;;) {
       isWaiting = true
       timer.refresh()
+      const askedAt = performance.now()
       const chunk = await source.read().catch((cause) => {
         throw isStalled ? stalled(limits) : new BodyCutError(receivedBytes, { cause })
       })
@@ -91,6 +97,7 @@ async function* readSent(
       if (isStalled) throw stalled(limits)
       if (chunk === undefined) break
       receivedBytes += chunk.length
+      if (pace.isTooSlow(chunk.length, performance.now() - askedAt)) throw tooSlow(limits)
       if (receivedBytes > limits.requestBytes) throw tooLarge(limits)
       for (const digest of digests) digest.update(chunk)
       received(chunk.length)
@@ -104,6 +111,30 @@ async function* readSent(
     throw new BodyCutError(receivedBytes)
   }
   for (const digest of digests) digest.verify()
+}
+
+/**
+ * Whether a sender brings so little, in all that we waited for it, that it only keeps a place from others: one byte now and
+ * then is never idle.
+ */
+class Pace {
+  readonly #limits: BodyLimits
+  #bytes = 0
+  #waitedMs = 0
+
+  constructor(limits: BodyLimits) {
+    this.#limits = limits
+  }
+
+  isTooSlow(bytes: number, waitedMs: number): boolean {
+    this.#bytes += bytes
+    this.#waitedMs += waitedMs
+    if (this.#waitedMs < this.#limits.idleMs) return false
+    const isTooSlow = this.#bytes < (leastOf(this.#limits) * this.#waitedMs) / 1000
+    this.#bytes = 0
+    this.#waitedMs = 0
+    return isTooSlow
+  }
 }
 
 async function* readInflated(
@@ -181,6 +212,18 @@ function tooLarge(limits: BodyLimits): HttpProblem {
     413,
     `Cannot store the request: its body is larger than ${limits.requestBytes} bytes; send it in several requests`,
     { members: { limitBytes: limits.requestBytes }, headers: { connection: 'close' } },
+  )
+}
+
+function leastOf(limits: BodyLimits): number {
+  return limits.leastBytesPerSecond ?? leastBytesPerSecondByDefault
+}
+
+function tooSlow(limits: BodyLimits): HttpProblem {
+  return new HttpProblem(
+    408,
+    `Cannot store the request: less than ${leastOf(limits)} bytes a second arrived for ${limits.idleMs / 1000} s; nothing of it is stored, send it again`,
+    { headers: { connection: 'close' } },
   )
 }
 

@@ -1,12 +1,3 @@
-/** There are as many transfers as this server takes at once → 503 with Retry-After, before the body. */
-export class TooManyTransfersError extends Error {
-  override name = 'TooManyTransfersError'
-
-  constructor(limit: number) {
-    super(`Cannot open a transfer: ${limit} are open already; try again in a moment`)
-  }
-}
-
 /** The transfer was ended from outside while it was receiving, or its rows are gone → 503. */
 export class TransferLostError extends Error {
   override name = 'TransferLostError'

@@ -7,10 +7,11 @@ import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { noSpan, type Span } from '../trace.ts'
 import { type Ending, settle } from './ending.ts'
-import { TooManyTransfersError, TransferLostError } from './errors.ts'
+import { TransferLostError } from './errors.ts'
 import { GroupCommitter } from './group-commit.ts'
 import { type HeldLimits, HeldMemory } from './held-segment.ts'
 import type { StoredInstance } from './outcome.ts'
+import { mustHaveRoom, type RoomLimits } from './room.ts'
 import { sweepStrays, sweepTransfers } from './sweep.ts'
 import {
   Transfer,
@@ -19,9 +20,7 @@ import {
   type TransferRequest,
 } from './transfer.ts'
 
-export interface IntakeLimits extends TransferLimits {
-  /** Transfers open at once on this server. */
-  transfers: number
+export interface IntakeLimits extends TransferLimits, RoomLimits {
   /** How long other servers leave a transfer alone after this one last answered for it. */
   leaseMs: number
   /** What small transfers hold in memory until they are committed. */
@@ -107,6 +106,13 @@ export class Intake {
     return this.#open.size
   }
 
+  /** Bytes that open transfers announced or brought. */
+  get uncommittedBytes(): number {
+    let bytes = 0
+    for (const transfer of this.#open.values()) bytes += transfer.uncommittedBytes
+    return bytes
+  }
+
   /** Bytes of small transfers that are in memory. */
   get heldBytes(): number {
     return this.#memory.byteLength
@@ -163,13 +169,13 @@ export class Intake {
    * To be called before anything of the body is read. What is announced to be large is opened at once, so
    * that nobody sends it to a server that cannot take it.
    *
-   * @throws {TooManyTransfersError} → 503; {TransferLostError} the server is stopping → 503;
+   * @throws {OverloadedError} → 503; {TransferLostError} the server is stopping → 503;
    *   {StoreError} → 503 or 507; a database error → 503
    */
   async open(request: TransferRequest, span: Span = noSpan): Promise<Transfer> {
     const { limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
-    if (this.openCount >= limits.transfers) throw new TooManyTransfersError(limits.transfers)
+    mustHaveRoom(request, this.#open.values(), limits)
     const transfer = new Transfer(request, this.#depsOf(this.#memory), span)
     this.#open.set(transfer.transferID, transfer)
     this.#deps.changed()

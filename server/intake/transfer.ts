@@ -108,6 +108,8 @@ export class Transfer {
   /** By the monotonic clock: a step of the wall clock must not hide it from the other servers. */
   readonly openedAt = performance.now()
   receivedBytes = 0
+  /** Decoded. */
+  #pushedBytes = 0
   partCount = 0
   readonly request: TransferRequest
   readonly #deps: TransferDeps
@@ -150,6 +152,11 @@ export class Transfer {
 
   get handling(): Handling {
     return this.request.handling
+  }
+
+  /** What the store may have to hold for it. */
+  get uncommittedBytes(): number {
+    return Math.max(this.request.announcedBytes ?? 0, this.receivedBytes, this.#pushedBytes)
   }
 
   get spooledBytes(): number {
@@ -226,6 +233,7 @@ export class Transfer {
   push(bytes: Uint8Array): void {
     this.#mustNotHaveEnded()
     const part = this.#part as PartReceiver
+    this.#pushedBytes += bytes.length
     part.push(bytes)
     if (!this.#isStudyNamed) this.#noteStudy(part)
     if (part.byteLength > this.#deps.limits.partBytes) {

@@ -51,6 +51,7 @@ async function whileServing(
     changed() {},
     limits: {
       transfers: 10,
+      uncommittedBytes: 1e15,
       leaseMs: 30_000,
       partBytes: 1e9,
       segmentBytes: 1e9,

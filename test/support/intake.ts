@@ -44,6 +44,7 @@ export async function testIntake(
     ended,
     limits: {
       transfers: 1000,
+      uncommittedBytes: 1e15,
       leaseMs: 30_000,
       partBytes: 1e12,
       segmentBytes: 1e9,

@@ -206,7 +206,7 @@ describe('an upload by the form of the page', () => {
     await using archive = await testApp({}, { transfers: 0 })
     const answer = await post(archive, [strict, file('a', dicomFile())])
     expect(answer.status).toBe(503)
-    expect(answer.headers.get('retry-after')).toBe('5')
+    expect(answer.headers.get('retry-after')).toMatch(/^\d$/)
     expect(answer.headers.get('content-type')).toContain('text/html')
   })
 
