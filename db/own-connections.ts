@@ -3,6 +3,14 @@ import type { Database } from './database.ts'
 
 type Sql = Database['sql']
 
+/** How long somebody waits for a connection: those who have them have 30 s at most. */
+const waitMs = 10_000
+
+/** All connections were in use for long → 503. */
+export class NoConnectionError extends Error {
+  override name = 'NoConnectionError'
+}
+
 /**
  * Connections beside a pool's, each of which runs one statement at a time and nothing else. Half as many as the pool has
  * at most, opened when they are needed and closed when they were idle for a minute.
@@ -21,15 +29,30 @@ class OwnConnections {
     this.#pool = pool
   }
 
+  /** @throws {NoConnectionError} */
   async take(): Promise<Sql> {
     const idle = this.#idle.pop()
     if (idle !== undefined) return idle
     if (this.#all.length >= Math.ceil(this.#pool.options.max / 2)) {
-      return new Promise((resolve) => this.#waiting.push(resolve))
+      return this.#wait()
     }
     const one = connectionBeside(this.#pool, 60)
     this.#all.push(one)
     return one
+  }
+
+  #wait(): Promise<Sql> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(given), 1)
+        reject(new NoConnectionError(`Waited ${waitMs / 1000} s for a connection in vain`))
+      }, waitMs)
+      function given(one: Sql): void {
+        clearTimeout(timer)
+        resolve(one)
+      }
+      this.#waiting.push(given)
+    })
   }
 
   giveBack(one: Sql): void {

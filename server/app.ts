@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import type { Database } from '../db/database.ts'
+import { PoolWatch } from '../db/pool-watch.ts'
 import type { Handling } from '../db/transfers.ts'
 import type { Credentials } from './access/credentials.ts'
 import { gate } from './access/gate.ts'
@@ -23,7 +24,7 @@ import { completenessRoutes } from './completeness/routes.ts'
 import { deleteRoutes, deletionRoutes } from './deletion/routes.ts'
 import type { Demonstration } from './demo/demonstration.ts'
 import { demoRoutes } from './demo/routes.ts'
-import { toProblem } from './errors.ts'
+import { overloadOf, toProblem } from './errors.ts'
 import { type BaseURLPolicy, baseURLOf, clientAddressOf } from './http/base-url.ts'
 import type { BodyLimits } from './http/body.ts'
 import type { AppEnv } from './http/env.ts'
@@ -35,6 +36,7 @@ import type { Metrics } from './metrics/metrics.ts'
 import { countRequests, metricsRoutes } from './metrics/routes.ts'
 import { observeRequests } from './observe-requests.ts'
 import { openAPIRoutes } from './openapi/routes.ts'
+import { limitRequests, type Refusals } from './overload.ts'
 import type { WorkerPool } from './pixels/worker-pool.ts'
 import { qidoRoutes } from './qido/routes.ts'
 import { stabilityRoutes } from './stability/routes.ts'
@@ -70,7 +72,10 @@ export interface AppDeps {
   changed(): void
   demonstration: Pick<Demonstration, 'start'>
   log: Log
-  limits: BodyLimits & { parts: number; partBytes: number }
+  /** Told of every request that was refused because there is too much to do. */
+  refusals: Refusals
+  /** `requests`: worked on at once, beside transfers. */
+  limits: BodyLimits & { parts: number; partBytes: number; requests: number }
   handling: Handling
   /** Bytes of the instances of a commitment request up to which it is answered at once. */
   commitmentWaitBytes: number
@@ -126,6 +131,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
 
   app.use(recordRequests(deps.audit))
+  app.use(limitRequests(new PoolWatch(deps.db.sql), deps.limits.requests))
   app.use(gate(deps.credentials, deps.names))
   app.route('/', loginRoutes(deps))
   app.route('/', oidcRoutes(deps))
@@ -174,7 +180,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       return new HttpProblem(400, 'The client has left').toResponse()
     }
     const problem = toProblem(error)
-    if (problem !== undefined && problem.status < 500) return problem.toResponse()
+    const overload = overloadOf(error)
+    if (overload !== undefined) deps.refusals.note(overload)
+    if (problem !== undefined && (problem.status < 500 || overload !== undefined)) {
+      return problem.toResponse()
+    }
     const reference = c.get('requestID')
     deps.log.error('a request failed', {
       request: reference,

@@ -170,6 +170,18 @@ export const SETTINGS = {
     byteCount(1024),
     'Most bytes that transfers announced or brought and that are not committed, on this server; then, and in the same shares, 503',
   ),
+  maxRequests: setting(
+    'STOWAGE_MAX_REQUESTS',
+    '300',
+    wholeNumber(2, 100_000),
+    'Most requests at once beside transfers, until their answer begins, on this server; then, and in the same shares by network, 503',
+  ),
+  maxConnections: setting(
+    'STOWAGE_MAX_CONNECTIONS',
+    '10000',
+    wholeNumber(2, 1_000_000),
+    'Most connections of clients, on this server; further ones are closed at once, and those of one network beyond its share',
+  ),
   maxRequestBytes: setting(
     'STOWAGE_MAX_REQUEST_BYTES',
     '1TiB',

@@ -1,5 +1,6 @@
 import { ChangesRemovedError } from '../db/changes.ts'
 import { DeletedMeanwhileError } from '../db/instances.ts'
+import { NoConnectionError } from '../db/own-connections.ts'
 import { MetadataSyntaxError } from './dicom/json-text.ts'
 import { BodyCutError } from './http/body.ts'
 import { OverloadedError, retryAfterSeconds } from './http/overload.ts'
@@ -19,7 +20,7 @@ import { StoreError } from './store/store.ts'
  * | `MultipartError` | its own: 400, 413 or 415 |
  * | `MediaTypeError`, `BodyCutError`, `MetadataSyntaxError` | 400 |
  * | `InstanceTooLargeError` | 413 |
- * | `OverloadedError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
+ * | `OverloadedError`, `NoConnectionError`, `TransferLostError`, `OutcomeUnknownError` | 503 |
  * | `ChangesRemovedError` | 410 |
  * | `StoreError` | 507 when no space is left, else 503 |
  * | no space is left for Postgres (53100) | 507 |
@@ -46,9 +47,10 @@ export function toProblem(error: unknown): HttpProblem | undefined {
       cause,
     })
   }
-  if (error instanceof OverloadedError) {
-    const members = { limit: error.scarce, of: error.whose }
-    return unavailable(error.message, cause, members)
+  const overload = overloadOf(error)
+  if (overload !== undefined) {
+    const members = { limit: overload.scarce, of: overload.whose }
+    return unavailable(overload.message, cause, members)
   }
   if (error instanceof TransferLostError || error instanceof OutcomeUnknownError) {
     return unavailable(error.message, cause)
@@ -83,6 +85,13 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     return unavailable('Cannot do this now: the database does not answer. Try again', cause)
   }
   return undefined
+}
+
+/** What an error says of too much to do; undefined: it is none of these. */
+export function overloadOf(error: unknown): OverloadedError | undefined {
+  if (error instanceof OverloadedError) return error
+  if (!(error instanceof NoConnectionError)) return undefined
+  return new OverloadedError('database', 'server', 'too many searches are running')
 }
 
 function unavailable(

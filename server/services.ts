@@ -20,6 +20,7 @@ import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
 import type { Log } from './log.ts'
 import { Metrics } from './metrics/metrics.ts'
+import { Refusals } from './overload.ts'
 import { WorkerPool } from './pixels/worker-pool.ts'
 import type { Sql } from './postgres/connect.ts'
 import { Scheduler } from './stability/scheduler.ts'
@@ -207,6 +208,7 @@ export async function startServices({
     demonstration,
     live,
     metrics,
+    refusals: new Refusals({ log, metrics }),
     audit,
     tracing,
     credentials,
@@ -230,6 +232,7 @@ export async function startServices({
       inflateRatio: config.maxInflateRatio,
       parts: config.maxParts,
       partBytes: config.maxPartBytes,
+      requests: config.maxRequests,
       idleMs: config.idleMs,
       leastBytesPerSecond: config.leastBytesPerSecond,
     },

@@ -63,6 +63,8 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
       hostname: config.host,
       port: config.port,
       tls,
+      maxConnections: config.maxConnections,
+      onRefused: (whose) => services.refusals.note({ scarce: 'connections', whose }),
       onFault: (error) => log.error('A request failed', { reason: describeError(error) }),
     })
     if (tls === undefined) services.demonstration.listensAt(ownURL(config.host, listener.port))

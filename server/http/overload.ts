@@ -11,7 +11,7 @@ export class OverloadedError extends Error {
   readonly whose: Whose
 
   constructor(scarce: Scarce, whose: Whose, detail: string) {
-    super(`Cannot take this request now: ${detail}. Nothing of it was read; try again in a moment`)
+    super(`Cannot do this now: ${detail}. Try again in a moment`)
     this.scarce = scarce
     this.whose = whose
   }

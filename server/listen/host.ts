@@ -1,4 +1,5 @@
 import type { Peer } from '../http/env.ts'
+import type { Whose } from '../http/overload.ts'
 
 /** The application as a runtime sees it: Hono's `app.fetch` fits. */
 export type Fetch = (request: Request, peer: Peer) => Response | Promise<Response>
@@ -12,6 +13,10 @@ export type ListenOptions = {
   hostname: string
   /** 0: any free one. */
   port: number
+  /** Most connections at once, in fair shares by network; further ones are closed at once. Default: any number. */
+  maxConnections?: number
+  /** Told of a connection that was closed for that. */
+  onRefused?(whose: Whose): void
   /** Told what a handler threw, or a response's body: the client gets a bare 500, or a cut answer. */
   onFault(error: unknown): void
 }

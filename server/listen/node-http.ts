@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { networkOf, Shares } from '../http/overload.ts'
 import { OperatorError } from '../operator-error.ts'
 import { sendAnswer } from './answer.ts'
 import { followCertificate, readCertificate } from './certificate.ts'
@@ -39,9 +40,20 @@ export async function listenNodeHttp(fetch: Fetch, options: ListenOptions): Prom
   const scheme = options.tls === undefined ? 'http' : 'https'
   const underWay = new Set<ServerResponse>()
   const sockets = new Set<Socket>()
+  const connections = new Shares(options.maxConnections ?? Number.POSITIVE_INFINITY)
   server.on('connection', (socket) => {
+    const network = networkOf(socket.remoteAddress)
+    const met = connections.take(network)
+    if (met !== undefined) {
+      options.onRefused?.(met)
+      socket.destroy()
+      return
+    }
     sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => {
+      sockets.delete(socket)
+      connections.giveBack(network)
+    })
   })
   function handle(
     incoming: IncomingMessage,

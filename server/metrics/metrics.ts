@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Database } from '../../db/database.ts'
 import { type Figures, readFigures } from '../../db/figures.ts'
+import type { Scarce, Whose } from '../http/overload.ts'
 import type { EndedTransfer, Intake } from '../intake/intake.ts'
 import { describeError, type Log } from '../log.ts'
 
@@ -11,9 +12,12 @@ export interface MetricsDeps {
 
 /** What only this server knows. */
 export interface MetricSources {
-  intake: Pick<Intake, 'openCount' | 'heldBytes' | 'spooledBytes'>
+  intake: Pick<Intake, 'openCount' | 'heldBytes' | 'spooledBytes' | 'uncommittedBytes'>
   audit: { readonly unwrittenCount: number }
 }
+
+/** As long as /readyz waits. */
+const answerWithinMs = 5000
 
 /** Seconds; a small request takes some milliseconds, a study minutes. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
@@ -48,6 +52,15 @@ export class Metrics {
     'stowage_instances_total',
     'Instances of ended transfers, by what became of them',
     ['outcome'],
+  )
+  readonly #refusedForOverload = this.#counter(
+    'stowage_overload_refusals_total',
+    'Requests and connections that were refused because there was too much to do, by what was scarce and whose limit it was',
+    ['limit', 'of'],
+  )
+  readonly #uncommitted = this.#gauge(
+    'stowage_server_uncommitted_bytes',
+    'Bytes that transfers open here announced or brought',
   )
   readonly #here = this.#gauge('stowage_server_open_transfers', 'Transfers open on this server')
   readonly #held = this.#gauge(
@@ -137,6 +150,11 @@ export class Metrics {
     this.#instances.inc({ outcome: 'refused' }, counts.refusedCount)
   }
 
+  /** @param of The whole server, or the share of one sender. */
+  overloaded(limit: Scarce, of: Whose): void {
+    this.#refusedForOverload.inc({ limit, of })
+  }
+
   /** The scheduler settled something. */
   settled(seconds: number): void {
     this.#settleSeconds.observe(seconds)
@@ -149,11 +167,12 @@ export class Metrics {
   async read({ intake, audit }: MetricSources): Promise<string> {
     this.#here.set(intake.openCount)
     this.#held.set(intake.heldBytes)
+    this.#uncommitted.set(intake.uncommittedBytes)
     this.#spooled.set(intake.spooledBytes)
     this.#unwritten.set(audit.unwrittenCount)
     this.#poolLimit.set(this.#deps.db.sql.options.max)
     const askedAt = performance.now()
-    const figures = await readFigures(this.#deps.db).catch((error) => {
+    const figures = await inTime(readFigures(this.#deps.db)).catch((error) => {
       this.#deps.log.warn('the database did not answer what the metrics ask', {
         error: describeError(error),
       })
@@ -209,4 +228,13 @@ export class Metrics {
   #histogram(name: string, help: string, labelNames: string[]): Histogram {
     return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] })
   }
+}
+
+/** @throws {Error} The database did not answer for long, or what it threw. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), answerWithinMs)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

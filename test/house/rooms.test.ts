@@ -107,6 +107,7 @@ const allowed: Record<string, string[]> = {
 const composers = [
   'server/app.ts',
   'server/observe-requests.ts',
+  'server/overload.ts',
   'server/errors.ts',
   'server/services.ts',
   'server/cli.ts',

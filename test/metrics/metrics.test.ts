@@ -7,7 +7,7 @@ import { freshDatabase } from '../support/database.ts'
 test('while the database is away what this server knows is told, and what only it knows is left out', async () => {
   const database = await freshDatabase()
   const metrics = new Metrics({ db: openDatabase(database.sql), log: silentLog })
-  const intake = { openCount: 2, heldBytes: 300, spooledBytes: 0 }
+  const intake = { openCount: 2, heldBytes: 300, spooledBytes: 0, uncommittedBytes: 0 }
   const sources = { intake, audit: { unwrittenCount: 0 } }
   const lines = async () => (await metrics.read(sources)).split('\n')
   expect(await lines()).toContain('stowage_changes_last_seq 0')

@@ -13,6 +13,7 @@ import type { IntakeLimits } from '../../server/intake/intake.ts'
 import { LiveHub } from '../../server/live/live-hub.ts'
 import { createLog } from '../../server/log.ts'
 import { Metrics } from '../../server/metrics/metrics.ts'
+import { Refusals } from '../../server/overload.ts'
 import { WorkerPool } from '../../server/pixels/worker-pool.ts'
 import type { Store } from '../../server/store/store.ts'
 import { noTracing } from '../../server/trace.ts'
@@ -47,6 +48,7 @@ export async function testApp(
     parts?: number
     requestBytes?: number
     idleMs?: number
+    requests?: number
     store?: Partial<Store>
     names?: string[]
     oidcSignIn?: OidcSignIn
@@ -74,6 +76,7 @@ export async function testApp(
   const demonstration = new Demonstration(log, () => credentials.lend('demo', ['sender', 'reader']))
   // Nobody listens there either.
   demonstration.listensAt('http://127.0.0.1:9')
+  const metrics = new Metrics({ db: base.db, log })
   const app = createApp({
     db: base.db,
     storeDir: '.',
@@ -87,7 +90,8 @@ export async function testApp(
     credentials,
     oidcSignIn: options.oidcSignIn,
     live,
-    metrics: new Metrics({ db: base.db, log }),
+    metrics,
+    refusals: new Refusals({ log, metrics }),
     audit,
     tracing: noTracing,
     // Nobody listens there.
@@ -109,6 +113,7 @@ export async function testApp(
       idleMs: options.idleMs ?? 5000,
       parts: options.parts ?? 1000,
       partBytes: 1e9,
+      requests: options.requests ?? 1000,
     },
     names: options.names,
     baseURLPolicy: { baseURL: undefined, isTrustedProxy: () => false },
