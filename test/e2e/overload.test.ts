@@ -14,7 +14,7 @@ const env = {
   STOWAGE_MAX_REQUESTS: '6',
   STOWAGE_DATABASE_CONNECTIONS: '2',
   STOWAGE_IDLE_SECONDS: '2',
-  STOWAGE_MAX_CONNECTIONS: '200',
+  STOWAGE_MAX_CONNECTIONS: '600',
   STOWAGE_TRUST_PROXY: '127.0.0.1',
 }
 
@@ -216,7 +216,7 @@ describe('Requests', () => {
 
 test('Connections beyond the share of a network are closed, and those that are there go on', async () => {
   const before = await refusals('connections', 'sender')
-  const idle = Array.from({ length: 150 }, () => new Peer())
+  const idle = Array.from({ length: 450 }, () => new Peer())
   try {
     await server.until(async () => idle.filter((one) => one.isClosed).length >= 15)
     expect(await idle.find((one) => !one.isClosed)?.isClosed).toBe(false)
