@@ -43,8 +43,12 @@ export function stowage(runtime: Runtime): ServerKind {
   }
 }
 
-/** Starts Stowage on a data folder, empty or not, and waits until it is ready. */
-export async function startStowage(runtime: Runtime, dataDir: string): Promise<RunningServer> {
+/** Starts Stowage on a data folder, empty or not, and waits until it is ready. @param settings Other than the defaults. */
+export async function startStowage(
+  runtime: Runtime,
+  dataDir: string,
+  settings: Record<string, string> = {},
+): Promise<RunningServer> {
   const [program, ...args] = commands[runtime]
   const port = await freePort()
   const startedAt = performance.now()
@@ -52,7 +56,12 @@ export async function startStowage(runtime: Runtime, dataDir: string): Promise<R
     stdio: ['ignore', 'pipe', 'pipe'],
     // A session of its own, so that Ctrl-C reaches only us: told twice, it would leave its Postgres running.
     detached: true,
-    env: { ...defaultEnvironment(), STOWAGE_DATA_DIR: dataDir, STOWAGE_PORT: String(port) },
+    env: {
+      ...defaultEnvironment(),
+      STOWAGE_DATA_DIR: dataDir,
+      STOWAGE_PORT: String(port),
+      ...settings,
+    },
   })
   const lastWords = lastWordsOf(child)
   const url = `http://127.0.0.1:${port}`
