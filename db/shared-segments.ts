@@ -45,3 +45,9 @@ export async function releaseAbandonedSegments(
     and (created_at < now() - interval '10 minutes' or (${alone} and appended_by <> ${serverID}))`
   return count
 }
+
+/** Whether any segment was ever made that is not gone. */
+export async function knowsSegments({ sql }: Pick<Database, 'sql'>): Promise<boolean> {
+  const [row] = await sql`select exists (select from segments) as known`
+  return row?.known === true
+}

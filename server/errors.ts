@@ -77,7 +77,7 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   }
   if (error instanceof StoreError) {
     return unavailable(
-      'Cannot store the request: the storage does not answer. Nothing of it is stored; send it again',
+      'Cannot do this now: the storage does not answer. Nothing of it is stored; try again',
       cause,
     )
   }

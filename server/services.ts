@@ -2,6 +2,7 @@ import { setAuditRetention } from '../db/audit.ts'
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
 import { connectionBeside } from '../db/own-connections.ts'
+import { knowsSegments } from '../db/shared-segments.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
 import type { OidcVerifier } from './access/oidc.ts'
@@ -18,7 +19,7 @@ import { Compactor } from './deletion/compactor.ts'
 import { Demonstration } from './demo/demonstration.ts'
 import { Intake } from './intake/intake.ts'
 import { LiveHub } from './live/live-hub.ts'
-import type { Log } from './log.ts'
+import { describeError, type Log } from './log.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { Refusals } from './overload.ts'
 import { WorkerPool } from './pixels/worker-pool.ts'
@@ -77,7 +78,16 @@ export async function startServices({
 }): Promise<Services> {
   const db = openDatabase(sql)
   const store = fileStore(config.storeDir)
-  await store.probe()
+  const isStoreNew = !(await knowsSegments(db))
+  await store.guard(isStoreNew)
+  await store.probe().catch((error) => {
+    if (isStoreNew) throw error
+    // Rows can be read all the same, and the store may come back.
+    log.warn('the store cannot be written, and nothing can be stored', {
+      folder: config.storeDir,
+      error: describeError(error),
+    })
+  })
   const live = new LiveHub({ db, log })
   const metrics = new Metrics({ db, log })
   const audit = new Audit({ db, log })

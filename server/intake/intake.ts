@@ -4,7 +4,7 @@ import { rehearseCommit } from '../../db/groups.ts'
 import type { AnnouncedStudy } from '../../db/stability.ts'
 import { type Received, renewTransfers, type Service } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
-import type { Store } from '../store/store.ts'
+import { type Store, StoreError } from '../store/store.ts'
 import { noSpan, type Span } from '../trace.ts'
 import { type Ending, settle } from './ending.ts'
 import { TransferLostError } from './errors.ts'
@@ -136,9 +136,15 @@ export class Intake {
    */
   async start(alone: boolean): Promise<void> {
     const { db, store, log } = this.#deps
-    const swept = await sweepTransfers(db, store, this.serverID, alone)
-    if (swept.expired > 0 || swept.deleted > 0) {
-      log.info('swept up after a server that died', swept)
+    try {
+      const swept = await sweepTransfers(db, store, this.serverID, alone)
+      if (swept.expired > 0 || swept.deleted > 0) {
+        log.info('swept up after a server that died', swept)
+      }
+    } catch (error) {
+      // It may come back; a later sweep deletes what is to be deleted.
+      if (!(error instanceof StoreError)) throw error
+      log.warn('the store could not be swept at the start', { error: describeError(error) })
     }
     this.#sweptAt = performance.now()
     // Where nobody else writes, whatever has no row now will never get one. Else it may be on its way.

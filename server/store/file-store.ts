@@ -4,7 +4,7 @@ import { chmod, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { counted, openAsync, readAsync } from './file-operations.ts'
 import { FileSegmentWriter, OpenWriters } from './file-segment-writer.ts'
-import { SegmentFolders } from './segment-folders.ts'
+import { folderPattern, SegmentFolders } from './segment-folders.ts'
 import {
   type SegmentEntry,
   SegmentNotFoundError,
@@ -20,16 +20,45 @@ const keptMode = 0o440
 /** Bytes of one read: a reader who does not take them keeps some of these waiting. */
 const readBytes = 256 * 1024
 
+export interface FileStore extends Store {
+  /** See {@link SegmentFolders.guard}. @throws {StoreError} */
+  guard(isNew: boolean): Promise<void>
+}
+
 /**
  * Keeps segments as files, in 256 folders named by the last two digits of their id, so that no folder
  * grows too large and a folder's sync stays cheap.
  *
  * @param folder Made if it is not there. May be shared by several servers, over NFS too.
  */
-export function fileStore(folder: string): Store {
+export function fileStore(folder: string): FileStore {
   const folders = new SegmentFolders(folder)
   const writers = new OpenWriters()
+  async function openToRead(segmentID: string): Promise<number> {
+    return openAsync(pathOf(folder, segmentID), 'r').catch(async (error) => {
+      if (error.code !== 'ENOENT' && error.code !== 'ESTALE') {
+        throw new StoreError('read a segment', error)
+      }
+      await mustBeThere('read a segment')
+      throw new SegmentNotFoundError(segmentID)
+    })
+  }
+  async function mustBeThere(action: string): Promise<void> {
+    await folders.mustBeThere().catch((error) => {
+      throw new StoreError(action, error)
+    })
+  }
+  async function passOverMissing(error: unknown): Promise<void> {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return mustBeThere('delete a segment')
+    throw new StoreError('delete a segment', error)
+  }
   return {
+    async guard(isNew) {
+      await folders.guard(isNew).catch((error) => {
+        throw new StoreError('write to the store', error)
+      })
+    },
+
     async create(segmentID) {
       try {
         const { fd, synced } = await folders.openNew(
@@ -44,7 +73,7 @@ export function fileStore(folder: string): Store {
     },
 
     async *read(segmentID, offset, length) {
-      const fd = await openToRead(folder, segmentID)
+      const fd = await openToRead(segmentID)
       try {
         for (let done = 0; done < length; ) {
           const chunk = new Uint8Array(Math.min(readBytes, length - done))
@@ -61,7 +90,7 @@ export function fileStore(folder: string): Store {
     },
 
     async readRanges(segmentID, ranges) {
-      const fd = await openToRead(folder, segmentID)
+      const fd = await openToRead(segmentID)
       const readOne = async ({ offset, length }: SegmentRange) => {
         const bytes = new Uint8Array(length)
         for (let done = 0; done < length; ) {
@@ -83,7 +112,7 @@ export function fileStore(folder: string): Store {
     },
 
     async readInto(segmentID, offset, into) {
-      const fd = await openToRead(folder, segmentID)
+      const fd = await openToRead(segmentID)
       try {
         for (let done = 0; done < into.length; ) {
           const count = await readSome(fd, into, done, offset + done)
@@ -110,7 +139,7 @@ export function fileStore(folder: string): Store {
         if (isKept(await stat(path))) return false
         await unlink(path)
       } catch (error) {
-        passOverMissing(error)
+        await passOverMissing(error)
       }
       return true
     },
@@ -121,7 +150,7 @@ export function fileStore(folder: string): Store {
 
     async *list() {
       for (const name of await namesIn(folder)) {
-        for (const file of /^[0-9a-f]{2}$/.test(name) ? await namesIn(join(folder, name)) : []) {
+        for (const file of folderPattern.test(name) ? await namesIn(join(folder, name)) : []) {
           const entry = file.endsWith(extension)
             ? await entryOf(join(folder, name), file)
             : undefined
@@ -132,6 +161,7 @@ export function fileStore(folder: string): Store {
 
     async probe() {
       try {
+        await folders.mustBeThere()
         await folders.makeRoot()
         // Asked for real: what `access` says differs between the runtimes, and modes do not tell all.
         const path = join(folder, `probe-${randomUUID()}`)
@@ -142,14 +172,6 @@ export function fileStore(folder: string): Store {
       }
     },
   }
-}
-
-function openToRead(folder: string, segmentID: string): Promise<number> {
-  return openAsync(pathOf(folder, segmentID), 'r').catch((error) => {
-    throw error.code === 'ENOENT' || error.code === 'ESTALE'
-      ? new SegmentNotFoundError(segmentID)
-      : new StoreError('read a segment', error)
-  })
 }
 
 /** @returns How many bytes came, which may be fewer than there is room for; 0 at the end. */
@@ -163,11 +185,6 @@ async function readSome(
     throw new StoreError('read a segment', error)
   })
   return counted(result, 'bytesRead')
-}
-
-function passOverMissing(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-  throw new StoreError('delete a segment', error)
 }
 
 function isKept({ mode }: Stats): boolean {

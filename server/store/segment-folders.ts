@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fsyncAsync, openAsync } from './file-operations.ts'
 
@@ -8,6 +8,14 @@ interface Folder {
   path: string
   synced: Promise<void>
 }
+
+/** The store is not where it was: taken away, or what it was on is not mounted. */
+export class StoreAwayError extends Error {
+  override name = 'StoreAwayError'
+  readonly code = 'the store is away'
+}
+
+export const folderPattern = /^[0-9a-f]{2}$/
 
 /**
  * The folders of a store, each made when its first file is, and remembered.
@@ -20,6 +28,7 @@ export class SegmentFolders {
   readonly #root: string
   #makingRoot: Promise<void> | undefined
   readonly #known = new Map<string, Promise<Folder>>()
+  #isGuarded = false
 
   constructor(root: string) {
     this.#root = root
@@ -40,6 +49,35 @@ export class SegmentFolders {
       return openAsync(join(folder.path, fileName), 'wx', mode)
     })
     return { fd, synced: syncFolder(folder.path).then(() => folder.synced) }
+  }
+
+  /**
+   * From now on a store without any of its folders is away, and is not made anew: where a disk is not mounted, there is an
+   * empty folder, and what is written there is out of sight once the disk is back.
+   *
+   * @param isNew No segment was ever made. Then the first folder is made, by which the store is known.
+   */
+  async guard(isNew: boolean): Promise<void> {
+    if (isNew && !(await this.#hasAny())) {
+      await this.makeRoot()
+      await (await this.#make('00')).synced
+    }
+    this.#isGuarded = true
+  }
+
+  /** @throws {StoreAwayError} */
+  async mustBeThere(): Promise<void> {
+    if (this.#isGuarded && !(await this.#hasAny())) {
+      throw new StoreAwayError(`Cannot find the store: ${this.#root} has none of its folders`)
+    }
+  }
+
+  async #hasAny(): Promise<boolean> {
+    const names = await readdir(this.#root).catch((error) => {
+      if (error.code === 'ENOENT') return []
+      throw error
+    })
+    return names.some((name) => folderPattern.test(name))
   }
 
   /** Makes the folder in which all others are, when it is not there, durably. */
@@ -63,6 +101,7 @@ export class SegmentFolders {
   }
 
   async #makeNow(path: string): Promise<Folder> {
+    await this.mustBeThere()
     if ((await makeOne(path)) === 'nowhere') {
       await this.makeRoot()
       await makeOne(path)

@@ -10,6 +10,8 @@ export interface ManySenders {
   /** Addresses from which they come, of the loopback network. Linux has all of 127.0.0.0/8. */
   addresses: number
   seconds: number
+  /** Milliseconds between two pieces of 16 KB: how slow the line of a sender is; 0: as fast as it goes. */
+  betweenPiecesMs: number
 }
 
 /** A study that a sender has, and what it was told of it. */
@@ -46,12 +48,11 @@ const kinds = [
   { instances: 1, pixelBytes: 2_000_000 },
 ]
 
-/** A sender's line: so many bytes, and then a wait. A request takes some seconds. */
+/** What is sent at once. */
 const pieceBytes = 16 * 1024
-const betweenPiecesMs = 200
 
 /**
- * So many senders at once, each of which sends one study after the other over a slow line, comes again when it is told to,
+ * So many senders at once, each of which sends one study after the other, comes again when it is told to,
  * and remembers what it was told.
  */
 export async function runSenders(options: ManySenders): Promise<SendersResult> {
@@ -77,7 +78,8 @@ export async function runSenders(options: ManySenders): Promise<SendersResult> {
       for (;;) {
         result.requestCount++
         const answer = await send({
-          ...{ url: options.studiesURL, request, agent, localAddress, sending, result },
+          ...{ url: options.studiesURL, betweenPiecesMs: options.betweenPiecesMs },
+          ...{ request, agent, localAddress, sending, result },
           asksFirst: number % 2 === 0,
         }).catch((error: Error) => error)
         if (answer instanceof Error) {
@@ -135,6 +137,7 @@ interface Sending {
   request: PreparedRequest
   agent: Agent
   localAddress: string
+  betweenPiecesMs: number
   /** Waits for `100 Continue` before the body. */
   asksFirst: boolean
   sending: { now: number }
@@ -146,6 +149,7 @@ async function send({
   request,
   agent,
   localAddress,
+  betweenPiecesMs,
   asksFirst,
   sending,
   result,
@@ -171,8 +175,9 @@ async function send({
   try {
     for (const piece of piecesOf(request)) {
       if (answer !== undefined) break
-      sent.write(piece)
-      await Promise.race([delay(betweenPiecesMs), answered])
+      const hasRoom = sent.write(piece)
+      if (betweenPiecesMs > 0) await Promise.race([delay(betweenPiecesMs), answered])
+      else if (!hasRoom) await Promise.race([once(sent, 'drain'), answered])
     }
     if (answer === undefined) sent.end()
     await answered

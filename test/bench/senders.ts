@@ -3,9 +3,9 @@
  * takes meanwhile. Prints the row that docs/operations.md has.
  *
  *     node --import tsx test/bench/senders.ts [--senders 500] [--seconds 180] [--addresses 25] [--runtime node]
- *       [--transfers N]
+ *       [--transfers N] [--wait 200]
  *
- * Senders have slow lines, so that as many are under way at once as there are; half of them ask first (100-continue).
+ * Senders wait for so many milliseconds after each 16 KB, so that as many are under way at once as there are; half of them ask first (100-continue).
  * Afterwards every study that was acknowledged has to be there with all of its instances, its first one byte for byte;
  * one that was not, whole or not at all.
  */
@@ -29,11 +29,13 @@ const { values } = parseArgs({
     addresses: { type: 'string' },
     runtime: { type: 'string' },
     transfers: { type: 'string' },
+    wait: { type: 'string' },
   },
 })
 const senders = wholeNumber('--senders', values.senders, 500, 1)
 const seconds = wholeNumber('--seconds', values.seconds, 180, 1)
 const addresses = wholeNumber('--addresses', values.addresses, 25, 1)
+const betweenPiecesMs = wholeNumber('--wait', values.wait, 200, 0)
 const runtime = (values.runtime ?? 'node') as Runtime
 const folder = await makeFolder()
 
@@ -44,7 +46,8 @@ try {
   const asker = fork(fileURLToPath(new URL('page-asker.ts', import.meta.url)), [origin], {
     execArgv: ['--import', 'tsx'],
   })
-  const result = await runSenders({ studiesURL: server.studiesURL, senders, addresses, seconds })
+  const { studiesURL } = server
+  const result = await runSenders({ studiesURL, senders, addresses, seconds, betweenPiecesMs })
   const said = once(asker, 'message')
   asker.send('end')
   const [page] = (await said) as [PageTimes]
