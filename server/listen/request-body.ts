@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { BodySource } from '../http/body-source.ts'
+import { ReadingTurns } from './reading-turns.ts'
 
 /** The connection went away before the message was complete. What was read of its body is not the whole. */
 export class ConnectionLostError extends Error {
@@ -19,6 +20,8 @@ const LEAST_HIGH_WATER_BYTES = 64 * 1024
 
 /** Bodies that arrive now. */
 let openBodies = 0
+
+const turns = new ReadingTurns()
 
 /** Bytes above which a body is not read on, until three quarters of them are taken. */
 function highWaterBytes(): number {
@@ -43,6 +46,7 @@ export class RequestBody implements BodySource {
   #isOpen = false
   #queue: Uint8Array[] = []
   #queuedBytes = 0
+  #isInLine = false
   #finished: 'whole' | 'cancelled' | ConnectionLostError | undefined
   #wake: (() => void) | undefined
 
@@ -65,8 +69,7 @@ export class RequestBody implements BodySource {
     const chunk = this.#queue.shift()
     if (chunk === undefined) return undefined
     this.#queuedBytes -= chunk.byteLength
-    if (this.#queuedBytes <= highWaterBytes() / 4 && this.#incoming.isPaused())
-      this.#incoming.resume()
+    if (this.#queuedBytes <= highWaterBytes() / 4) this.#resume()
     return chunk
   }
 
@@ -94,7 +97,23 @@ export class RequestBody implements BodySource {
     this.#queue.push(chunk)
     this.#queuedBytes += chunk.byteLength
     if (this.#queuedBytes >= highWaterBytes()) this.#incoming.pause()
+    if (!turns.take(chunk.byteLength)) this.#waitForTurn()
     this.#wake?.()
+  }
+
+  #waitForTurn(): void {
+    if (this.#isInLine) return
+    this.#isInLine = true
+    this.#incoming.pause()
+    turns.queue(() => {
+      this.#isInLine = false
+      if (this.#queuedBytes < highWaterBytes()) this.#resume()
+    })
+  }
+
+  #resume(): void {
+    if (this.#isInLine || this.#finished !== undefined) return
+    if (this.#incoming.isPaused()) this.#incoming.resume()
   }
 
   #cut(cause?: unknown): void {
