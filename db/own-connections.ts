@@ -36,7 +36,7 @@ class OwnConnections {
     if (this.#all.length >= Math.ceil(this.#pool.options.max / 2)) {
       return this.#wait()
     }
-    const one = connectionBeside(this.#pool, 60)
+    const one = connectionsBeside(this.#pool, 1, 60)
     this.#all.push(one)
     return one
   }
@@ -73,10 +73,10 @@ export function ownConnectionsOf(pool: Sql): OwnConnections {
   return own
 }
 
-/** One more connection beside those of a pool, opened when it is needed, which ends with the pool. */
-export function connectionBeside(pool: Sql, idleSeconds: number): Sql {
+/** More connections beside those of a pool, opened when they are needed, which end with the pool. */
+export function connectionsBeside(pool: Sql, max: number, idleSeconds: number): Sql {
   // The options are parsed already, as those that `listen` of postgres.js hands on to its own client.
-  const options = { ...pool.options, max: 1, idle_timeout: idleSeconds }
+  const options = { ...pool.options, max, idle_timeout: idleSeconds }
   const one = postgres(options as unknown as postgres.Options<never>) as unknown as Sql
   const known = besidePools.get(pool)
   if (known === undefined) besidePools.set(pool, [one])

@@ -1,7 +1,7 @@
 import { setAuditRetention } from '../db/audit.ts'
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
-import { connectionBeside } from '../db/own-connections.ts'
+import { connectionsBeside } from '../db/own-connections.ts'
 import { knowsSegments } from '../db/shared-segments.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
@@ -34,8 +34,8 @@ import { retryDelaysMs } from './webhooks/retries.ts'
 /** Rows that are staged in one statement: some 300 KB of JSON. */
 const batchRows = 500
 
-/** After which an idle connection for the commits of groups is closed. */
-const groupsIdleSeconds = 300
+/** After which an idle connection of the intake is closed. */
+const intakeIdleSeconds = 300
 
 /**
  * Bytes that a transfer may bring before it gets a segment of its own, and all such transfers together: a
@@ -96,9 +96,11 @@ export async function startServices({
     live.changed()
     scheduler.wake()
   }
+  // Of their own, so that nobody who looks waits behind hundreds of transfers that are being committed.
+  const intakeConnections = Math.ceil(sql.options.max / 2)
   const intake = new Intake({
-    db,
-    groupsDB: openDatabase(connectionBeside(sql, groupsIdleSeconds)),
+    db: openDatabase(connectionsBeside(sql, intakeConnections, intakeIdleSeconds)),
+    groupsDB: openDatabase(connectionsBeside(sql, 1, intakeIdleSeconds)),
     store,
     log,
     changed,

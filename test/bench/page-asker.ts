@@ -15,26 +15,33 @@ export interface PageTimes {
 
 const url = process.argv[2] as string
 const pages = ['/', '/transfers', '/health', '/feed']
-const betweenMs = 100
+const betweenMs = 200
 
-const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+/** People who look, each at one page after the other. */
+const people = 4
+
+const agent = new Agent({ keepAlive: true, maxSockets: people })
 const times: PageTimes = { latencies: [], problems: [] }
 let isOver = false
 process.on('message', () => {
   isOver = true
 })
 process.on('disconnect', () => process.exit())
-for (let turn = 0; !isOver; turn++) {
-  const page = pages[turn % pages.length] as string
-  const askedAt = performance.now()
-  const status = await ask(page).catch((error: Error) => error.message)
-  times.latencies.push(performance.now() - askedAt)
-  if (status !== 200) times.problems.push(`${page}: ${status}`)
-  await delay(betweenMs)
-}
+await Promise.all(Array.from({ length: people }, (_, turn) => look(turn)))
 agent.destroy()
 process.send?.(times)
 process.disconnect()
+
+async function look(first: number): Promise<void> {
+  for (let turn = first; !isOver; turn++) {
+    const page = pages[turn % pages.length] as string
+    const askedAt = performance.now()
+    const status = await ask(page).catch((error: Error) => error.message)
+    times.latencies.push(performance.now() - askedAt)
+    if (status !== 200) times.problems.push(`${page}: ${status}`)
+    await delay(betweenMs)
+  }
+}
 
 function ask(page: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {

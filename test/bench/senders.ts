@@ -12,6 +12,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { makeFolder } from './folder.ts'
@@ -46,6 +47,8 @@ try {
   const asker = fork(fileURLToPath(new URL('page-asker.ts', import.meta.url)), [origin], {
     execArgv: ['--import', 'tsx'],
   })
+  // Senders are other machines: what they cost must not be taken from the server.
+  setPriority(10)
   const { studiesURL } = server
   const result = await runSenders({ studiesURL, senders, addresses, seconds, betweenPiecesMs })
   const said = once(asker, 'message')
