@@ -129,7 +129,7 @@ export const SETTINGS = {
     'STOWAGE_DATABASE_CONNECTIONS',
     '10',
     wholeNumber(2, 1000),
-    'Most connections of the pool to the database; searches have half as many of their own beside it',
+    'Most connections of the pool to the database; searches and transfers have half as many each of their own beside it',
   ),
   databaseWaitMs: setting(
     'STOWAGE_DATABASE_WAIT_SECONDS',
@@ -160,7 +160,7 @@ export const SETTINGS = {
   ),
   maxTransfers: setting(
     'STOWAGE_MAX_TRANSFERS',
-    '200',
+    '1000',
     wholeNumber(1, 100_000),
     'Most transfers at once on this server; the next is answered 503. One sender gets at most twice as many as are free: two thirds, if it is alone',
   ),

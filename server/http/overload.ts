@@ -18,7 +18,8 @@ export class OverloadedError extends Error {
 }
 
 /**
- * Whether somebody may have more of what there is so much of. Decision 27: nobody takes more who has twice what is free, or more than that.
+ * Whether somebody may have more of what there is so much of. (Decision 27) Nobody takes more who has twice what is free, or
+ * more than that.
  *
  * So one alone gets two thirds of all, and of n who want all they can get, each has 2 / (2n + 1) of it; there is always
  * some left for the next one. Nobody needs to know how many there are, nor to be told to give back.

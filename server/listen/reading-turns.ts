@@ -1,5 +1,5 @@
-/** Bytes of bodies that are read in one turn of the event loop, before others have theirs: some 10 ms of work. */
-const turnBytes = 1024 * 1024
+/** Bytes of bodies that are read in one turn of the event loop, before others have theirs: some ms of work. */
+const turnBytes = 256 * 1024
 
 /** What one body brings at least when it is read on: one read of a socket. */
 const chunkBytes = 64 * 1024

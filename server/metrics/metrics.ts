@@ -73,7 +73,7 @@ export class Metrics {
   )
   readonly #poolLimit = this.#gauge(
     'stowage_server_pool_connections',
-    'Most connections of this server to the database, those of searches left out',
+    'Most connections of this server to the database, those of searches and of transfers left out',
   )
   readonly #unwritten = this.#gauge(
     'stowage_server_audit_unwritten',

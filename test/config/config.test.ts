@@ -28,7 +28,7 @@ describe('settings', () => {
       leaseMs: 30_000,
       segmentBytes: 2 ** 30,
       maxRequestBytes: 2 ** 40,
-      maxTransfers: 200,
+      maxTransfers: 1000,
       databaseConnections: 10,
       handling: 'strict',
       logLevel: 'info',

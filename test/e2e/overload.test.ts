@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -81,6 +82,11 @@ class HeldTransfer extends Peer {
     clearInterval(this.#timer)
     super[Symbol.dispose]()
   }
+}
+
+async function residentBytes(pid = server.pid): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024
 }
 
 const openCount = async (): Promise<number> =>
@@ -231,19 +237,56 @@ test('Connections beyond the share of a network are closed, and those that are t
 
 test('Bodies of gzip that inflate a thousandfold take no memory, and nothing of them is kept', async () => {
   const bomb = gzipSync(Buffer.alloc(128 * MiB))
-  const answers = await Promise.all(
-    Array.from({ length: 5 }, (_, n) =>
-      fetch(`${server.dicomWeb}/studies`, {
-        method: 'POST',
-        headers: {
-          ...from(`10.0.1.${n}`),
-          'content-type': multipartType,
-          'content-encoding': 'gzip',
-        },
-        body: new Uint8Array(bomb),
-      }),
-    ),
+  const before = await residentBytes()
+  let most = before
+  const answers = Array.from({ length: 5 }, (_, n) =>
+    fetch(`${server.dicomWeb}/studies`, {
+      method: 'POST',
+      headers: {
+        ...from(`10.0.1.${n}`),
+        'content-type': multipartType,
+        'content-encoding': 'gzip',
+      },
+      body: new Uint8Array(bomb),
+    }),
   )
-  for (const answer of answers) expect([400, 413]).toContain(answer.status)
+  let isOver = false
+  const watching = (async () => {
+    while (!isOver) most = Math.max(most, await residentBytes())
+  })()
+  for (const answer of await Promise.all(answers)) expect([400, 413]).toContain(answer.status)
+  isOver = true
+  await watching
+  // All of them together are 640 MiB.
+  expect(most - before).toBeLessThan(256 * MiB)
   await server.until(async () => (await openCount()) === 0)
 })
+
+// The listener's own times: a minute for a head, and half a minute between looks.
+test.runIf(process.env.STOWAGE_TEST_LARGE === '1')(
+  'Thousands of connections that say nothing, and heads that drip, take little and are closed',
+  { timeout: 180_000 },
+  async () => {
+    await using large = await startServer()
+    const before = await residentBytes(large.pid)
+    const idle = Array.from({ length: 5000 }, () => connect(large.port, '127.0.0.1'))
+    let closedCount = 0
+    for (const socket of idle) {
+      socket.on('error', () => {})
+      socket.on('close', () => closedCount++)
+      socket.resume()
+    }
+    const drips = setInterval(() => {
+      for (const socket of idle.slice(0, 50)) socket.write('GET')
+    }, 3000)
+    try {
+      expect((await stow(`${large.dicomWeb}/studies`, testStudy(3).files)).status).toBe(200)
+      expect((await fetch(large.url)).status).toBe(200)
+      expect((await residentBytes(large.pid)) - before).toBeLessThan(256 * MiB)
+      await large.until(async () => closedCount === idle.length, 150)
+    } finally {
+      clearInterval(drips)
+      for (const socket of idle) socket.destroy()
+    }
+  },
+)
