@@ -130,8 +130,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
   })
 
-  app.use(recordRequests(deps.audit))
   app.use(limitRequests(new PoolWatch(deps.db.sql), deps.limits.requests))
+  app.use(recordRequests(deps.audit))
   app.use(gate(deps.credentials, deps.names))
   app.route('/', loginRoutes(deps))
   app.route('/', oidcRoutes(deps))

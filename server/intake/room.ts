@@ -19,17 +19,18 @@ export interface RoomLimits {
  */
 export function mustHaveRoom(
   request: TransferRequest,
-  open: Iterable<Pick<Transfer, 'request' | 'uncommittedBytes'>>,
+  open: Iterable<Pick<Transfer, 'holder' | 'uncommittedBytes'>>,
   limits: RoomLimits,
 ): void {
-  const sender = senderOf(request)
+  const holder = holderOf(request)
   const taken = { transfers: 0, bytes: 0 }
   const own = { transfers: 0, bytes: 0 }
-  for (const { request: other, uncommittedBytes } of open) {
-    for (const sum of senderOf(other) === sender ? [taken, own] : [taken]) {
-      sum.transfers++
-      sum.bytes += uncommittedBytes
-    }
+  for (const { holder: other, uncommittedBytes } of open) {
+    taken.transfers++
+    taken.bytes += uncommittedBytes
+    if (other !== holder) continue
+    own.transfers++
+    own.bytes += uncommittedBytes
   }
   function check(what: 'transfers' | 'bytes', limit: number, more: number, name: string): void {
     const whose = limitMet(limit, taken[what], own[what], more)
@@ -46,6 +47,7 @@ export function mustHaveRoom(
   check('bytes', limits.uncommittedBytes, more, 'bytes that are not committed')
 }
 
-function senderOf({ sentBy, sender }: TransferRequest): string {
+/** Whose share a transfer is from. */
+export function holderOf({ sentBy, sender }: TransferRequest): string {
   return sentBy ?? networkOf(sender)
 }

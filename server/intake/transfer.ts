@@ -25,6 +25,7 @@ import type { GroupCommitter, GroupedResult } from './group-commit.ts'
 import { type HeldMemory, HeldSegment } from './held-segment.ts'
 import { allRefused, inOrder, storedOf, type TransferOutcome } from './outcome.ts'
 import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
+import { holderOf } from './room.ts'
 import { SegmentChain } from './segments.ts'
 import { Spool } from './spool.ts'
 import { deleteDoomedSegments } from './sweep.ts'
@@ -112,6 +113,8 @@ export class Transfer {
   #pushedBytes = 0
   partCount = 0
   readonly request: TransferRequest
+  /** Whose share it is from. */
+  readonly holder: string
   readonly #deps: TransferDeps
   readonly #span: Span
   readonly #segments: SegmentChain
@@ -137,6 +140,7 @@ export class Transfer {
   /** @param span What its batches, its seal and its commit are parts of. */
   constructor(request: TransferRequest, deps: TransferDeps, span: Span = noSpan) {
     this.request = request
+    this.holder = holderOf(request)
     this.#span = span
     this.#deps = deps
     this.#segments = new SegmentChain(
