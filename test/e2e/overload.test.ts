@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { foundOf, testStudy } from '../support/archive.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { multipartBody, multipartType, requestHead, stow } from '../support/stow.ts'
@@ -21,6 +21,10 @@ const env = {
 
 beforeAll(async () => {
   server = await startServer({ env })
+})
+
+afterEach(async () => {
+  await server.until(async () => (await openCount()) === 0)
 })
 
 afterAll(async () => {
@@ -55,8 +59,15 @@ class Peer implements Disposable {
     return code === undefined ? undefined : Number(code)
   }
 
+  #isWhole(): boolean {
+    const [, headers = '', body] =
+      /^(HTTP\/1\.1 (?!100)[\s\S]*?)\r\n\r\n([\s\S]*)$/m.exec(this.heard) ?? []
+    const length = /\r\ncontent-length: (\d+)/i.exec(headers)?.[1]
+    return body !== undefined && (length === undefined || body.length >= Number(length))
+  }
+
   async answer(): Promise<string> {
-    await server.until(async () => this.status !== undefined || this.isClosed)
+    await server.until(async () => this.isClosed || this.#isWhole())
     return this.heard
   }
 
