@@ -7,8 +7,8 @@ const chunkBytes = 64 * 1024
 /**
  * Lets bodies that bring much be read in turns, some in each turn of the event loop.
  *
- * Without it a turn takes as long as the bytes of all senders together: with 500 that send as fast as they can it was
- * 75 ms, and a page, which needs some ten turns, took a second (test/bench/senders.ts). Throughput is the same.
+ * Without it a turn takes as long as the bytes of all senders together: with 500 that send as fast as they can a page,
+ * which needs some ten turns, took 784 ms at the median, and takes 97 ms; studies came in 17 % slower (test/bench/senders.ts).
  */
 export class ReadingTurns {
   #taken = 0

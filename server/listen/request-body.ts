@@ -21,6 +21,9 @@ const LEAST_HIGH_WATER_BYTES = 64 * 1024
 /** Bodies that arrive now. */
 let openBodies = 0
 
+/** Bodies above which they are read in turns: those of fewer are read in one, which is short. */
+const fewBodies = 16
+
 const turns = new ReadingTurns()
 
 /** Bytes above which a body is not read on, until three quarters of them are taken. */
@@ -97,7 +100,7 @@ export class RequestBody implements BodySource {
     this.#queue.push(chunk)
     this.#queuedBytes += chunk.byteLength
     if (this.#queuedBytes >= highWaterBytes()) this.#incoming.pause()
-    if (!turns.take(chunk.byteLength)) this.#waitForTurn()
+    if (openBodies > fewBodies && !turns.take(chunk.byteLength)) this.#waitForTurn()
     this.#wake?.()
   }
 
