@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { OperatorError } from '../operator-error.ts'
 import type { EmbeddedConnection } from './embedded-types.ts'
 import { parseSocketURL } from './socket-url.ts'
+import { steadySockets } from './steady-socket.ts'
 
 /** The postgres.js client of this project: `bigint` columns come as numbers. */
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -92,6 +93,7 @@ async function open(target: EmbeddedConnection | string | undefined, tuning: Tun
     connect_timeout: 10,
     backoff: backoffSeconds,
     connection: { application_name: 'stowage' },
+    socket: steadySockets(),
     // "relation exists, skipping" and the like are no news.
     onnotice: () => {},
     types: { bigint: { to: 20, from: [20], parse: parseBigint, serialize: String } },

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { silentLog } from '../../server/log.ts'
+import { connectDatabase } from '../../server/postgres/connect.ts'
+import { parseSocketURL } from '../../server/postgres/socket-url.ts'
+import { startRoughNetwork } from '../support/rough-network.ts'
+import { startSharedPostgres } from '../support/shared-postgres.ts'
+
+test('a statement that is begun while its connection breaks is answered, and so are those after it', async () => {
+  await using postgres = await startSharedPostgres()
+  const { host, ...connection } = (await parseSocketURL(postgres.url)) as { host: string }
+  await using network = await startRoughNetwork({ port: 0 }, { path: `${host}/.s.PGSQL.5432` })
+  await using database = await connectDatabase(
+    { databaseConnections: 1, databaseWaitMs: 10_000 },
+    {
+      embedded: { ...connection, host: '127.0.0.1', port: network.port } as never,
+      log: silentLog,
+    },
+  )
+  const { sql } = database
+  const says = (statement: Promise<unknown>) =>
+    Promise.race([
+      statement.then(
+        () => 'answered',
+        (error) => error.code,
+      ),
+      sleep(10_000, 'lost', { ref: false }),
+    ])
+  for (let round = 1; round <= 3; round++) {
+    await sql`select 1`
+    const running = says(sql`select pg_sleep(60)`)
+    // As one does who is told that his statement failed, and writes that down.
+    const next = running.then(() => says(sql`select 2`))
+    while ((await sleepers()) === 0) await sleep(10)
+    network.cut()
+    expect(await running).toMatch(/ECONNRESET|CONNECTION_CLOSED/)
+    expect(await next).toMatch(/answered|ECONNRESET|CONNECTION_CLOSED/)
+    expect(await says(sql`select 3`)).toBe('answered')
+  }
+
+  async function sleepers(): Promise<number> {
+    const [row] = await database.direct`
+      select count(*)::int as count from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'`
+    return row?.count
+  }
+}, 60_000)
