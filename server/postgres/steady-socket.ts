@@ -8,13 +8,18 @@ import { Socket } from 'node:net'
  * his statement failed asks again. (Under TLS it is the socket above this one that is told, and the gap remains.)
  */
 class SteadySocket extends Socket {
+  #isConnected = false
   #error: Error | undefined
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (event === 'error') {
+    if (event === 'connect') this.#isConnected = true
+    // Before that it is given nothing; and Bun may tell of no close then.
+    if (event === 'error' && this.#isConnected) {
       this.#error ??= args[0] as Error
       return true
     }
+    // Bun may tell of one more after it closed, when nobody listens.
+    if (event === 'error' && this.listenerCount('error') === 0) return true
     if (event === 'close' && this.#error !== undefined) super.emit('error', this.#error)
     return super.emit(event, ...args)
   }
