@@ -89,6 +89,8 @@ function postTo(
       },
     )
     request.on('error', reject)
+    // A receiver that answers 101 ends the connection with neither a response nor an error.
+    request.on('close', () => reject(new Error('closed without an answer')))
     request.end(body)
   })
 }
