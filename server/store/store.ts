@@ -125,7 +125,7 @@ export class SegmentTooShortError extends RangeError {
 function errorCode(cause: unknown): string | undefined {
   if (!(cause instanceof Error)) return undefined
   const { code, errno, message } = cause as NodeJS.ErrnoException
-  // Some have no name for it: "Unknown system error -122" on Node, "(os error 122)" on Deno.
+  // Not every runtime has a name for it: "Unknown system error -122", "(os error 122)".
   const { EDQUOT } = constants.errno
   return errno === -EDQUOT || message.endsWith(`(os error ${EDQUOT})`) ? 'EDQUOT' : code
 }
