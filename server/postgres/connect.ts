@@ -102,6 +102,10 @@ async function open(target: EmbeddedConnection | string | undefined, tuning: Tun
     throw new DatabaseUnreachableError('Cannot connect: no embedded Postgres and no DATABASE_URL')
   }
   const socket = typeof target === 'string' ? await parseSocketURL(target) : target
+  // Of several hosts, one is written to. (What postgres.js does for "read-write" does not tell a standby.)
+  if (typeof target === 'string' && /^\w+:\/\/(?:[^@/?]*@)?[^/?]*,/.test(target)) {
+    Object.assign(options, { target_session_attrs: 'primary' })
+  }
   return socket ? postgres({ ...socket, ...options }) : postgres(target as string, options)
 }
 

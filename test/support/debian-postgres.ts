@@ -28,6 +28,47 @@ export async function startPostgres15(): Promise<AsyncDisposable & { url: string
   }
 }
 
+/** Two Postgres 15: what the first one has told that it committed, the second one has. */
+export interface PostgresPair extends AsyncDisposable {
+  /** Names both. */
+  url: string
+  /** The first one is gone at once, and the second one takes its place. */
+  failOver(): Promise<void>
+}
+
+export async function startPostgresPair(ports: [number, number]): Promise<PostgresPair> {
+  const folder = await mkdtemp(join(tmpdir(), 'stowage-postgres15-'))
+  if (isRoot) await promisify(execFile)('chown', ['postgres', folder])
+  const [first, second] = [join(folder, 'first'), join(folder, 'second')]
+  const start = (data: string, port: number, more = '') => {
+    const options = `-p ${port} -c listen_addresses=127.0.0.1 -k ${folder} -c fsync=off ${more}`
+    return run('pg_ctl', '-D', data, '-w', '-l', `${data}.log`, '-o', options, 'start')
+  }
+  await run('initdb', '-D', first, '-U', 'stowage', '-A', 'trust', '-E', 'UTF8', '--no-sync')
+  await start(first, ports[0])
+  const source = ['-h', folder, '-p', String(ports[0]), '-U', 'stowage']
+  await run('pg_basebackup', ...source, '-D', second, '-R', '-c', 'fast', '--no-sync')
+  await start(second, ports[1])
+  // From now on a commit is told when the second one has it too.
+  await run('pg_ctl', '-D', first, '-m', 'fast', '-w', 'stop')
+  await start(first, ports[0], "-c synchronous_standby_names='*'")
+  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',')
+  let isOver = false
+  return {
+    url: `postgres://stowage@${hosts}/postgres`,
+    async failOver() {
+      isOver = true
+      await run('pg_ctl', '-D', first, '-m', 'immediate', 'stop')
+      await run('pg_ctl', '-D', second, '-w', 'promote')
+    },
+    async [Symbol.asyncDispose]() {
+      if (!isOver) await run('pg_ctl', '-D', first, '-m', 'immediate', 'stop')
+      await run('pg_ctl', '-D', second, '-m', 'immediate', 'stop')
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
 // Without pipes: the server would keep them open, and pg_ctl would never seem to end.
 async function run(program: string, ...args: string[]): Promise<void> {
   const path = join(programs, program)
