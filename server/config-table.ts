@@ -218,6 +218,12 @@ export const SETTINGS = {
     seconds(1),
     'How long a sender may send nothing in the middle of a request',
   ),
+  stopMs: setting(
+    'STOWAGE_STOP_SECONDS',
+    '30',
+    seconds(0),
+    'How long requests under way have to finish when the server is told to stop; ten seconds later it ends whatever hangs',
+  ),
   leastBytesPerSecond: setting(
     'STOWAGE_LEAST_BYTES_PER_SECOND',
     '1KiB',

@@ -19,8 +19,8 @@ import {
   refuseArguments,
 } from './command.ts'
 
-/** Milliseconds that requests under way have to finish when the server is told to stop. */
-const GRACE_MS = 30_000
+/** Milliseconds after those that requests under way have, in which everything else has to end. */
+const CLOSING_MS = 10_000
 
 /** Milliseconds within which a second signal counts as the same. */
 const SAME_SIGNAL_MS = 1000
@@ -32,14 +32,15 @@ const PARENT_MS = 500
  * `stowage serve`: runs the server until it is told to stop (SIGINT, SIGTERM), or its data folder is lost.
  *
  * Told to stop, it takes no new request, lets those under way finish, then closes what it opened in reverse order.
- * Told twice, it ends at once; nothing that was acknowledged is lost by that.
+ * Told twice, or where something hangs (a database that does not answer), it ends at once; nothing that was acknowledged is
+ * lost by that.
  */
 export async function run({ args, env, host }: CommandContext): Promise<number> {
   refuseArguments('serve', args)
   const config = readConfig(env)
   const log = await openLog(config)
   for (const sentence of findUnknownSettings(env)) log.warn(sentence)
-  const ending = new Ending(log)
+  const ending = new Ending(log, config.stopMs + CLOSING_MS)
   if (env.npm_lifecycle_event !== undefined) ending.followParent()
   log.info('Stowage starts', { version: await readVersion(), runtime: host.name })
   await using database = await openDatabase(config, log, (error) => ending.fail(error))
@@ -53,7 +54,14 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
     )
   }
   await using tracing = await tracingOf(env, log)
-  const services = await startServices({ config, tracing, log, sql, direct, graceMs: GRACE_MS })
+  const services = await startServices({
+    config,
+    tracing,
+    log,
+    sql,
+    direct,
+    graceMs: config.stopMs,
+  })
   services.audit.start(`${await readVersion()} on ${host.name}`)
   const tls = tlsOf(config)
   let listener: Listener | undefined
@@ -80,7 +88,7 @@ export async function run({ args, env, host }: CommandContext): Promise<number> 
   } finally {
     warming.abort()
     // Together: the pages' streams never end by themselves, and it is the services that end them.
-    await Promise.all([listener?.stop(GRACE_MS + 1000), services[Symbol.asyncDispose]()])
+    await Promise.all([listener?.stop(config.stopMs + 1000), services[Symbol.asyncDispose]()])
     // After the last request.
     await services.audit.stop()
     log.info('Stowage stopped')
@@ -112,9 +120,12 @@ class Ending {
   #reach: (code: number) => void = () => {}
   #askedAt: number | undefined
   readonly #log: Log
+  readonly #patienceMs: number
 
-  constructor(log: Log) {
+  /** @param patienceMs Between the first signal and the end, whatever hangs. */
+  constructor(log: Log, patienceMs: number) {
     this.#log = log
+    this.#patienceMs = patienceMs
     this.reached = new Promise((resolve) => {
       this.#reach = resolve
     })
@@ -149,6 +160,10 @@ class Ending {
     }
     this.#askedAt = Date.now()
     this.#log.info('Stowage stops when the requests under way are done', { signal })
+    setTimeout(() => {
+      this.#log.error('Stowage ends although something still hangs; what was acknowledged is safe')
+      process.exit(EXIT_FAILED)
+    }, this.#patienceMs).unref()
     this.#reach(EXIT_DONE)
   }
 }
