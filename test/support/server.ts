@@ -29,6 +29,8 @@ export interface ServerOptions {
   dataDir?: string
   /** The database of an earlier server, where it is external. */
   databaseURL?: string | undefined
+  /** Another checkout, whose server it is. */
+  checkout?: string
 }
 
 const commands: Record<Runtime, string[]> = {
@@ -130,7 +132,11 @@ export class StowageServer implements AsyncDisposable {
   async start(): Promise<void> {
     this.#port ||= await freePort()
     const [command, ...args] = [...commands[runtime], 'serve'] as unknown as [string, ...string[]]
-    const child = spawn(command, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, {
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: this.#options.checkout,
+    })
     this.#child = child
     const keep = (chunk: Buffer) => {
       this.#log += chunk
