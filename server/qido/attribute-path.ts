@@ -14,9 +14,13 @@ export interface AttributePath {
  */
 export function parseAttributePath(text: string): AttributePath | 'unknown' | 'malformed' {
   const tags: string[] = []
-  for (const part of text.split('.')) {
+  const parts = text.split('.')
+  // All of them before any is looked up: what is called unknown is said again, in a header.
+  if (!parts.every((part) => /^(?:[0-9A-Fa-f]{8}|[A-Za-z_][A-Za-z0-9_]{0,63})$/.test(part))) {
+    return 'malformed'
+  }
+  for (const part of parts) {
     if (/^[0-9A-Fa-f]{8}$/.test(part)) tags.push(part.toUpperCase())
-    else if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(part)) return 'malformed'
     else {
       const entry = entryOfKeyword(part)
       if (entry === undefined) return 'unknown'

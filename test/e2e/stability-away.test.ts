@@ -47,7 +47,8 @@ async function stableOf(server: StowageServer, quietSeconds: number) {
 
 async function untilStable(server: StowageServer, count: number): Promise<void> {
   await server.until(async () => {
-    const { changes } = await feedOf(server)
+    // A server whose Postgres comes back may answer one more 503.
+    const { changes } = await feedOf(server).catch(() => ({ changes: [] }))
     return changes.filter(({ type }) => type === 'stable').length >= count
   })
 }

@@ -261,4 +261,11 @@ describe('Fields to be included (PS3.18 8.3.4.3)', () => {
       'The attribute PatientShoeSize is not known and has not been included',
     ])
   })
+
+  test('a name of which a later part is no word is refused, and is said in no header', () => {
+    for (const name of ['Unknown.Pr\ufffdcedure', 'Unknown.a"b', 'Unknown.a\r\nSet-Cookie: b'])
+      expect(() => parse(`includefield=${encodeURIComponent(name)}`)).toThrow(
+        /it names no attribute/,
+      )
+  })
 })
