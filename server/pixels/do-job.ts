@@ -1,5 +1,6 @@
 import { contextOf, decode, encodeLossless, hasDecoder } from './codecs.ts'
 import { gifFrame, gifHead, gifTail } from './gif.ts'
+import { jpegWithProfile } from './icc-profile.ts'
 import type { ImagePixel } from './image-pixel.ts'
 import type { Job, JobOutcome, RenderJob } from './job.ts'
 import { NativeCodecs } from './library.ts'
@@ -26,11 +27,15 @@ export function doJob(job: Job): JobOutcome {
   }
 }
 
-function encodePicture(picture: Picture, { type, quality, delayMs }: RenderJob): Uint8Array {
-  if (type === 'image/png') return encodePNG(picture)
+function encodePicture(picture: Picture, job: RenderJob): Uint8Array {
+  const { type, quality, delayMs } = job
+  // Profiles of RGB belong to no grey; GIF has no room for one that readers know.
+  const iccProfile = picture.channels === 3 ? job.rendering.iccProfile : undefined
+  if (type === 'image/png') return encodePNG(picture, iccProfile)
   if (type === 'gif-frame') return gifFrame(picture, delayMs)
   if (type === 'image/gif') return Buffer.concat([gifHead(picture), gifFrame(picture, 0), gifTail])
-  return encodeJPEG(picture, quality)
+  const jpeg = encodeJPEG(picture, quality)
+  return iccProfile === undefined ? jpeg : jpegWithProfile(jpeg, iccProfile)
 }
 
 function encodeJPEG({ width, height, channels, pixels }: Picture, quality: number): Uint8Array {

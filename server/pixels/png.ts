@@ -1,9 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { deflateSync } from 'node:zlib'
+import { pngProfile } from './icc-profile.ts'
 import type { Picture } from './rendering.ts'
 
 /** A picture as PNG (ISO/IEC 15948): grey or RGB of 8 bits, every line as the difference to the pixel on its left. */
-export function encodePNG({ width, height, channels, pixels }: Picture): Buffer {
+export function encodePNG(
+  { width, height, channels, pixels }: Picture,
+  iccProfile?: Uint8Array,
+): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)
@@ -21,6 +25,7 @@ export function encodePNG({ width, height, channels, pixels }: Picture): Buffer 
   return Buffer.concat([
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
     chunk('IHDR', header),
+    ...(iccProfile === undefined ? [] : [chunk('iCCP', pngProfile(iccProfile))]),
     chunk('IDAT', deflateSync(lines)),
     chunk('IEND', Buffer.alloc(0)),
   ])

@@ -20,7 +20,9 @@ export function render(image: ImagePixel, bytes: Uint8Array, rendering: Renderin
     ? renderGrey(image, samplesOf(image, bytes), rendering)
     : renderColour(image, bytes, rendering)
   for (const overlay of rendering.overlays ?? []) draw(overlay, picture)
-  return rendering.viewport === undefined ? picture : intoViewport(picture, rendering.viewport)
+  const { viewport, pixelAspect } = rendering
+  // Without a viewport a picture has the pixels of the image, whatever their shape.
+  return viewport === undefined ? picture : intoViewport(picture, viewport, pixelAspect)
 }
 
 function draw({ top, left, rows, columns, firstBit, bits }: Overlay, picture: Picture): void {

@@ -16,6 +16,10 @@ export interface Rendering {
   /** Drawn in white on what has become of the pixels. */
   overlays?: readonly Overlay[] | undefined
   viewport?: Viewport | undefined
+  /** The height of a pixel, its width being 1. (PS3.3 C.7.6.3.1.7) */
+  pixelAspect: number
+  /** What the colours of the picture are, where that is to be in it. */
+  iccProfile?: Uint8Array | undefined
 }
 
 /** Graphics of one bit a pixel, the first one the lowest bit (PS3.3 C.9.2, PS3.5 8.1.2). */
@@ -50,6 +54,9 @@ export interface Viewport {
   width: number
   height: number
   source?: { left: number; top: number; width: number; height: number } | undefined
+  /** Left and right, or top and bottom, change places. */
+  isFlippedAcross?: boolean
+  isFlippedDown?: boolean
 }
 
 /** `gif-frame` is one picture of several: without what stands before the first and behind the last. */

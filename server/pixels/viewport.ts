@@ -1,19 +1,35 @@
 import type { Picture, Viewport } from './rendering.ts'
 
 /**
- * Cuts the source region out and scales it into the viewport, its shape kept (PS3.18 8.3.5.1.3).
+ * Cuts the source region out and scales it into the viewport, its shape kept (PS3.18 8.3.5.1.3): that of what was
+ * imaged, where pixels are not square.
  *
  * Smaller: each pixel is the mean of those it covers. Larger: between the four nearest.
  */
-export function intoViewport(picture: Picture, viewport: Viewport): Picture {
+export function intoViewport(picture: Picture, viewport: Viewport, pixelAspect: number): Picture {
   const { source = { left: 0, top: 0, width: picture.width, height: picture.height } } = viewport
   const region = cut(picture, source)
-  const scale = Math.min(viewport.width / region.width, viewport.height / region.height)
+  const shownHeight = region.height * pixelAspect
+  const scale = Math.min(viewport.width / region.width, viewport.height / shownHeight)
   const width = Math.max(1, Math.round(region.width * scale))
-  const height = Math.max(1, Math.round(region.height * scale))
-  if (width === region.width && height === region.height) return region
-  const wide = scaled(region, width, true)
-  return scaled(wide, height, false)
+  const height = Math.max(1, Math.round(shownHeight * scale))
+  const isSame = width === region.width && height === region.height
+  return flipped(isSame ? region : scaled(scaled(region, width, true), height, false), viewport)
+}
+
+function flipped(picture: Picture, { isFlippedAcross, isFlippedDown }: Viewport): Picture {
+  if (!isFlippedAcross && !isFlippedDown) return picture
+  const { width, height, channels } = picture
+  const pixels = new Uint8Array(picture.pixels.length)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const fromX = isFlippedAcross ? width - 1 - x : x
+      const fromY = isFlippedDown ? height - 1 - y : y
+      const from = (fromY * width + fromX) * channels
+      pixels.set(picture.pixels.subarray(from, from + channels), (y * width + x) * channels)
+    }
+  }
+  return { ...picture, pixels }
 }
 
 function cut(

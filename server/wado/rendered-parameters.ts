@@ -8,7 +8,14 @@ export interface RenderedParameters {
   viewport?: Viewport | undefined
   /** Whether Overlay Planes are drawn: on no thumbnail, for they may say who it is (WA-R7). */
   hasOverlays: boolean
+  profile: ProfileChoice
 }
+
+/**
+ * Which ICC profile is in a picture in colour (PS3.18 8.3.5.1.5): `own` is that of the data set, if it has one; `yes`
+ * the same, else sRGB; `srgb` sRGB.
+ */
+export type ProfileChoice = 'no' | 'own' | 'yes' | 'srgb'
 
 const maximumViewport = 8192
 const defaultQuality = 90
@@ -21,8 +28,7 @@ const windowFunctions = new Map<string, WindowFunction>([
 ])
 
 /**
- * The parameters of a rendered resource (PS3.18 8.3.5.1). `annotation` and `iccprofile` are checked; nothing is written
- * on pictures, and they are sRGB without a profile.
+ * The parameters of a rendered resource (PS3.18 8.3.5.1). `annotation` is checked; nothing is written on pictures.
  *
  * @throws {HttpProblem} 400 a value that is none
  */
@@ -33,10 +39,8 @@ export function renderedParameters(query: Record<string, string>): RenderedParam
       throw wrong('annotation', 'patient, technique, or both')
     }
   }
-  if (iccprofile !== undefined && !/^(no|yes|srgb|adobergb|rommrgb|displayp3)$/.test(iccprofile)) {
-    throw wrong('iccprofile', 'no, yes, srgb, adobergb, rommrgb or displayp3')
-  }
   return {
+    profile: iccprofile === undefined ? 'own' : profileOf(iccprofile),
     hasOverlays: true,
     quality: quality === undefined ? defaultQuality : qualityOf(quality),
     window: window === undefined ? undefined : windowOf(window),
@@ -48,6 +52,7 @@ export function renderedParameters(query: Record<string, string>): RenderedParam
 export function thumbnailParameters({ viewport }: Record<string, string>): RenderedParameters {
   return {
     hasOverlays: false,
+    profile: 'no',
     quality: defaultQuality,
     viewport:
       viewport === undefined
@@ -60,6 +65,12 @@ function qualityOf(text: string): number {
   const quality = /^\d{1,3}$/.test(text) ? Number(text) : 0
   if (quality < 1 || quality > 100) throw wrong('quality', 'a whole number from 1 to 100')
   return quality
+}
+
+/** Colours are not turned into those of another space, so the others of PS3.18 are none here. */
+function profileOf(text: string): ProfileChoice {
+  if (text === 'no' || text === 'yes' || text === 'srgb') return text
+  throw wrong('iccprofile', 'no, yes or srgb')
 }
 
 function windowOf(text: string): Window {
@@ -82,22 +93,26 @@ function viewportOf(text: string, withSource: boolean): Viewport {
   )
   const isSize = (size: number | undefined) =>
     Number.isInteger(size) && (size as number) >= 1 && (size as number) <= maximumViewport
-  const isRegion =
-    (left ?? 0) >= 0 && (top ?? 0) >= 0 && (sourceWidth ?? 1) > 0 && (sourceHeight ?? 1) > 0
+  const isRegion = (left ?? 0) >= 0 && (top ?? 0) >= 0 && sourceWidth !== 0 && sourceHeight !== 0
   if (!isRight || !isSize(width) || !isSize(height) || !isRegion) {
     const form = withSource ? 'vw,vh or vw,vh,sx,sy,sw,sh' : 'vw,vh'
     throw wrong('viewport', `${form}, in pixels, of 1 to ${maximumViewport}`)
   }
   const size = { width: width as number, height: height as number }
   if (values.length === 2) return size
-  // What is left out is the whole image (PS3.18 8.3.5.1.3).
+  // What is left out is the whole image; below 0, it is that much of it, flipped (PS3.18 8.3.5.1.3).
   const source = {
     left: left ?? 0,
     top: top ?? 0,
-    width: sourceWidth ?? Number.POSITIVE_INFINITY,
-    height: sourceHeight ?? Number.POSITIVE_INFINITY,
+    width: Math.abs(sourceWidth ?? Number.POSITIVE_INFINITY),
+    height: Math.abs(sourceHeight ?? Number.POSITIVE_INFINITY),
   }
-  return { ...size, source }
+  return {
+    ...size,
+    source,
+    isFlippedAcross: (sourceWidth ?? 1) < 0,
+    isFlippedDown: (sourceHeight ?? 1) < 0,
+  }
 }
 
 function isDecimal(text: string): boolean {

@@ -45,7 +45,20 @@ export async function renderingOf(
       colours.every((table) => table !== undefined) && isPalette
         ? (colours as [LookupTable, LookupTable, LookupTable])
         : undefined,
+    pixelAspect: pixelAspectOf(model, index),
   }
+}
+
+/** Of the spacing of the pixels, else of Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7): both say the height first. */
+function pixelAspectOf(model: DicomJson, index: number): number {
+  const sizes = [
+    groupOf(model, '00289110', index)['00280030'],
+    ...['00280030', '00181164', '00182010', '00280034'].map((tag) => model[tag]),
+  ].map((attribute) => (attribute?.Value ?? []).map(Number))
+  const [height, width] = sizes.find(([height = 0, width = 0]) => height > 0 && width > 0) ?? []
+  const aspect = (height ?? 1) / (width ?? 1)
+  // What differs less is not seen, and what differs more is a mistake.
+  return Math.abs(aspect - 1) < 0.01 || aspect < 0.1 || aspect > 10 ? 1 : aspect
 }
 
 /** How long each frame of several is shown, in milliseconds (PS3.3 C.7.6.5). */

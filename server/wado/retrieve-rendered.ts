@@ -14,6 +14,7 @@ import { acceptedRendered, choose, notAcceptable } from './negotiation.ts'
 import { open, openInstance } from './open.ts'
 import { overlaysOf } from './overlays.ts'
 import { frameListOf, instanceURLOf, resourceOf } from './paths.ts'
+import { profileFor } from './profiles.ts'
 import { isDocument, renderDocument } from './render-document.ts'
 import {
   type RenderedParameters,
@@ -172,15 +173,17 @@ async function renderFrame(
   { instance, model, frames }: Shown,
   frame: number,
   type: PictureType,
-  { quality, window, viewport, hasOverlays }: RenderedParameters,
+  { quality, window, viewport, hasOverlays, profile }: RenderedParameters,
 ): Promise<JobOutcome> {
   const { image, transferSyntaxUID } = frames
+  const iccProfile = await profileFor(instance, deps.store, model, profile)
   try {
     const found = await renderingOf(instance, deps.store, model, image, frame - 1)
     const rendering = {
       ...found,
       ...(window === undefined ? {} : { window, voiLUT: undefined }),
       viewport,
+      iccProfile,
       overlays: hasOverlays ? await overlaysOf(instance, deps.store, model, frame - 1) : [],
     }
     const bytes = await frameInMemory(frames, frame - 1)

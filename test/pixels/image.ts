@@ -23,5 +23,5 @@ export function imagePixel(options: Partial<ImagePixel> = {}): ImagePixel {
 }
 
 export function rendering(options: Partial<Rendering> = {}): Rendering {
-  return { slope: 1, intercept: 0, isInverse: false, ...options }
+  return { slope: 1, intercept: 0, isInverse: false, pixelAspect: 1, ...options }
 }

@@ -172,6 +172,29 @@ describe('Viewport (PS3.18 8.3.5.1.3)', () => {
     expect(picture).toMatchObject({ width: 4, height: 2 })
     expect(grey(picture)).toEqual([100, 125, 175, 200, 100, 125, 175, 200])
   })
+
+  test('flips the region across, down, or both', () => {
+    const values = Uint8Array.of(0, 100, 200, 255, 10, 110, 210, 250)
+    const source = { left: 1, top: 0, width: 2, height: 2 }
+    const shown = (isFlippedAcross: boolean, isFlippedDown: boolean) => {
+      const viewport = { width: 2, height: 2, source, isFlippedAcross, isFlippedDown }
+      return grey(render(image, values, rendering({ window, viewport })))
+    }
+    expect(shown(false, false)).toEqual([100, 200, 110, 210])
+    expect(shown(true, false)).toEqual([200, 100, 210, 110])
+    expect(shown(false, true)).toEqual([110, 210, 100, 200])
+    expect(shown(true, true)).toEqual([210, 110, 200, 100])
+  })
+
+  test('makes pixels square that are not; without a viewport they are as they are', () => {
+    const viewport = { width: 100, height: 100 }
+    const tall = rendering({ window, viewport, pixelAspect: 1.5 })
+    expect(render(image, bytes, tall)).toMatchObject({ width: 100, height: 75 })
+    const flat = rendering({ window, viewport, pixelAspect: 0.5 })
+    expect(render(image, bytes, flat)).toMatchObject({ width: 100, height: 25 })
+    const whole = rendering({ window, pixelAspect: 1.5 })
+    expect(render(image, bytes, whole)).toMatchObject({ width: 4, height: 2 })
+  })
 })
 
 test('a PNG holds every pixel (ISO/IEC 15948)', () => {

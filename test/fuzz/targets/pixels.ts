@@ -114,7 +114,7 @@ function seed(head: number[], image: ImagePixel, syntax: number, pixels: Uint8Ar
         image,
         transferSyntaxUID: `${base}.1`,
         bytes: Uint8Array.from(pixels),
-        rendering: { slope: 1, intercept: 0, isInverse: false },
+        rendering: { slope: 1, intercept: 0, isInverse: false, pixelAspect: 1 },
         type: 'image/jpeg',
         quality: 90,
         delayMs: 0,

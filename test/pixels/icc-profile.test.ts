@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest'
+import { jpegWithProfile, profileIn, sRGBProfile } from '../../server/pixels/icc-profile.ts'
+
+describe('ICC profiles in pictures (PS3.18 8.3.5.1.5)', () => {
+  test('sRGB has the middle grey and the white of sRGB', () => {
+    const profile = Buffer.from(sRGBProfile())
+    expect(profile.readUInt32BE(0)).toBe(profile.length)
+    const tags = new Map(
+      Array.from({ length: profile.readUInt32BE(128) }, (_, i) => {
+        const at = 132 + i * 12
+        const place = profile.readUInt32BE(at + 4)
+        const value = profile.subarray(place, place + profile.readUInt32BE(at + 8))
+        return [profile.toString('latin1', at, at + 4), value]
+      }),
+    )
+    const numbers = (tag: string, from: number) => {
+      const value = tags.get(tag) as Buffer
+      const count = (value.length - from) / 4
+      return Array.from({ length: count }, (_, i) => value.readInt32BE(from + i * 4) / 65_536)
+    }
+    const [g, a, b] = numbers('rTRC', 12) as [number, number, number]
+    expect((a * 0.5 + b) ** g).toBeCloseTo(0.21404, 4)
+    // The three colours together are white.
+    const white = numbers('wtpt', 8)
+    for (const axis of [0, 1, 2]) {
+      const sum = ['rXYZ', 'gXYZ', 'bXYZ'].reduce(
+        (all, tag) => all + (numbers(tag, 8)[axis] as number),
+        0,
+      )
+      expect(sum).toBeCloseTo(white[axis] as number, 3)
+    }
+  })
+
+  test('a value of ICC Profile is taken without its padding, and only if it is a profile of RGB', () => {
+    const profile = sRGBProfile()
+    expect(profileIn(Buffer.concat([profile, Buffer.alloc(3)]))).toEqual(profile)
+    expect(profileIn(profile.subarray(0, -1))).toBeUndefined()
+    expect(profileIn(Buffer.alloc(500, 7))).toBeUndefined()
+    const grey = Buffer.from(profile)
+    grey.write('GRAY', 16, 'latin1')
+    expect(profileIn(grey)).toBeUndefined()
+  })
+
+  test('one that is larger than a segment of JPEG is in several, behind JFIF', () => {
+    const jfif = Buffer.from('ffd8ffe000044a46ffdb', 'hex')
+    const profile = Uint8Array.from({ length: 70_000 }, (_, i) => i % 251)
+    const jpeg = Buffer.from(jpegWithProfile(jfif, profile))
+    expect(jpeg.subarray(0, 8)).toEqual(jfif.subarray(0, 8))
+    const found: Buffer[] = []
+    let at = 8
+    for (let number = 1; jpeg.readUInt16BE(at) === 0xffe2; number++) {
+      const length = jpeg.readUInt16BE(at + 2)
+      expect(jpeg.toString('latin1', at + 4, at + 16)).toBe('ICC_PROFILE\0')
+      expect([...jpeg.subarray(at + 16, at + 18)]).toEqual([number, 2])
+      found.push(jpeg.subarray(at + 18, at + 2 + length))
+      at += 2 + length
+    }
+    expect(Buffer.concat(found).equals(profile)).toBe(true)
+    expect(jpeg.subarray(at)).toEqual(jfif.subarray(8))
+  })
+})
