@@ -73,7 +73,7 @@ function samplesOf(image: ImagePixel, bytes: Uint8Array): Samples {
 }
 
 function renderGrey(image: ImagePixel, samples: Samples, rendering: Rendering): Picture {
-  const toOutput = greyScale(samples, rendering)
+  const toOutput = greyScale(image, samples, rendering)
   const pixels = new Uint8Array(samples.length)
   if (samples instanceof Float32Array || samples instanceof Float64Array || samples.length < 4096) {
     for (let i = 0; i < samples.length; i++) pixels[i] = toOutput(samples[i] as number)
@@ -94,13 +94,17 @@ function renderGrey(image: ImagePixel, samples: Samples, rendering: Rendering): 
 }
 
 /** The whole way of a stored value to 0..255 (PS3.4 N.2). */
-function greyScale(samples: Samples, rendering: Rendering): (stored: number) => number {
+function greyScale(
+  image: ImagePixel,
+  samples: Samples,
+  rendering: Rendering,
+): (stored: number) => number {
   const { slope, intercept, modalityLUT, voiLUT, isInverse } = rendering
   const modality = (stored: number) =>
     modalityLUT ? lookedUp(modalityLUT, stored) : stored * slope + intercept
   const voi = voiLUT
     ? (value: number) => (lookedUp(voiLUT, value) / (2 ** voiLUT.bits - 1)) * 255
-    : windowed(rendering.window ?? wholeRange(samples, modality, rendering.paddingValue))
+    : windowed(rendering.window ?? wholeRange(image, samples, modality, rendering.paddingValue))
   return (stored) => {
     const value = Math.max(0, Math.min(255, Math.round(voi(modality(stored)))))
     return isInverse ? 255 - value : value
@@ -118,7 +122,9 @@ export function windowed({ center, width, function: shape }: Window): (value: nu
   }
 }
 
+/** From the least to the largest value of the frame; of one that is all the same, that is black. */
 function wholeRange(
+  { bitsStored }: ImagePixel,
   samples: Samples,
   modality: (stored: number) => number,
   padding: number | undefined,
@@ -132,8 +138,11 @@ function wholeRange(
     if (stored > high) high = stored
   }
   if (low > high) low = high = 0
+  // One bit is a mask: all of it may be set.
+  if (bitsStored === 1) [low, high] = [0, 1]
   const [one, other] = [modality(low), modality(high)]
-  const width = Math.abs(other - one) || 1
+  const width = Math.abs(other - one)
+  if (width === 0) return { center: one + 1, width: 1, function: 'LINEAR_EXACT' }
   return { center: (one + other) / 2, width, function: 'LINEAR_EXACT' }
 }
 

@@ -69,6 +69,19 @@ describe('Grey (PS3.3 C.11)', () => {
     ])
   })
 
+  test('a mask that is set nowhere is black, and white where it is set everywhere', () => {
+    const image = imagePixel({ bitsAllocated: 1, bitsStored: 1 })
+    expect(grey(render(image, Uint8Array.of(0), rendering()))).toEqual(Array(8).fill(0))
+    expect(grey(render(image, Uint8Array.of(255), rendering()))).toEqual(Array(8).fill(255))
+  })
+
+  test('a frame of one value is black, or white where that is the least', () => {
+    const same = words(7, 7, 7, 7, 7, 7, 7, 7)
+    expect(grey(render(imagePixel(), same, rendering()))).toEqual(Array(8).fill(0))
+    const inverse = rendering({ isInverse: true })
+    expect(grey(render(imagePixel(), same, inverse))).toEqual(Array(8).fill(255))
+  })
+
   test('floats', () => {
     const image = imagePixel({ bitsAllocated: 32, isFloat: true, columns: 3, rows: 1 })
     const bytes = new Uint8Array(Float32Array.of(-1, 0, 1).buffer)

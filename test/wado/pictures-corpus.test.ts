@@ -15,7 +15,13 @@ import { memoryStore } from '../../server/store/memory-store.ts'
 import { framesOf, pixelsOf } from '../../server/wado/frames.ts'
 import { renderingOf } from '../../server/wado/rendering-of.ts'
 import { readModel } from '../../server/wado/stored-file.ts'
-import { corpusFile, corpusFiles, corpusFolder, whyNoCorpus, whyNoReaders } from '../support/dicom-corpus.ts'
+import {
+  corpusFile,
+  corpusFiles,
+  corpusFolder,
+  whyNoCorpus,
+  whyNoReaders,
+} from '../support/dicom-corpus.ts'
 import { readInstance } from '../support/dicom-reading.ts'
 
 /** A folder to which the pictures are written, for eyes: `PICTURES=/tmp/pictures`. */

@@ -191,6 +191,7 @@ function renderingOf(input: Buffer): Rendering {
     slope: has(0) ? float(0) : 1,
     intercept: has(0) ? float(1) : 0,
     isInverse: has(1),
+    pixelAspect: 1,
     modalityLUT: has(2) ? table(4) : undefined,
     window: has(3)
       ? {
