@@ -1,12 +1,18 @@
 import type { Context } from 'hono'
 import type { Instance } from '../../db/instances.ts'
-import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
+import {
+  type DicomJson,
+  type DicomJsonAttribute,
+  toNativeDicomModel,
+} from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
 import { numberOf, textOf } from '../pixels/image-pixel.ts'
 import type { Store } from '../store/store.ts'
 import { answerWhole } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
+import { readMetadata } from './metadata.ts'
 import { acceptedRendered, choose } from './negotiation.ts'
+import { studiesURLOf } from './paths.ts'
 import { itemOf } from './rendering-of.ts'
 import { readValue } from './stored-file.ts'
 
@@ -14,6 +20,7 @@ const encapsulatedDocument = '00420011'
 const contentSequence = '0040A730'
 const html = { type: 'text/html' }
 const plain = { type: 'text/plain' }
+const xml = { type: 'text/xml' }
 
 /** A Structured Report, or a document in a DICOM file. */
 export function isDocument(model: DicomJson): boolean {
@@ -22,7 +29,7 @@ export function isDocument(model: DicomJson): boolean {
 
 /**
  * A document in its own type, as it was encapsulated; the content tree of a Structured Report as nested lists in HTML,
- * or as indented text (PS3.18 Table 8.7.4-1).
+ * or as indented text; all of the report as Native DICOM Model in XML (PS3.18 Table 8.7.4-1).
  */
 export async function renderDocument(
   c: Context<AppEnv>,
@@ -45,9 +52,16 @@ export async function renderDocument(
       read: (range) => read.bytes(range?.offset ?? 0, range?.length ?? length),
     })
   }
-  const { offer } = choose(acceptedRendered(c), [html, plain])
-  const text = offer === html ? htmlOf(model) : textLines(model, 0).join('\n')
-  return answerWhole(c, log, whole(`${offer.type}; charset=utf-8`, Buffer.from(text), digest))
+  const { offer } = choose(acceptedRendered(c), [html, plain, xml])
+  const studiesURL = studiesURLOf(c)
+  const answer = (text: string, version: string) =>
+    answerWhole(c, log, whole(`${offer.type}; charset=utf-8`, Buffer.from(text), version))
+  if (offer === html) return answer(htmlOf(model), digest)
+  if (offer === plain) return answer(textLines(model, 0).join('\n'), digest)
+  const metadata = await readMetadata(instance, store, studiesURL)
+  // With the address in it, for it is in the URIs of bulk data.
+  const version = `${digest} ${studiesURL}`
+  return answer(toNativeDicomModel(JSON.parse(Buffer.from(metadata).toString())), version)
 }
 
 /** The bytes of a document: those few that are in the metadata, or a range of the file. */

@@ -3,6 +3,7 @@ import type { Instance } from '../../db/instances.ts'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { negotiate } from '../multipart/accept.ts'
 import { gifHead, gifTail } from '../pixels/gif.ts'
 import type { JobOutcome } from '../pixels/job.ts'
 import type { PictureType } from '../pixels/rendering.ts'
@@ -102,7 +103,13 @@ async function renderAnimation(
   parameters: RenderedParameters,
 ): Promise<Response> {
   const entries = acceptedRendered(c)
-  const { type } = choose(entries, [gif]).offer
+  const { offer } =
+    negotiate(entries, [gif]) ??
+    notAcceptable(
+      [gif],
+      `, for it has ${shown.frames.count} frames, each of which is a picture at /frames/{number}/rendered`,
+    )
+  const { type } = offer
   const first = await renderFrame(c, deps, shown, 1, 'gif-frame', parameters)
   async function* read(): AsyncGenerator<Uint8Array, void, void> {
     const { columns, rows, samplesPerPixel } = first.image

@@ -250,7 +250,12 @@ describe('Rendered (PS3.18 8.3.5, 8.7.4; WA-R6)', () => {
     expect(gif.type).toBe('image/gif')
     expect(gif.body.toString('latin1').split('\x21\xf9\x04').length - 1).toBe(3)
     expect(gif.body.at(-1)).toBe(0x3b)
-    expect((await retrieve(`${frames.url}/rendered`, 'image/jpeg')).status).toBe(406)
+    const still = await retrieve(`${frames.url}/rendered`, 'image/jpeg')
+    expect(still.status).toBe(406)
+    expect(JSON.parse(still.body.toString())).toMatchObject({
+      available: ['image/gif'],
+      detail: expect.stringContaining('3 frames, each of which is a picture at /frames/{number}'),
+    })
     expect((await png(`${frames.url}/frames/2/rendered`)).pixels).toHaveLength(24)
     const { type, body } = await retrieve(`${frames.url}/frames/1,3/rendered`, 'image/png')
     expect(type).toMatch(/^multipart\/related; type="image\/png"/)
@@ -358,6 +363,9 @@ describe('Documents (PS3.18 Table 8.7.4-1)', () => {
     )
     const plain = await retrieve(`${url}/rendered`, 'text/plain')
     expect(plain.body.toString()).toBe('Report\n  Finding: a <b> & c\n  Length: 1.5 mm')
+    const xml = await retrieve(`${url}/rendered`, 'text/xml')
+    expect(xml.type).toBe('text/xml; charset=utf-8')
+    expect(xml.body.toString()).toContain('<Value number="1">a &lt;b&gt; &amp; c </Value>')
     expect((await retrieve(`${url}/rendered`, 'image/jpeg')).status).toBe(406)
   })
 
