@@ -15,6 +15,8 @@ export interface Whole {
   length?: number | undefined
   /** How the bytes are packed; `identity`: another client would have them packed. */
   encoding?: 'gzip' | 'identity' | undefined
+  /** To be saved: no browser is to show it on the origin of the page. */
+  isAttachment?: boolean
   /** What changes when the bytes do: it becomes the ETag. */
   version?: string | undefined
   /** The bytes; with a range only those, if `length` is known. */
@@ -56,8 +58,9 @@ export async function begun(
  * range of bytes (RFC 9110 14, WA-S16). Several ranges at once are answered with the whole.
  */
 export async function answerWhole(c: Context<AppEnv>, log: Log, whole: Whole): Promise<Response> {
-  const { contentType, length, version, encoding } = whole
+  const { contentType, length, version, encoding, isAttachment } = whole
   const headers: Record<string, string> = { ...common, 'content-type': contentType }
+  if (isAttachment) headers['content-disposition'] = 'attachment'
   if (encoding !== undefined) headers.vary = 'Accept, Accept-Encoding'
   if (encoding === 'gzip') headers['content-encoding'] = encoding
   const form = encoding === 'gzip' ? `${contentType} gzip` : contentType

@@ -40,8 +40,7 @@ export async function renderDocument(
   const digest = Buffer.from(instance.digest).toString('hex')
   const attribute = model[encapsulatedDocument]
   if (attribute !== undefined) {
-    const type = textOf(model, '00420012') || 'application/octet-stream'
-    const { offer } = choose(acceptedRendered(c), [{ type: type.toLowerCase() }])
+    const { offer } = choose(acceptedRendered(c), [{ type: documentType(model) }])
     const read = documentReader(instance, store, attribute)
     // (0042,0015) says how many bytes it has without padding.
     const length = Math.min(numberOf(model, '00420015', read.length), read.length)
@@ -49,6 +48,7 @@ export async function renderDocument(
       contentType: offer.type,
       length,
       version: digest,
+      isAttachment: !shownTypes.has(offer.type),
       read: (range) => read.bytes(range?.offset ?? 0, range?.length ?? length),
     })
   }
@@ -62,6 +62,15 @@ export async function renderDocument(
   // With the address in it, for it is in the URIs of bulk data.
   const version = `${digest} ${studiesURL}`
   return answer(toNativeDicomModel(JSON.parse(Buffer.from(metadata).toString())), version)
+}
+
+/** Documents that a browser shows without running what is in them; script in PDF is the viewer's own. */
+const shownTypes = new Set(['application/pdf', 'text/plain'])
+
+/** MIME Type of Encapsulated Document (0042,0012), if it is one. */
+function documentType(model: DicomJson): string {
+  const type = textOf(model, '00420012')?.toLowerCase() ?? ''
+  return /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/.test(type) ? type : 'application/octet-stream'
 }
 
 /** The bytes of a document: those few that are in the metadata, or a range of the file. */
