@@ -146,8 +146,11 @@ function lineOf(item: DicomJson): string {
 function contentOf(item: DicomJson): string | undefined {
   const first = (tag: string) => item[tag]?.Value?.[0]
   switch (textOf(item, '0040A040')) {
-    case 'TEXT':
-      return textOf(item, '0040A160')
+    case 'TEXT': {
+      // What is too long for metadata is said to be there, rather than left out.
+      const { BulkDataURI } = item['0040A160'] ?? {}
+      return BulkDataURI === undefined ? textOf(item, '0040A160') : `[long text: ${BulkDataURI}]`
+    }
     case 'CODE':
       return meaningOf(item, '0040A168')
     case 'NUM': {
