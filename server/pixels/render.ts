@@ -104,7 +104,7 @@ function greyScale(
     modalityLUT ? lookedUp(modalityLUT, stored) : stored * slope + intercept
   const voi = voiLUT
     ? (value: number) => (lookedUp(voiLUT, value) / (2 ** voiLUT.bits - 1)) * 255
-    : windowed(rendering.window ?? wholeRange(image, samples, modality, rendering.paddingValue))
+    : windowed(rendering.window ?? wholeRange(image, samples, modality, rendering.padding))
   return (stored) => {
     const value = Math.max(0, Math.min(255, Math.round(voi(modality(stored)))))
     return isInverse ? 255 - value : value
@@ -127,13 +127,14 @@ function wholeRange(
   { bitsStored }: ImagePixel,
   samples: Samples,
   modality: (stored: number) => number,
-  padding: number | undefined,
+  padding: Rendering['padding'],
 ): Window {
   let low = Number.POSITIVE_INFINITY
   let high = Number.NEGATIVE_INFINITY
+  const [first, last] = padding ?? [1, 0]
   for (let i = 0; i < samples.length; i++) {
     const stored = samples[i] as number
-    if (stored === padding || !Number.isFinite(stored)) continue
+    if ((stored >= first && stored <= last) || !Number.isFinite(stored)) continue
     if (stored < low) low = stored
     if (stored > high) high = stored
   }

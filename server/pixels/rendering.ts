@@ -9,8 +9,8 @@ export interface Rendering {
   voiLUT?: LookupTable | undefined
   /** The smallest value is white: MONOCHROME1, or Presentation LUT Shape INVERSE. */
   isInverse: boolean
-  /** Stored values that are no picture, left out when there is no window. (0028,0120) */
-  paddingValue?: number | undefined
+  /** The first and the last of the stored values that are no picture, left out when there is no window. (PS3.3 C.7.5.1.1.2) */
+  padding?: [first: number, last: number] | undefined
   /** Red, green and blue of PALETTE COLOR. */
   palette?: [LookupTable, LookupTable, LookupTable] | undefined
   /** Drawn in white on what has become of the pixels. */

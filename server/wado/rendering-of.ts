@@ -40,13 +40,25 @@ export async function renderingOf(
     window,
     voiLUT: window ? undefined : await tableOf(itemOf(voi, '00283010'), '00283002', '00283006'),
     isInverse: (image.photometricInterpretation === 'MONOCHROME1') !== inverse,
-    paddingValue: model['00280120'] ? numberOf(model, '00280120', 0) : undefined,
+    padding: paddingOf(model, signed),
     palette:
       colours.every((table) => table !== undefined) && isPalette
         ? (colours as [LookupTable, LookupTable, LookupTable])
         : undefined,
     pixelAspect: pixelAspectOf(model, index),
   }
+}
+
+/** Pixel Padding Value, and Pixel Padding Range Limit where there is one, in either order (PS3.3 C.7.5.1.1.2). */
+function paddingOf(model: DicomJson, signed: boolean): Rendering['padding'] {
+  const [value, limit] = ['00280120', '00280121'].map((tag) => {
+    const number = numberOf(model, tag, Number.NaN)
+    // US where SS is meant, when the pixels are signed.
+    return signed && number > 32_767 ? number - 65_536 : number
+  }) as [number, number]
+  if (Number.isNaN(value)) return undefined
+  const other = Number.isNaN(limit) ? value : limit
+  return [Math.min(value, other), Math.max(value, other)]
 }
 
 /** Of the spacing of the pixels, else of Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7): both say the height first. */

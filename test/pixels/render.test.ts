@@ -57,9 +57,11 @@ describe('Grey (PS3.3 C.11)', () => {
   test('padding does not widen the range', () => {
     const image = imagePixel({ pixelRepresentation: 1 })
     const stored = words(0x8000, 0, 10, 20, 30, 40, 50, 51)
-    const picture = render(image, stored, rendering({ paddingValue: -32768 }))
+    const picture = render(image, stored, rendering({ padding: [-32768, -32768] }))
     expect(grey(picture).slice(0, 2)).toEqual([0, 0])
     expect(grey(picture)[7]).toBe(255)
+    const range = grey(render(image, stored, rendering({ padding: [-32768, 10] })))
+    expect([range[2], range[3], range[7]]).toEqual([0, 0, 255])
   })
 
   test('one bit a pixel, lowest bit first', () => {

@@ -45,6 +45,25 @@ describe('The shape of pixels (PS3.3 C.7.6.3.1.7)', () => {
   })
 })
 
+describe('Padding (PS3.3 C.7.5.1.1.2)', () => {
+  const paddingOf = async (model: object, pixelRepresentation = 0) =>
+    (await renderingOf(instance, store, model as never, imagePixel({ pixelRepresentation }), 0))
+      .padding
+  const value = (vr: string, number: number) => ({ vr, Value: [number] })
+
+  test('is a value, or a range that begins at either end', async () => {
+    expect(await paddingOf({})).toBeUndefined()
+    expect(await paddingOf({ '00280120': value('US', 0) })).toEqual([0, 0])
+    const range = { '00280120': value('US', 4095), '00280121': value('US', 4000) }
+    expect(await paddingOf(range)).toEqual([4000, 4095])
+  })
+
+  test('is below 0 for signed pixels, also where it is written as unsigned', async () => {
+    expect(await paddingOf({ '00280120': value('SS', -2000) }, 1)).toEqual([-2000, -2000])
+    expect(await paddingOf({ '00280120': value('US', 63_536) }, 1)).toEqual([-2000, -2000])
+  })
+})
+
 describe('ICC profiles (PS3.18 8.3.5.1.5)', () => {
   const srgb = sRGBProfile()
   const own = Buffer.from(srgb)
