@@ -1,5 +1,9 @@
+import { inflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { jpegWithProfile, profileIn, sRGBProfile } from '../../server/pixels/icc-profile.ts'
+import type { PictureType } from '../../server/pixels/rendering.ts'
+import { WorkerPool } from '../../server/pixels/worker-pool.ts'
+import { imagePixel, rendering } from './image.ts'
 
 describe('ICC profiles in pictures (PS3.18 8.3.5.1.5)', () => {
   test('sRGB has the middle grey and the white of sRGB', () => {
@@ -57,5 +61,43 @@ describe('ICC profiles in pictures (PS3.18 8.3.5.1.5)', () => {
     }
     expect(Buffer.concat(found).equals(profile)).toBe(true)
     expect(jpeg.subarray(at)).toEqual(jfif.subarray(8))
+  })
+
+  test('JPEG and PNG in colour have it; grey and GIF do not', async () => {
+    await using pool = new WorkerPool()
+    const profile = sRGBProfile()
+    const picture = async (type: PictureType, samplesPerPixel: 1 | 3) => {
+      const photometricInterpretation = samplesPerPixel === 3 ? 'RGB' : 'MONOCHROME2'
+      const { bytes } = await pool.run({
+        kind: 'render',
+        image: imagePixel({
+          bitsAllocated: 8,
+          bitsStored: 8,
+          samplesPerPixel,
+          photometricInterpretation,
+        }),
+        transferSyntaxUID: '1.2.840.10008.1.2.1',
+        bytes: Uint8Array.from({ length: 8 * samplesPerPixel }, (_, i) => i * 9),
+        rendering: rendering({ iccProfile: profile }),
+        type,
+        quality: 90,
+        delayMs: 100,
+      })
+      return Buffer.from(bytes)
+    }
+    const jpeg = await picture('image/jpeg', 3)
+    expect(jpeg.indexOf(profile)).toBe(jpeg.indexOf('ICC_PROFILE\0\x01\x01', 0, 'latin1') + 14)
+    const png = await picture('image/png', 3)
+    const at = png.indexOf('iCCP', 0, 'latin1')
+    expect(at).toBeLessThan(png.indexOf('IDAT', 0, 'latin1'))
+    const deflated = png.subarray(
+      at + 4 + 'ICC Profile'.length + 2,
+      at + 4 + png.readUInt32BE(at - 4),
+    )
+    expect(inflateSync(deflated)).toEqual(Buffer.from(profile))
+    const grey = await Promise.all([picture('image/jpeg', 1), picture('image/png', 1)])
+    for (const bytes of [...grey, await picture('image/gif', 3)]) {
+      expect(bytes.toString('latin1')).not.toMatch(/ICC|iCCP/)
+    }
   })
 })

@@ -31,7 +31,7 @@ async function rendered(model: object, accept = '*/*'): Promise<Response> {
     studyInstanceUID: '1.2',
     seriesInstanceUID: '1.3',
     sopInstanceUID: '1.4',
-  } as Instance
+  } as unknown as Instance
   const app = new Hono<AppEnv>()
   app.get('/', (c) => {
     c.set('baseURL', 'https://h')
