@@ -183,7 +183,8 @@ async function renderFrame(
   { quality, window, viewport, hasOverlays, profile }: RenderedParameters,
 ): Promise<JobOutcome> {
   const { image, transferSyntaxUID } = frames
-  const iccProfile = await profileFor(instance, deps.store, model, profile)
+  const choice = type === 'image/jpeg' || type === 'image/png' ? profile : 'no'
+  const iccProfile = await profileFor(instance, deps.store, model, choice)
   try {
     const found = await renderingOf(instance, deps.store, model, image, frame - 1)
     const rendering = {

@@ -365,7 +365,7 @@ describe('Documents (PS3.18 Table 8.7.4-1)', () => {
     expect(plain.body.toString()).toBe('Report\n  Finding: a <b> & c\n  Length: 1.5 mm')
     const xml = await retrieve(`${url}/rendered`, 'text/xml')
     expect(xml.type).toBe('text/xml; charset=utf-8')
-    expect(xml.body.toString()).toContain('<Value number="1">a &lt;b&gt; &amp; c </Value>')
+    expect(xml.body.toString()).toMatch(/<Value number="1">a &lt;b&gt; &amp; c ?<\/Value>/)
     expect((await retrieve(`${url}/rendered`, 'image/jpeg')).status).toBe(406)
   })
 
