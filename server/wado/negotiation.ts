@@ -12,7 +12,8 @@ import {
 /**
  * What the client takes, best first: the header, or the query parameter `accept`, which goes before it (PS3.18 8.3.3.1).
  *
- * Entries whose charset is not UTF-8 are dropped: all our text is that (WA-N17).
+ * Entries whose charset is not UTF-8 are dropped: all our text is that; so it is with Accept-Charset, and with the
+ * parameter `charset`, which goes before it (PS3.18 8.3.3.2; WA-N17).
  *
  * @throws {HttpProblem} 400 a wildcard in the parameter (WA-N8), or DICOM and rendered types in one request (WA-N6);
  *   406 no charset of ours is accepted
@@ -25,8 +26,8 @@ export function acceptedBy(c: Context<AppEnv>): AcceptEntry[] {
   if (wanted.some(isDicomType) && wanted.some(isRenderedType)) {
     throw new HttpProblem(400, 'Cannot choose an answer: Accept mixes DICOM and rendered types')
   }
-  if (!takesUTF8(c.req.header('accept-charset'))) {
-    throw new HttpProblem(406, 'Cannot answer in any charset of Accept-Charset; there is utf-8')
+  if (!takesUTF8(c.req.query('charset') ?? c.req.header('accept-charset'))) {
+    throw new HttpProblem(406, 'Cannot answer in any charset that is asked for; there is utf-8')
   }
   return entries.filter(({ parameters }) => takesUTF8(parameters.get('charset')))
 }
