@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+
 /**
  * A response whose body is at hand as a whole. The listener sends it in one piece, with its length.
  *
@@ -5,10 +7,11 @@
  * (20 µs to make, 60 µs to read). This one does so only for those who ask for the stream.
  */
 export class WholeResponse extends Response {
-  readonly content: string | Uint8Array<ArrayBuffer>
+  /** Pieces are sent one after another, uncopied. */
+  readonly content: string | readonly Uint8Array<ArrayBuffer>[]
   #response: Response | undefined
 
-  constructor(content: string | Uint8Array<ArrayBuffer>, init: ResponseInit) {
+  constructor(content: string | readonly Uint8Array<ArrayBuffer>[], init: ResponseInit) {
     super(null, init)
     this.content = content
   }
@@ -30,7 +33,8 @@ export class WholeResponse extends Response {
   }
 
   #fetched(): Response {
-    this.#response ??= new Response(this.content)
+    const { content } = this
+    this.#response ??= new Response(typeof content === 'string' ? content : Buffer.concat(content))
     return this.#response
   }
 }

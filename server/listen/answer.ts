@@ -65,8 +65,16 @@ function sendWhole(
   headers: OutgoingHttpHeaders,
   outgoing: ServerResponse,
 ): void {
-  headers['content-length'] = Buffer.byteLength(content)
-  outgoing.writeHead(status, headers).end(content)
+  if (typeof content === 'string') {
+    headers['content-length'] = Buffer.byteLength(content)
+    outgoing.writeHead(status, headers).end(content)
+    return
+  }
+  headers['content-length'] = content.reduce((sum, piece) => sum + piece.byteLength, 0)
+  outgoing.writeHead(status, headers)
+  outgoing.cork()
+  for (const piece of content) outgoing.write(piece)
+  outgoing.end()
 }
 
 async function sendBody(

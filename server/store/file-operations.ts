@@ -35,28 +35,32 @@ export const readAsync = promisify(readFile) as (
   position: number,
 ) => Promise<{ bytesRead: number } | number>
 
-/** A write may be short (a full disk says so only at the next one), so what is left is written again. */
+/** Writes all of the chunks, which have so many bytes together. */
 export async function writeAll(
   fd: number,
   chunks: Uint8Array[],
   position: number,
   length: number,
 ): Promise<void> {
-  let written = counted(await writevAsync(fd, chunks, position), 'bytesWritten')
-  if (written === length) return
+  const written = counted(await writevAsync(fd, chunks, position), 'bytesWritten')
+  if (written < length) await writeRest(fd, chunks, position, written)
+}
+
+/** A write may be short (a full disk says so only at the next one), so what is left is written again. */
+export async function writeRest(
+  fd: number,
+  chunks: Uint8Array[],
+  position: number,
+  written: number,
+): Promise<void> {
   for (const chunk of chunks) {
-    if (written >= chunk.length) {
-      written -= chunk.length
-      position += chunk.length
-      continue
-    }
-    for (let from = written; from < chunk.length; ) {
+    for (let from = Math.min(written, chunk.length); from < chunk.length; ) {
       from += counted(
         await writeAsync(fd, chunk, from, chunk.length - from, position + from),
         'bytesWritten',
       )
     }
-    written = 0
+    written = Math.max(0, written - chunk.length)
     position += chunk.length
   }
 }

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs'
-import { closeAsync, fdatasyncAsync, ftruncateAsync, writeAll } from './file-operations.ts'
+import { closeAsync, fdatasyncAsync, ftruncateAsync } from './file-operations.ts'
+import type { PromptCalls } from './prompt-calls.ts'
 import { type SegmentWriter, StoreError } from './store.ts'
 
 /**
@@ -46,6 +47,17 @@ export class OpenWriters {
 
 type Operation = { append: Uint8Array } | { rewind: number } | { cut: number }
 
+/** A file that was just made. */
+export interface OpenSegment {
+  segmentID: string
+  fd: number
+  /** Its entry, and those of the folders above, are durable. */
+  foldersSynced: Promise<void>
+  calls: PromptCalls
+  /** All that are open, which this joins. */
+  open: OpenWriters
+}
+
 /**
  * Writes what is queued, in order, at explicit positions, one piece at a time; `drain`, `sync` and `seal`
  * wait for it.
@@ -57,6 +69,7 @@ export class FileSegmentWriter implements SegmentWriter {
   readonly segmentID: string
   readonly #fd: number
   readonly #foldersSynced: Promise<void>
+  readonly #calls: PromptCalls
   readonly #open: OpenWriters
   #queue: Operation[] = []
   #queuedBytes = 0
@@ -73,10 +86,11 @@ export class FileSegmentWriter implements SegmentWriter {
   #error: StoreError | undefined
   #closed = false
 
-  constructor(segmentID: string, fd: number, foldersSynced: Promise<void>, open: OpenWriters) {
+  constructor({ segmentID, fd, foldersSynced, calls, open }: OpenSegment) {
     this.segmentID = segmentID
     this.#fd = fd
     this.#foldersSynced = foldersSynced
+    this.#calls = calls
     this.#open = open
     open.add(this)
     // Awaited by sync and seal; without this an early failure would count as unhandled.
@@ -210,7 +224,7 @@ export class FileSegmentWriter implements SegmentWriter {
       length += operation.append.length
     }
     this.#queue.splice(0, chunks.length)
-    await writeAll(this.#fd, chunks, this.#position, length)
+    await this.#calls.write(this.#fd, chunks, this.#position, length)
     this.#position += length
     this.#fileLength = Math.max(this.#fileLength, this.#position)
     this.#queuedBytes -= length

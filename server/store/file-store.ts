@@ -1,9 +1,10 @@
+import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { closeSync, type Stats } from 'node:fs'
 import { chmod, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { counted, openAsync, readAsync } from './file-operations.ts'
 import { FileSegmentWriter, OpenWriters } from './file-segment-writer.ts'
+import { PromptCalls } from './prompt-calls.ts'
 import { folderPattern, SegmentFolders } from './segment-folders.ts'
 import {
   type SegmentEntry,
@@ -32,10 +33,11 @@ export interface FileStore extends Store {
  * @param folder Made if it is not there. May be shared by several servers, over NFS too.
  */
 export function fileStore(folder: string): FileStore {
-  const folders = new SegmentFolders(folder)
+  const calls = new PromptCalls(folder)
+  const folders = new SegmentFolders(folder, calls)
   const writers = new OpenWriters()
   async function openToRead(segmentID: string): Promise<number> {
-    return openAsync(pathOf(folder, segmentID), 'r').catch(async (error) => {
+    return calls.open(pathOf(folder, segmentID), 'r').catch(async (error) => {
       if (error.code !== 'ENOENT' && error.code !== 'ESTALE') {
         throw new StoreError('read a segment', error)
       }
@@ -66,7 +68,7 @@ export function fileStore(folder: string): FileStore {
           `${segmentID}${extension}`,
           openMode,
         )
-        return new FileSegmentWriter(segmentID, fd, synced, writers)
+        return new FileSegmentWriter({ segmentID, fd, foldersSynced: synced, calls, open: writers })
       } catch (error) {
         throw new StoreError('create a segment', error)
       }
@@ -76,8 +78,8 @@ export function fileStore(folder: string): FileStore {
       const fd = await openToRead(segmentID)
       try {
         for (let done = 0; done < length; ) {
-          const chunk = new Uint8Array(Math.min(readBytes, length - done))
-          const count = await readSome(fd, chunk, 0, offset + done)
+          const chunk = Buffer.allocUnsafeSlow(Math.min(readBytes, length - done))
+          const count = await readSome(calls, fd, chunk, 0, offset + done)
           if (count === 0) {
             throw new SegmentTooShortError(segmentID, offset + length, offset + done)
           }
@@ -92,9 +94,9 @@ export function fileStore(folder: string): FileStore {
     async readRanges(segmentID, ranges) {
       const fd = await openToRead(segmentID)
       const readOne = async ({ offset, length }: SegmentRange) => {
-        const bytes = new Uint8Array(length)
+        const bytes = Buffer.allocUnsafeSlow(length)
         for (let done = 0; done < length; ) {
-          const count = await readSome(fd, bytes, done, offset + done)
+          const count = await readSome(calls, fd, bytes, done, offset + done)
           if (count === 0) {
             throw new SegmentTooShortError(segmentID, offset + length, offset + done)
           }
@@ -115,7 +117,7 @@ export function fileStore(folder: string): FileStore {
       const fd = await openToRead(segmentID)
       try {
         for (let done = 0; done < into.length; ) {
-          const count = await readSome(fd, into, done, offset + done)
+          const count = await readSome(calls, fd, into, done, offset + done)
           if (count === 0) {
             throw new SegmentTooShortError(segmentID, offset + into.length, offset + done)
           }
@@ -176,15 +178,15 @@ export function fileStore(folder: string): FileStore {
 
 /** @returns How many bytes came, which may be fewer than there is room for; 0 at the end. */
 async function readSome(
+  calls: PromptCalls,
   fd: number,
   into: Uint8Array,
   at: number,
   position: number,
 ): Promise<number> {
-  const result = await readAsync(fd, into, at, into.length - at, position).catch((error) => {
+  return calls.read(fd, into, at, position).catch((error) => {
     throw new StoreError('read a segment', error)
   })
-  return counted(result, 'bytesRead')
 }
 
 function isKept({ mode }: Stats): boolean {

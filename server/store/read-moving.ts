@@ -31,10 +31,32 @@ export async function* readMoving(
       }
       return
     } catch (error) {
-      if (!(error instanceof SegmentNotFoundError)) throw error
-      const place = await it.whereNow()
-      if (place.segmentID === it.segmentID) throw error
-      Object.assign(it, place)
+      await lookAgain(it, error)
     }
   }
+}
+
+/** The same, of what is small, as a whole. */
+export async function readSmallMoving(
+  store: Store,
+  it: Movable,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  for (;;) {
+    try {
+      const range = { offset: it.segmentOffset + offset, length }
+      const [bytes] = await store.readRanges(it.segmentID, [range])
+      return bytes as Uint8Array
+    } catch (error) {
+      await lookAgain(it, error)
+    }
+  }
+}
+
+async function lookAgain(it: Movable, error: unknown): Promise<void> {
+  if (!(error instanceof SegmentNotFoundError)) throw error
+  const place = await it.whereNow()
+  if (place.segmentID === it.segmentID) throw error
+  Object.assign(it, place)
 }

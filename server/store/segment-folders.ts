@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fsyncAsync, openAsync } from './file-operations.ts'
+import type { PromptCalls } from './prompt-calls.ts'
 
 /** A folder that is there, and the promise that it still is after a crash. */
 interface Folder {
@@ -26,12 +27,14 @@ export const folderPattern = /^[0-9a-f]{2}$/
  */
 export class SegmentFolders {
   readonly #root: string
+  readonly #calls: PromptCalls
   #makingRoot: Promise<void> | undefined
   readonly #known = new Map<string, Promise<Folder>>()
   #isGuarded = false
 
-  constructor(root: string) {
+  constructor(root: string, calls: PromptCalls) {
     this.#root = root
+    this.#calls = calls
   }
 
   /** Opens a file that is not there yet. `synced`: its entry, and those of the folders above, are durable. */
@@ -42,12 +45,14 @@ export class SegmentFolders {
   ): Promise<{ fd: number; synced: Promise<void> }> {
     const known = this.#known.get(folderName)
     let folder = await (known ?? this.#make(folderName))
-    const fd = await openAsync(join(folder.path, fileName), 'wx', mode).catch(async (error) => {
-      if (known === undefined || error.code !== 'ENOENT') throw error
-      // Somebody took the folder away while the server ran.
-      folder = await this.#make(folderName)
-      return openAsync(join(folder.path, fileName), 'wx', mode)
-    })
+    const fd = await this.#calls
+      .open(join(folder.path, fileName), 'wx', mode)
+      .catch(async (error) => {
+        if (known === undefined || error.code !== 'ENOENT') throw error
+        // Somebody took the folder away while the server ran.
+        folder = await this.#make(folderName)
+        return this.#calls.open(join(folder.path, fileName), 'wx', mode)
+      })
     return { fd, synced: syncFolder(folder.path).then(() => folder.synced) }
   }
 

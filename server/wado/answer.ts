@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import type { AppEnv } from '../http/env.ts'
@@ -104,12 +103,25 @@ export function answerParts(
   }
   return stream(c, log, body(), status, {
     ...common,
-    'content-type': `multipart/related; type="${root}"; boundary=${boundary}`,
+    'content-type': typeOf(root, boundary),
   })
 }
 
+/** Answers with one part whose bytes are at hand. */
+export function answerPart(root: string, headers: Part['headers'], bytes: Uint8Array): Response {
+  const boundary = newBoundary()
+  const pieces = [partHeader(boundary, headers, true), bytes, closing(boundary)]
+  return new WholeResponse(pieces as Uint8Array<ArrayBuffer>[], {
+    headers: { ...common, 'content-type': typeOf(root, boundary) },
+  })
+}
+
+function typeOf(root: string, boundary: string): string {
+  return `multipart/related; type="${root}"; boundary=${boundary}`
+}
+
 /** Bytes up to which an answer is read before it begins. */
-const smallBytes = 256 * 1024
+export const smallBytes = 256 * 1024
 
 /**
  * A small answer is read first and sent as a whole: that spares a web stream, which takes longer than to find and read a
@@ -129,7 +141,7 @@ async function stream(
   // Nobody reads the body of such an answer.
   if (c.req.method === 'HEAD') return new Response(streamOf(chunks, failed), { status, headers })
   const { pieces, isAll } = await beginning(chunks, c.req.raw.signal)
-  if (isAll) return new WholeResponse(joined(pieces), { status, headers })
+  if (isAll) return new WholeResponse(pieces, { status, headers })
   const all = {
     next: async () => {
       const value = pieces.shift()
@@ -140,20 +152,15 @@ async function stream(
   return new Response(streamOf(all, failed), { status, headers })
 }
 
-function joined(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const [first] = pieces
-  return (pieces.length === 1 ? first : Buffer.concat(pieces)) as Uint8Array<ArrayBuffer>
-}
-
 async function beginning(
   chunks: AsyncGenerator<Uint8Array, void, void>,
   signal: AbortSignal,
-): Promise<{ pieces: Uint8Array[]; isAll: boolean }> {
-  const pieces: Uint8Array[] = []
+): Promise<{ pieces: Uint8Array<ArrayBuffer>[]; isAll: boolean }> {
+  const pieces: Uint8Array<ArrayBuffer>[] = []
   for (let length = 0; length < smallBytes; ) {
     const { done, value } = await chunks.next()
     if (done) return { pieces, isAll: true }
-    pieces.push(value)
+    pieces.push(value as Uint8Array<ArrayBuffer>)
     length += value.length
     if (!signal.aborted) continue
     await chunks.return()

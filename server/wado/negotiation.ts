@@ -9,6 +9,11 @@ import {
   parseAccept,
 } from '../multipart/accept.ts'
 
+/** Answers to headers that came before: a client sends the same ones with each request. */
+const known = new Map<string, readonly AcceptEntry[]>()
+const knownAtMost = 200
+const knownLength = 500
+
 /**
  * What the client takes, best first: the header, or the query parameter `accept`, which goes before it (PS3.18 8.3.3.1).
  *
@@ -18,22 +23,41 @@ import {
  * @throws {HttpProblem} 400 a wildcard in the parameter (WA-N8), or DICOM and rendered types in one request (WA-N6);
  *   406 no charset of ours is accepted
  */
-export function acceptedBy(c: Context<AppEnv>): AcceptEntry[] {
-  const header = parseAccept(c.req.header('accept'))
-  const parameter = c.req.query('accept')
+export function acceptedBy(c: Context<AppEnv>): readonly AcceptEntry[] {
+  const asked = [
+    c.req.header('accept'),
+    c.req.query('accept'),
+    c.req.query('charset') ?? c.req.header('accept-charset'),
+  ] as const
+  const key = JSON.stringify(asked)
+  const before = known.get(key)
+  if (before !== undefined) return before
+  const entries = read(...asked)
+  if (key.length > knownLength) return entries
+  if (known.size >= knownAtMost) known.clear()
+  known.set(key, entries)
+  return entries
+}
+
+function read(
+  accept: string | undefined,
+  parameter: string | undefined,
+  charset: string | undefined,
+): readonly AcceptEntry[] {
+  const header = parseAccept(accept)
   const entries = parameter === undefined ? header : parameterEntries(parameter, header)
   const wanted = entries.filter(({ quality }) => quality > 0)
   if (wanted.some(isDicomType) && wanted.some(isRenderedType)) {
     throw new HttpProblem(400, 'Cannot choose an answer: Accept mixes DICOM and rendered types')
   }
-  if (!takesUTF8(c.req.query('charset') ?? c.req.header('accept-charset'))) {
+  if (!takesUTF8(charset)) {
     throw new HttpProblem(406, 'Cannot answer in any charset that is asked for; there is utf-8')
   }
   return entries.filter(({ parameters }) => takesUTF8(parameters.get('charset')))
 }
 
 /** The same, of a rendered resource. @throws {HttpProblem} 400 a transfer syntax, which pictures have none of (WA-N14) */
-export function acceptedRendered(c: Context<AppEnv>): AcceptEntry[] {
+export function acceptedRendered(c: Context<AppEnv>): readonly AcceptEntry[] {
   const entries = acceptedBy(c)
   if (entries.some(({ transferSyntax }) => transferSyntax !== undefined)) {
     throw new HttpProblem(400, 'Cannot render: a rendered type in Accept has a transfer-syntax')

@@ -5,8 +5,8 @@ import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { type AcceptEntry, negotiate, type Offer } from '../multipart/accept.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
-import { readMoving } from '../store/read-moving.ts'
-import { answerParts, answerWhole, begun, type Part } from './answer.ts'
+import { readMoving, readSmallMoving } from '../store/read-moving.ts'
+import { answerPart, answerParts, answerWhole, begun, type Part, smallBytes } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
 import { notFound, open } from './open.ts'
@@ -43,12 +43,15 @@ async function retrieveOne(
 ): Promise<Response> {
   const entries = acceptedBy(c)
   const { first, all } = await open(deps, path)
-  const offers = [multipartForm, singleForm].flatMap((form) =>
-    syntaxOffers(first.transferSyntaxUID, form),
-  )
-  const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
+  const { offers, offer } = offersOfOne(entries, first.transferSyntaxUID)
+  if (offer === undefined) return notAcceptable([...offers, bulkDataForm])
   if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
   if (offer.type === multipartForm.type) {
+    const isAsStored = offer.transferSyntaxUID === first.transferSyntaxUID
+    if (isAsStored && first.byteLength <= smallBytes && c.req.method === 'GET') {
+      const bytes = await readSmallMoving(deps.store, first, 0, first.byteLength)
+      return answerPart('application/dicom', partHeadersOf(c, first, offer, bytes.length), bytes)
+    }
     const parts = await begun(partsOf(c, deps, all(), entries))
     if (parts === undefined) throw await notFound(deps, path)
     return answerParts(c, deps.log, 'application/dicom', parts)
@@ -84,22 +87,55 @@ async function* partsOf(
   c: Context<AppEnv>,
   deps: WadoDeps,
   instances: AsyncIterable<Instance>,
-  entries: AcceptEntry[],
+  entries: readonly AcceptEntry[],
 ): AsyncGenerator<Part, void, void> {
   for await (const instance of instances) {
     const choice = chosenSyntax(instance.transferSyntaxUID, entries)
     if (choice === undefined) continue
     const encoded = await encodedOrStored(instance, choice, deps, entries, c.req.raw.signal)
-    const headers: Part['headers'] = [
-      ['Content-Type', `application/dicom; transfer-syntax=${encoded.transferSyntaxUID}`],
-      ['Content-Location', instanceURLOf(c, instance)],
-    ]
-    if (encoded.length !== undefined) headers.push(['Content-Length', String(encoded.length)])
-    yield { headers, read: () => encoded.read() }
+    yield {
+      headers: partHeadersOf(c, instance, encoded, encoded.length),
+      read: () => encoded.read(),
+    }
   }
 }
 
-function chosenSyntax(stored: string, entries: AcceptEntry[]): SyntaxOffer | undefined {
+function partHeadersOf(
+  c: Context<AppEnv>,
+  instance: Instance,
+  { transferSyntaxUID }: Pick<Offer, 'transferSyntaxUID'>,
+  length: number | undefined,
+): Part['headers'] {
+  const headers: Part['headers'] = [
+    ['Content-Type', `application/dicom; transfer-syntax=${transferSyntaxUID}`],
+    ['Content-Location', instanceURLOf(c, instance)],
+  ]
+  if (length !== undefined) headers.push(['Content-Length', String(length)])
+  return headers
+}
+
+interface OffersOfOne {
+  /** How an instance can be had. */
+  offers: SyntaxOffer[]
+  /** The one of them, or its bulk data, that is liked best; undefined: none is acceptable. */
+  offer: Offer | undefined
+}
+
+/** By what is accepted, and by how the instance is stored: clients ask for thousands in the same way. */
+const known = new WeakMap<readonly AcceptEntry[], Map<string, OffersOfOne>>()
+
+function offersOfOne(entries: readonly AcceptEntry[], stored: string): OffersOfOne {
+  const ofEntries = known.get(entries) ?? new Map<string, OffersOfOne>()
+  known.set(entries, ofEntries)
+  const before = ofEntries.get(stored)
+  if (before !== undefined) return before
+  const offers = [multipartForm, singleForm].flatMap((form) => syntaxOffers(stored, form))
+  const offer = negotiate<Offer>(entries, [...offers, bulkDataForm])?.offer
+  ofEntries.set(stored, { offers, offer })
+  return { offers, offer }
+}
+
+function chosenSyntax(stored: string, entries: readonly AcceptEntry[]): SyntaxOffer | undefined {
   return negotiate(entries, syntaxOffers(stored, multipartForm))?.offer
 }
 
@@ -111,7 +147,7 @@ async function encodedOrStored(
   instance: Instance,
   { transferSyntaxUID, ...form }: SyntaxOffer,
   deps: WadoDeps,
-  entries: AcceptEntry[],
+  entries: readonly AcceptEntry[],
   signal: AbortSignal,
 ): Promise<Encoded> {
   try {
