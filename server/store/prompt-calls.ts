@@ -26,7 +26,7 @@ const localTypes = new Set([
  * To hand a call to a thread and to hear of its end takes 50 to 150 µs on a virtual machine, where waking a processor is dear,
  * and what the system has in memory takes 5: to open, read and close 85 KB took 300 µs by threads, and takes 12. But a call
  * that waits holds up everything else. So none is made in place on the file system of another machine, which may be away; nor
- * for a while after one that took longer, so that a slow disk holds us up for a twentieth of the time at most.
+ * for a while after one that took longer, so that a slow disk holds us up for a twentieth of the time at most. (Decision 28)
  */
 export class PromptCalls {
   readonly #folder: string
