@@ -77,12 +77,29 @@ export async function connectDatabase(
   try {
     const deadline = Date.now() + settings.databaseWaitMs
     await refuseOldPostgres(direct, deadline, log)
+    shareArrayTypes(direct, sql)
     if (pooled) await untilItAnswers(sql, deadline, log)
     return { sql, direct, end, [Symbol.asyncDispose]: end }
   } catch (error) {
     await end()
     throw error
   }
+}
+
+/**
+ * Hands on the types of arrays, which the first connection has asked for, and lets no other one ask.
+ *
+ * postgres.js 3.4.9 would ask on each new connection, in a promise that nobody holds: one that broke at that moment ended
+ * the process.
+ */
+function shareArrayTypes(from: Sql, to: Sql): void {
+  type Known = { shared: { typeArrayMap: object } }
+  Object.assign(to.options.parsers, from.options.parsers)
+  Object.assign(to.options.serializers, from.options.serializers)
+  const [known, unknown] = [from.options, to.options] as unknown as [Known, Known]
+  Object.assign(unknown.shared.typeArrayMap, known.shared.typeArrayMap)
+  from.options.fetch_types = false
+  to.options.fetch_types = false
 }
 
 type Tuning = { max: number; prepare?: boolean; idle_timeout: number; max_lifetime?: null }

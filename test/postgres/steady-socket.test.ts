@@ -6,6 +6,41 @@ import { parseSocketURL } from '../../server/postgres/socket-url.ts'
 import { startRoughNetwork } from '../support/rough-network.ts'
 import { startSharedPostgres } from '../support/shared-postgres.ts'
 
+test('a connection that breaks as it is being opened harms nobody, and arrays can be written and read after it', async () => {
+  await using postgres = await startSharedPostgres()
+  const { host, ...connection } = (await parseSocketURL(postgres.url)) as { host: string }
+  await using network = await startRoughNetwork({ port: 0 }, { path: `${host}/.s.PGSQL.5432` })
+  await using database = await connectDatabase(
+    { databaseConnections: 1, databaseWaitMs: 10_000 },
+    {
+      embedded: { ...connection, host: '127.0.0.1', port: network.port } as never,
+      log: silentLog,
+    },
+  )
+  const unheard: unknown[] = []
+  const note = (error: unknown) => unheard.push(error)
+  process.on('unhandledRejection', note)
+  const { sql, direct } = database
+  const names = ['a', 'b,"c"']
+  try {
+    // Wherever it breaks: the first message takes some 80 bytes, what follows it up to 400.
+    for (let bytes = 60; bytes < 600; bytes += 20) {
+      network.cutAfter(bytes)
+      network.cut()
+      await Promise.allSettled([sql`select ${names}::text[]`, direct`select ${names}::text[]`])
+    }
+    network.cutAfter(undefined)
+    network.cut()
+    await Promise.allSettled([sql`select 1`, direct`select 1`])
+    for (const one of [sql, direct]) {
+      expect(await one`select ${names}::text[] as names`).toEqual([{ names }])
+    }
+    expect(unheard).toEqual([])
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+}, 60_000)
+
 test('a statement that is begun while its connection breaks is answered, and so are those after it', async () => {
   await using postgres = await startSharedPostgres()
   const { host, ...connection } = (await parseSocketURL(postgres.url)) as { host: string }
