@@ -103,7 +103,9 @@ export class WorkerPool implements AsyncDisposable {
   #start(): void {
     const { memoryBytes } = this.#limits
     const workerData: WorkerData = { memoryBytes }
-    const worker = new Worker(new URL('../../server/pixels/worker.mjs', import.meta.url), { workerData })
+    const worker = new Worker(new URL('../../server/pixels/worker.mjs', import.meta.url), {
+      workerData,
+    })
     worker.unref()
     this.#all.add(worker)
     worker.once('message', () => {

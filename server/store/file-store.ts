@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, type Stats } from 'node:fs'
 import { chmod, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileSegmentWriter, OpenWriters } from './file-segment-writer.ts'
 import { PromptCalls } from './prompt-calls.ts'
 import { folderPattern, SegmentFolders } from './segment-folders.ts'
@@ -20,6 +21,8 @@ const openMode = 0o640
 const keptMode = 0o440
 /** Bytes of one read: a reader who does not take them keeps some of these waiting. */
 const readBytes = 256 * 1024
+/** Bytes after which a reader lets others have their turn. */
+const turnBytes = 1024 * 1024
 
 export interface FileStore extends Store {
   /** See {@link SegmentFolders.guard}. @throws {StoreError} */
@@ -85,6 +88,8 @@ export function fileStore(folder: string): FileStore {
           }
           done += count
           yield count === chunk.length ? chunk : chunk.subarray(0, count)
+          // Reads may be made in place: whoever takes chunk after chunk would keep all others waiting.
+          if (done % turnBytes === 0 && done < length) await nextTurn()
         }
       } finally {
         closeSync(fd)
