@@ -29,7 +29,7 @@ export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Pro
   const { offer } = choose<Offer>(entries, [...offers, bulkDataForm])
   if (offer === bulkDataForm) return retrieveAllBulkData(c, deps)
   // Some can be had as the client wants, some not: it gets those, and hears that they are not all. (WA-N13, WA-S2)
-  const isAll = stored.every((syntax) => chosenSyntax(syntax, entries) !== undefined)
+  const isAll = stored.every((syntax) => offersOfOne(entries, syntax).part !== undefined)
   const { all } = await open(deps, path)
   const parts = await begun(partsOf(c, deps, all(), entries))
   if (parts === undefined) throw await notFound(deps, path)
@@ -90,9 +90,9 @@ async function* partsOf(
   entries: readonly AcceptEntry[],
 ): AsyncGenerator<Part, void, void> {
   for await (const instance of instances) {
-    const choice = chosenSyntax(instance.transferSyntaxUID, entries)
-    if (choice === undefined) continue
-    const encoded = await encodedOrStored(instance, choice, deps, entries, c.req.raw.signal)
+    const { part } = offersOfOne(entries, instance.transferSyntaxUID)
+    if (part === undefined) continue
+    const encoded = await encodedOrStored(instance, part, deps, entries, c.req.raw.signal)
     yield {
       headers: partHeadersOf(c, instance, encoded, encoded.length),
       read: () => encoded.read(),
@@ -119,6 +119,8 @@ interface OffersOfOne {
   offers: SyntaxOffer[]
   /** The one of them, or its bulk data, that is liked best; undefined: none is acceptable. */
   offer: Offer | undefined
+  /** The same, where it is to be one of several parts. */
+  part: SyntaxOffer | undefined
 }
 
 /** By what is accepted, and by how the instance is stored: clients ask for thousands in the same way. */
@@ -129,14 +131,15 @@ function offersOfOne(entries: readonly AcceptEntry[], stored: string): OffersOfO
   known.set(entries, ofEntries)
   const before = ofEntries.get(stored)
   if (before !== undefined) return before
-  const offers = [multipartForm, singleForm].flatMap((form) => syntaxOffers(stored, form))
-  const offer = negotiate<Offer>(entries, [...offers, bulkDataForm])?.offer
-  ofEntries.set(stored, { offers, offer })
-  return { offers, offer }
-}
-
-function chosenSyntax(stored: string, entries: readonly AcceptEntry[]): SyntaxOffer | undefined {
-  return negotiate(entries, syntaxOffers(stored, multipartForm))?.offer
+  const inParts = syntaxOffers(stored, multipartForm)
+  const offers = [...inParts, ...syntaxOffers(stored, singleForm)]
+  const made = {
+    offers,
+    offer: negotiate<Offer>(entries, [...offers, bulkDataForm])?.offer,
+    part: negotiate(entries, inParts)?.offer,
+  }
+  ofEntries.set(stored, made)
+  return made
 }
 
 /**

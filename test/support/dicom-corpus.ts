@@ -22,6 +22,13 @@ export function whyNoReaders(): string | undefined {
   return undefined
 }
 
+/** Says why pixels of JPEG 2000 are not compared with those that pydicom decodes, or undefined. */
+export function whyNoJPEG2000(): string | undefined {
+  const asks = 'import numpy; from PIL import features; assert features.check("jpg_2000")'
+  if (spawnSync(python, ['-c', asks]).status === 0) return undefined
+  return printed('skipped: no Pillow and numpy for pydicom here')
+}
+
 /** The files of the corpus by their path in it, in order. */
 export function corpusFiles(): string[] {
   return readdirSync(corpusFolder, { recursive: true, withFileTypes: true })
