@@ -198,15 +198,27 @@ create or replace function weigh_staged(the_transfer uuid, the_studies text[], d
 language plpgsql as $$
 declare
   the_study text;
+  has_evidence boolean;
+  has_lists boolean;
+  brings_evidence boolean;
 begin
   if declared is not null then
     perform declare_counts(declared, the_studies, true);
   end if;
+  select
+    count(*) > 0, coalesce(bool_or(e.is_list), false),
+    exists (select from staged_instances where transfer_id = the_transfer and evidence is not null)
+  into has_evidence, has_lists, brings_evidence
+  from evidence e
+  where e.study_instance_uid = any(the_studies);
+  if declared is null and not has_evidence and not brings_evidence then
+    return;
+  end if;
   -- Before new lists are made: those know already what is here.
-  if exists (select from evidence where study_instance_uid = any(the_studies) and is_list) then
+  if has_lists then
     perform weigh_arrived(the_transfer);
   end if;
-  if exists (select from staged_instances where transfer_id = the_transfer and evidence is not null) then
+  if brings_evidence then
     perform claim_staged(the_transfer);
   end if;
   for the_study in

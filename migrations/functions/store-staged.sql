@@ -19,7 +19,7 @@
 --
 -- Every query here looks up a few rows in tables of any size, so only an index scan for each of them is
 -- right, however large a table was when the plan was made: hence `offset 0`, which keeps a lateral
--- subquery what it is, updates by one key in a loop, and no sequential scans. Plans are made once, for
+-- subquery what it is, and no sequential scans. Plans are made once, for
 -- planning takes longer than running. Without jit off, an estimate that is too high compiles for 100 ms.
 create or replace function store_staged(
   the_transfer uuid, expected_count integer, strict boolean, senders text[], declared jsonb
@@ -39,8 +39,7 @@ declare
   -- Quiet times in seconds, beside the arrays of the parents.
   quiet real[];
   senders_of_series text[];
-  r record;
-  became record;
+  gone_count bigint;
   committed_at timestamptz;
 begin
   select
@@ -116,11 +115,11 @@ begin
   );
   quiet := quiet_seconds_of_series(parents.series_instance_uids, senders_of_series);
 
-  -- Where nothing is new these updates are the first to lock anything, hence the order. The clock is
-  -- read again by an update that had to wait, so no earlier commit to a row has a later time.
-  for r in
+  -- Where nothing is new these updates are the first to lock anything, hence the order: `before` locks one after the
+  -- other. The clock is read again by an update that had to wait, so no earlier commit to a row has a later time.
+  with added as materialized (
     select
-      p.patient_key, p.patient_id, p.issuer, sum(p.instances) as instances, sum(p.bytes) as bytes,
+      p.patient_key, p.patient_id, p.issuer, sum(p.instances)::bigint as instances, sum(p.bytes)::bigint as bytes,
       count(*) filter (where p.is_new_series) as new_series,
       count(distinct p.study_key) filter (where p.is_new_study) as new_studies, max(p.quiet) as quiet
     from unnest(
@@ -132,38 +131,43 @@ begin
     where p.patient_key is not null
     group by p.patient_id, p.issuer, p.patient_key
     order by p.patient_id, p.issuer
-  loop
-    with before as materialized (
-      select due_at is null as is_stable from patients where patient_key = r.patient_key for no key update
-    )
+  ), before as materialized (
+    select a.*, t.is_stable
+    from added a
+    cross join lateral (
+      select due_at is null as is_stable from patients where patient_key = a.patient_key for no key update
+    ) t
+  ), became as (
     update patients t
     set
-      study_count = t.study_count + r.new_studies,
-      series_count = t.series_count + r.new_series,
-      instance_count = t.instance_count + r.instances,
-      byte_length = t.byte_length + r.bytes,
+      study_count = t.study_count + b.new_studies,
+      series_count = t.series_count + b.new_series,
+      instance_count = t.instance_count + b.instances,
+      byte_length = t.byte_length + b.bytes,
       last_received_at = clock_timestamp(),
       generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
-      quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
-      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => r.quiet))
+      quiet_seconds = case when b.is_stable then b.quiet else greatest(t.quiet_seconds, b.quiet) end,
+      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => b.quiet))
     from before b
-    where t.patient_key = r.patient_key
-    returning t.generation, t.instance_count = r.instances as is_new, b.is_stable into became;
-    if not found then
-      perform raise_parent_gone();
-    end if;
-    if became.is_stable then
-      insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
-      values (
-        case when became.is_new then 'new' else 'reopened' end, 'patient', r.patient_id,
-        nullif(r.issuer, ''), jsonb_build_object('generation', became.generation)
-      );
-    end if;
-  end loop;
-  for r in
+    where t.patient_key = b.patient_key
+    returning b.patient_id, b.issuer, b.is_stable, t.generation, t.instance_count = b.instances as is_new
+  ), told as (
+    insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
     select
-      p.study_instance_uid, p.study_key, p.patient_id, p.issuer, sum(p.instances) as instances,
-      sum(p.bytes) as bytes, count(*) filter (where p.is_new_series) as new_series, max(p.quiet) as quiet
+      case when c.is_new then 'new' else 'reopened' end, 'patient', c.patient_id, nullif(c.issuer, ''),
+      jsonb_build_object('generation', c.generation)
+    from became c
+    where c.is_stable
+    order by c.patient_id, c.issuer
+  )
+  select (select count(*) from added) - (select count(*) from became) into gone_count;
+  if gone_count > 0 then
+    perform raise_parent_gone();
+  end if;
+  with added as materialized (
+    select
+      p.study_instance_uid, p.study_key, p.patient_id, p.issuer, sum(p.instances)::bigint as instances,
+      sum(p.bytes)::bigint as bytes, count(*) filter (where p.is_new_series) as new_series, max(p.quiet) as quiet
     from unnest(
       parents.study_instance_uids, parents.study_keys, parents.patient_ids, parents.issuers,
       parents.instances, parents.bytes, parents.are_new_series, quiet
@@ -172,43 +176,51 @@ begin
     )
     group by p.study_instance_uid, p.study_key, p.patient_id, p.issuer
     order by p.study_instance_uid
-  loop
-    with before as materialized (
-      select due_at is null as is_stable from studies where study_key = r.study_key for no key update
-    )
+  ), before as materialized (
+    select a.*, t.is_stable
+    from added a
+    cross join lateral (
+      select due_at is null as is_stable from studies where study_key = a.study_key for no key update
+    ) t
+  ), became as (
     update studies t
     set
-      series_count = t.series_count + r.new_series,
-      instance_count = t.instance_count + r.instances,
-      byte_length = t.byte_length + r.bytes,
+      series_count = t.series_count + b.new_series,
+      instance_count = t.instance_count + b.instances,
+      byte_length = t.byte_length + b.bytes,
       modalities_in_study = case
         when is_news then (
           select coalesce(array_agg(distinct e.modality) filter (where e.modality is not null), '{}')
           from series e
-          where e.study_key = r.study_key
+          where e.study_key = b.study_key
         )
         else t.modalities_in_study
       end,
       last_received_at = clock_timestamp(),
       generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
-      quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
-      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => r.quiet))
+      quiet_seconds = case when b.is_stable then b.quiet else greatest(t.quiet_seconds, b.quiet) end,
+      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => b.quiet))
     from before b
-    where t.study_key = r.study_key
-    returning t.generation, t.instance_count = r.instances as is_new, b.is_stable into became;
-    if not found then
-      perform raise_parent_gone();
-    end if;
-    if became.is_stable then
-      insert into changes_to_come (
-        type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
-      ) values (
-        case when became.is_new then 'new' else 'reopened' end, 'study', r.study_instance_uid,
-        r.patient_id, nullif(r.issuer, ''), jsonb_build_object('generation', became.generation)
-      );
-    end if;
-  end loop;
-  for r in
+    where t.study_key = b.study_key
+    returning
+      b.study_instance_uid, b.patient_id, b.issuer, b.is_stable, t.generation,
+      t.instance_count = b.instances as is_new
+  ), told as (
+    insert into changes_to_come (
+      type, level, study_instance_uid, patient_id, issuer_of_patient_id, details
+    )
+    select
+      case when c.is_new then 'new' else 'reopened' end, 'study', c.study_instance_uid, c.patient_id,
+      nullif(c.issuer, ''), jsonb_build_object('generation', c.generation)
+    from became c
+    where c.is_stable
+    order by c.study_instance_uid
+  )
+  select (select count(*) from added) - (select count(*) from became) into gone_count;
+  if gone_count > 0 then
+    perform raise_parent_gone();
+  end if;
+  with added as materialized (
     select
       p.series_instance_uid, p.study_instance_uid, p.series_key, p.patient_id, p.issuer, p.instances, p.bytes,
       p.quiet, p.sender
@@ -219,48 +231,54 @@ begin
       series_instance_uid, study_instance_uid, series_key, patient_id, issuer, instances, bytes, quiet, sender
     )
     order by p.series_instance_uid
-  loop
-    with before as materialized (
-      select due_at is null as is_stable from series where series_key = r.series_key for no key update
-    )
+  ), before as materialized (
+    select a.*, t.is_stable
+    from added a
+    cross join lateral (
+      select due_at is null as is_stable from series where series_key = a.series_key for no key update
+    ) t
+  ), became as (
     update series t
     set
-      instance_count = t.instance_count + r.instances,
-      byte_length = t.byte_length + r.bytes,
-      last_sender = r.sender,
+      instance_count = t.instance_count + b.instances,
+      byte_length = t.byte_length + b.bytes,
+      last_sender = b.sender,
       last_received_at = clock_timestamp(),
       generation = t.generation + (b.is_stable and t.instance_count > 0)::integer,
-      quiet_seconds = case when b.is_stable then r.quiet else greatest(t.quiet_seconds, r.quiet) end,
-      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => r.quiet))
+      quiet_seconds = case when b.is_stable then b.quiet else greatest(t.quiet_seconds, b.quiet) end,
+      due_at = coalesce(t.due_at, clock_timestamp() + make_interval(secs => b.quiet))
     from before b
-    where t.series_key = r.series_key
-    returning t.generation, t.instance_count, t.instance_count = r.instances as is_new, b.is_stable
-    into became;
-    if not found then
-      perform raise_parent_gone();
-    end if;
+    where t.series_key = b.series_key
+    returning b.*, t.generation, t.instance_count, t.instance_count = b.instances as is_new
+  ), told as (
     insert into changes_to_come (
       type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     )
     select
       c.type, 'series', r.study_instance_uid, r.series_instance_uid, r.patient_id, nullif(r.issuer, ''),
       c.details
-    from (
+    from became r
+    cross join lateral (
       values
         (
-          case when became.is_new then 'new' else 'reopened' end, became.is_stable,
-          jsonb_build_object('generation', became.generation)
+          1, case when r.is_new then 'new' else 'reopened' end, r.is_stable,
+          jsonb_build_object('generation', r.generation)
         ),
         (
-          'instances-added', true,
+          2, 'instances-added', true,
           jsonb_build_object(
-            'generation', became.generation, 'addedInstanceCount', r.instances,
-            'addedByteLength', r.bytes, 'instanceCount', became.instance_count
+            'generation', r.generation, 'addedInstanceCount', r.instances, 'addedByteLength', r.bytes,
+            'instanceCount', r.instance_count
           )
         )
-    ) as c (type, is_so, details)
-    where c.is_so;
-  end loop;
+    ) as c (n, type, is_so, details)
+    where c.is_so
+    order by r.series_instance_uid, c.n
+  )
+  select (select count(*) from added) - (select count(*) from became) into gone_count;
+  if gone_count > 0 then
+    perform raise_parent_gone();
+  end if;
 
   committed_at := clock_timestamp();
   insert into instances (
