@@ -118,7 +118,7 @@ export const SETTINGS = {
   databaseURL: optional(
     'DATABASE_URL',
     postgresURL,
-    'A Postgres 15 or later; several hosts with commas between them: the one that takes writes. Not set: Stowage runs its own in the data folder',
+    'A Postgres 15 or later; several hosts with commas between them: the one that takes writes; `sslmode` and the like as to libpq. Not set: Stowage runs its own in the data folder',
   ),
   databaseDirectURL: optional(
     'DATABASE_DIRECT_URL',

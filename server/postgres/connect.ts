@@ -6,6 +6,7 @@ import { OperatorError } from '../operator-error.ts'
 import type { EmbeddedConnection } from './embedded-types.ts'
 import { parseSocketURL } from './socket-url.ts'
 import { steadySockets } from './steady-socket.ts'
+import { tlsOfURL } from './tls.ts'
 
 /** The postgres.js client of this project: `bigint` columns come as numbers. */
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -51,6 +52,7 @@ const REPORT_MS = 5_000
  *
  * @throws {DatabaseUnreachableError} It did not answer in time, or refused us; the sentence has no password.
  * @throws {DatabaseTooOldError}      It is older than Postgres 15.
+ * @throws {DatabaseTLSError}         The URL asks for TLS in a way that cannot be.
  */
 export async function connectDatabase(
   settings: DatabaseSettings,
@@ -105,25 +107,28 @@ function shareArrayTypes(from: Sql, to: Sql): void {
 type Tuning = { max: number; prepare?: boolean; idle_timeout: number; max_lifetime?: null }
 
 async function open(target: EmbeddedConnection | string | undefined, tuning: Tuning): Promise<Sql> {
+  if (target === undefined) {
+    throw new DatabaseUnreachableError('Cannot connect: no embedded Postgres and no DATABASE_URL')
+  }
+  const isURL = typeof target === 'string'
+  const { url, tls } = isURL ? await tlsOfURL(target) : { url: '', tls: undefined }
   const options = {
     ...tuning,
+    ssl: false,
     connect_timeout: 10,
     backoff: backoffSeconds,
     connection: { application_name: 'stowage' },
-    socket: steadySockets(),
+    socket: steadySockets(tls),
     // "relation exists, skipping" and the like are no news.
     onnotice: () => {},
     types: { bigint: { to: 20, from: [20], parse: parseBigint, serialize: String } },
   }
-  if (target === undefined) {
-    throw new DatabaseUnreachableError('Cannot connect: no embedded Postgres and no DATABASE_URL')
-  }
-  const socket = typeof target === 'string' ? await parseSocketURL(target) : target
   // Of several hosts, one is written to. (What postgres.js does for "read-write" does not tell a standby.)
-  if (typeof target === 'string' && /^\w+:\/\/(?:[^@/?]*@)?[^/?]*,/.test(target)) {
+  if (/^\w+:\/\/(?:[^@/?]*@)?[^/?]*,/.test(url)) {
     Object.assign(options, { target_session_attrs: 'primary' })
   }
-  return socket ? postgres({ ...socket, ...options }) : postgres(target as string, options)
+  const socket = isURL ? await parseSocketURL(url) : target
+  return socket ? postgres({ ...socket, ...options }) : postgres(url, options)
 }
 
 /**

@@ -1,19 +1,15 @@
-import { execFile, spawnSync } from 'node:child_process'
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasOpenSSL, makeCertificate } from '../support/certificate.ts'
 import { dicomFile } from '../support/dicom-file.ts'
 import { runtime, type StowageServer, startServer, temporaryFolder } from '../support/server.ts'
 
-// Makes certificates.
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0
-
-describe.skipIf(!hasOpenssl)('TLS', () => {
+describe.skipIf(!hasOpenSSL)('TLS (skipped without openssl)', () => {
   let folder: string
   let certFile: string
   let keyFile: string
@@ -21,8 +17,8 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
   beforeAll(async () => {
     folder = await temporaryFolder()
     ;[certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-    await makeCertificate(folder, 'first')
-    await makeCertificate(folder, 'second')
+    await makeCertificate(folder, 'first', 'IP:127.0.0.1')
+    await makeCertificate(folder, 'second', 'IP:127.0.0.1')
     await use(folder, 'first')
   })
 
@@ -94,18 +90,6 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     )
   })
 })
-
-async function makeCertificate(folder: string, name: string): Promise<void> {
-  const files = [
-    '-keyout',
-    join(folder, `${name}-key.pem`),
-    '-out',
-    join(folder, `${name}-cert.pem`),
-  ]
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1']
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-  await promisify(execFile)('openssl', ['req', '-x509', ...kind, ...subject, ...files])
-}
 
 /** Puts a certificate where the server looks. */
 async function use(folder: string, name: string): Promise<void> {

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Webhook as Verifier } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
+import { hasOpenSSL, makeCertificate } from '../support/certificate.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import {
@@ -211,7 +211,7 @@ describe('webhooks over HTTP (issue 5, point 6)', () => {
   })
 })
 
-describe.skipIf(!hasOpenSSL())('a receiver over TLS (skipped without openssl)', () => {
+describe.skipIf(!hasOpenSSL)('a receiver over TLS (skipped without openssl)', () => {
   test('is told only when its certificate fits its name and comes from an authority that is known', async () => {
     const folder = await temporaryFolder()
     await using good = await startReceiver(undefined, await certificateFor('localhost', folder))
@@ -248,22 +248,12 @@ describe.skipIf(!hasOpenSSL())('a receiver over TLS (skipped without openssl)', 
   })
 })
 
-function hasOpenSSL(): boolean {
-  return spawnSync('openssl', ['version']).status === 0
-}
-
 async function certificateFor(
   name: string,
   folder: string,
 ): Promise<{ key: Buffer; cert: Buffer }> {
-  const key = join(folder, `${name}.key`)
-  const cert = join(folder, `${name}.pem`)
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`],
-    ...['-addext', `subjectAltName=DNS:${name}`, '-keyout', key, '-out', cert],
-  ])
-  if (made.status !== 0) throw new Error(made.stderr.toString())
-  return { key: await readFile(key), cert: await readFile(cert) }
+  const { certFile, keyFile } = await makeCertificate(folder, name, `DNS:${name}`)
+  return { key: await readFile(keyFile), cert: await readFile(certFile) }
 }
 
 describe.skipIf(externalDatabaseURL === undefined)('servers that share a database', () => {

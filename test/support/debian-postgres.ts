@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -21,6 +21,30 @@ export async function startPostgres15(): Promise<AsyncDisposable & { url: string
   await run('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start')
   return {
     url: `postgresql://stowage@/postgres?host=${encodeURIComponent(folder)}`,
+    async [Symbol.asyncDispose]() {
+      await run('pg_ctl', '-D', data, '-m', 'immediate', 'stop')
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The same over TCP and TLS. */
+export async function startPostgresWithTLS(
+  port: number,
+  { certFile, keyFile }: { certFile: string; keyFile: string },
+): Promise<AsyncDisposable> {
+  const folder = await mkdtemp(join(tmpdir(), 'stowage-postgres15-'))
+  const data = join(folder, 'data')
+  // Its key may be read by itself only.
+  await copyFile(certFile, join(folder, 'server.crt'))
+  await copyFile(keyFile, join(folder, 'server.key'))
+  await chmod(join(folder, 'server.key'), 0o600)
+  if (isRoot) await promisify(execFile)('chown', ['-R', 'postgres', folder])
+  await run('initdb', '-D', data, '-U', 'stowage', '-A', 'trust', '-E', 'UTF8', '--no-sync')
+  const files = `-c ssl_cert_file=${folder}/server.crt -c ssl_key_file=${folder}/server.key`
+  const options = `-p ${port} -c listen_addresses=127.0.0.1 -k ${folder} -c fsync=off -c ssl=on ${files}`
+  await run('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start')
+  return {
     async [Symbol.asyncDispose]() {
       await run('pg_ctl', '-D', data, '-m', 'immediate', 'stop')
       await rm(folder, { recursive: true, force: true })
