@@ -61,6 +61,7 @@ const later = new Error('There is something to be written first')
  * and forgets them. So both are told at the same time. What it writes goes out in an immediate; if it hears of a close
  * before that, it takes the immediate back and goes on believing that there is one: this connection never sends anything
  * again, and whoever is given it waits for ten seconds in vain. So the close is told when nothing is about to be written.
+ * (Decision 29)
  *
  * @param error The socket is lost already, by this.
  */
