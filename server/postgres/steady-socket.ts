@@ -21,7 +21,8 @@ export function steadySockets(tls?: PostgresTLS): (target: Target) => Promise<So
     const at = index++ % host.length
     const to = path ? { path } : { host: host[at] as string, port: port[at] as number }
     try {
-      return keepSteady(await open(to, tls, seconds))
+      // For what postgres.js says of it.
+      return Object.assign(keepSteady(await open(to, tls, seconds)), to)
     } catch (error) {
       return keepSteady(new Socket(), error as Error)
     }

@@ -141,3 +141,15 @@ test.each([
     }
   },
 )
+
+test('a database that takes a connection and says nothing is an error that names it', async () => {
+  const server = createServer((socket) => socket.on('error', () => {}))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const options = { host: '127.0.0.1', port, connect_timeout: 1, socket: steadySockets() }
+  const sql = postgres(options as unknown as postgres.Options<never>)
+  await expect(sql`select 1`).rejects.toThrow(`CONNECT_TIMEOUT 127.0.0.1:${port}`)
+  await sql.end({ timeout: 1 })
+  server.close()
+})
