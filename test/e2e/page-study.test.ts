@@ -114,7 +114,7 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     await page.getByRole('button', { name: 'Delete 3 instances for good' }).click()
     await page.getByRole('alert').getByText('nothing was deleted').waitFor()
     expect(await page.getByLabel('Why').inputValue()).toBe('Sent twice')
-    expect(await focused(page)).toBe('confirm')
+    await expect.poll(() => focused(page)).toBe('confirm')
     expect((await send(study)).status).toBe(200)
     await page.getByLabel('To be sure').fill(study.studyInstanceUID.slice(-6))
     await page.getByRole('button', { name: 'Delete 3 instances for good' }).click()
