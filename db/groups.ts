@@ -1,3 +1,4 @@
+import { commitWhen } from './commit-when.ts'
 import type { Database } from './database.ts'
 import { retryCommit } from './retry-commit.ts'
 import type { TransferState } from './schema.ts'
@@ -50,19 +51,34 @@ export type GroupResult =
  * Makes the instances of several small transfers visible in one transaction, or none of them. Their
  * rows are made by it: each is committed when it appears.
  *
- * Any other error than those of `GroupResult` is to be followed by `recordEndedTransfer` for each
- * member: it says whether the member was committed.
+ * Postgres works while the bytes are made durable, and commits when they are. (Four senders of one small instance after
+ * another: 1.2 times as many as with one after the other.)
+ *
+ * @param database Of one connection, as `commitWhen` wants it.
+ * @param synced Resolves when the bytes of the group are durable. What it rejects with is thrown, and nothing is stored.
+ * @throws Any other error than those of `GroupResult` and of `synced` is to be followed by `recordEndedTransfer` for each
+ *   member: it says whether the member was committed.
  */
-export async function commitGroup({ sql }: Database, group: GroupCommit): Promise<GroupResult> {
+export async function commitGroup(
+  database: Database,
+  group: GroupCommit,
+  synced: Promise<void>,
+): Promise<GroupResult> {
   const { groupID, serverID, segment, members, instances } = group
   return retryCommit<GroupResult>(
     async () => {
-      const [row] = await sql`
-        select commit_group(
-          ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
-          ${JSON.stringify(members)}::text::jsonb, ${JSON.stringify(instances)}::text::jsonb
-        ) as disagreements`
-      return { outcome: 'committed', disagreements: row?.disagreements as Disagreement[] }
+      const row = await commitWhen(
+        database,
+        synced,
+        (sql) => sql`
+          select
+            commit_group(
+              ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
+              ${JSON.stringify(members)}::text::jsonb, ${JSON.stringify(instances)}::text::jsonb
+            ) as disagreements
+          where current_setting('transaction_deferrable') = 'on'`,
+      )
+      return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
     },
     ({ code, detail, message }) => {
       if (code === 'ST001') return { outcome: 'lost', reason: message }

@@ -16,11 +16,15 @@ create or replace function commit_group(
 declare
   disagreements jsonb := '[]';
   are_warned boolean;
+  segment_number bigint;
+  senders text[];
   declared jsonb := case when jsonb_path_exists(members, '$[*].declaredInstanceCount') then members end;
 begin
   perform insist_on_durability();
   -- Groups of a server follow one another: one that waits for long would hold up every small transfer.
   perform set_config('lock_timeout', '200ms', true);
+  -- It is committed when the bytes are durable. A disk that hangs must not hold the locks for ever.
+  perform set_config('idle_in_transaction_session_timeout', '60s', true);
   if the_segment is not null then
     -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.
     -- Of two groups the one with less in it may come second.
@@ -28,17 +32,19 @@ begin
     set byte_length = greatest(byte_length, the_byte_length)
     where segment_id = the_segment
     and appended_by = the_server
-    and state = 'kept';
+    and state = 'kept'
+    returning segment_key into segment_number;
     if not found then
       raise exception 'The shared segment was taken away' using errcode = 'ST001';
     end if;
-    perform stage_rows(the_group, batch);
-    disagreements := store_staged(
-      the_group, jsonb_array_length(batch), false,
-      array(select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n),
-      declared
+    senders := array(
+      select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n
     );
-    delete from staged_instances where transfer_id = the_group;
+    if declared is not null or not store_plainly(batch, senders, segment_number) then
+      perform stage_rows(the_group, batch);
+      disagreements := store_staged(the_group, jsonb_array_length(batch), false, senders, declared);
+      delete from staged_instances where transfer_id = the_group;
+    end if;
   elsif declared is not null then
     perform declare_counts(declared, '{}', false);
   end if;
@@ -63,26 +69,34 @@ begin
     ) on b.position = d.position;
   end if;
 
-  insert into transfers (
-    transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
-    announced_bytes, declared_instance_count, received_bytes, part_count, stored_count, duplicate_count,
-    refused_count, warning_count, started_at, ended_at, lease_until, sent_by
+  -- None of them was ever announced, so there is nothing to take back from transfer_studies.
+  with ended as (
+    insert into transfers (
+      transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
+      announced_bytes, declared_instance_count, received_bytes, part_count, stored_count, duplicate_count,
+      refused_count, warning_count, started_at, ended_at, lease_until, sent_by
+    )
+    select
+      m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
+      m."studyInstanceUID", m."announcedBytes", m."declaredInstanceCount", m."receivedBytes",
+      m."partCount", m."storedCount", m."duplicateCount", jsonb_array_length(m.refused),
+      case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
+      clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now(), m."sentBy"
+    from jsonb_to_recordset(members) as m (
+      "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
+      "studyInstanceUID" text, "announcedBytes" bigint, "declaredInstanceCount" integer,
+      "ageMs" double precision, "receivedBytes" bigint,
+      "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb, "sentBy" text
+    )
+    returning transfer_id, state, study_instance_uid, stored_count, duplicate_count, refused_count
   )
-  select
-    m."transferID", 'committed', m.service, the_server, m.sender, m."senderProduct", m.handling,
-    m."studyInstanceUID", m."announcedBytes", m."declaredInstanceCount", m."receivedBytes",
-    m."partCount", m."storedCount", m."duplicateCount", jsonb_array_length(m.refused),
-    case when are_warned then (select count(*) from warnings w where w.transfer_id = m."transferID") else 0 end,
-    clock_timestamp() - m."ageMs" * interval '1 ms', clock_timestamp(), now(), m."sentBy"
-  from jsonb_to_recordset(members) as m (
-    "transferID" uuid, service text, sender text, "senderProduct" text, handling text,
-    "studyInstanceUID" text, "announcedBytes" bigint, "declaredInstanceCount" integer,
-    "ageMs" double precision, "receivedBytes" bigint,
-    "partCount" integer, "storedCount" integer, "duplicateCount" integer, refused jsonb, "sentBy" text
-  );
-  perform note_ended_transfers(array(
-    select (m ->> 'transferID')::uuid from jsonb_array_elements(members) as m
-  ));
+  insert into changes_to_come (type, level, transfer_id, study_instance_uid, details)
+  select 'transfer-ended', 'transfer', t.transfer_id, t.study_instance_uid, 
+    jsonb_build_object(
+      'state', t.state, 'storedCount', t.stored_count, 'duplicateCount', t.duplicate_count,
+      'refusedCount', t.refused_count
+    )
+  from ended t;
   return disagreements;
 end $$;
 

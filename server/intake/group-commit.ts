@@ -9,7 +9,7 @@ import {
 } from '../../db/groups.ts'
 import type { CommitResult, Refusal, StagedInstance } from '../../db/transfers.ts'
 import type { Log } from '../log.ts'
-import type { SegmentWriter, Store } from '../store/store.ts'
+import { type SegmentWriter, type Store, StoreError } from '../store/store.ts'
 import { findOutGroup, isReportedByPostgres } from './commit-or-find-out.ts'
 import type { HeldSegment } from './held-segment.ts'
 import { SharedSegment } from './shared-segment.ts'
@@ -41,7 +41,7 @@ const gatherAtMostMs = 5
 
 /**
  * Commits small transfers, many at a time: one write, one sync and one SQL transaction for all that came to
- * their end while the last group was committed.
+ * their end while the last group was committed. Postgres does its work while the bytes are synced, and commits after.
  *
  * Each transfer stays whole or not at all by itself. One that the database does not take as it is (an
  * instance is stored already, or refused) is told so and leaves the group, before anything of the group is
@@ -185,7 +185,7 @@ export class GroupCommitter {
     const hasBytes = group.some((one) => one.instances.length > 0)
     const writer = hasBytes ? await this.#segment.open() : undefined
     const base = writer?.byteLength ?? 0
-    const { instances, places } = await this.#write(group, writer)
+    const { instances, places } = await this.#append(group, writer, base)
     const commit: GroupCommit = {
       groupID: randomUUID(),
       serverID: this.#serverID,
@@ -193,10 +193,17 @@ export class GroupCommitter {
       members: group.map((one) => one.member),
       instances,
     }
+    const synced = writer === undefined ? Promise.resolve() : writer.sync()
+    // Waited for by the commit; if that fails before, by what takes the bytes back.
+    synced.catch(() => {})
     let result: GroupResult
     try {
-      result = await commitGroup(this.#deps.db, commit)
+      result = await commitGroup(this.#deps.db, commit, synced)
     } catch (error) {
+      if (error instanceof StoreError) {
+        await this.#segment.giveUp(base)
+        throw error
+      }
       if (!isReportedByPostgres(error)) return this.#findOut(group, writer, base, error)
       await this.#takeBack(writer, base)
       if (group.length === 1) throw error
@@ -234,14 +241,15 @@ export class GroupCommitter {
     return []
   }
 
-  async #write(
+  /** Hands the bytes of a group to the writer. */
+  async #append(
     group: Waiting[],
     writer: SegmentWriter | undefined,
+    base: number,
   ): Promise<{ instances: GroupedInstance[]; places: Place[] }> {
     const instances: GroupedInstance[] = []
     const places: Place[] = []
     if (writer === undefined) return { instances, places }
-    const base = writer.byteLength
     try {
       group.forEach((one, member) => {
         let segmentOffset = writer.byteLength
@@ -258,7 +266,6 @@ export class GroupCommitter {
           segmentOffset += ranges[index]?.length ?? 0
         })
       })
-      await writer.sync()
     } catch (error) {
       await this.#segment.giveUp(base)
       throw error

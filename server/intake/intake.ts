@@ -30,11 +30,10 @@ export interface IntakeLimits extends TransferLimits, RoomLimits {
 export interface IntakeDeps {
   db: Database
   /**
-   * The same over one connection, on which groups are committed, one after another; default `db`. A pool hands out its
-   * connections in turn, and in each of them Postgres reads its catalog and plans the statements of a commit anew, which
-   * takes 100 ms.
+   * The same over one connection, on which groups are committed, one after another. A pool hands out its connections in
+   * turn, and in each of them Postgres reads its catalog and plans the statements of a commit anew, which takes 100 ms.
    */
-  groupsDB?: Database
+  groupsDB: Database
   store: Store
   log: Log
   limits: IntakeLimits
@@ -96,7 +95,7 @@ export class Intake {
     this.#deps = deps
     this.#memory = new HeldMemory(deps.limits.held)
     this.#groups = new GroupCommitter(
-      { ...deps, db: deps.groupsDB ?? deps.db },
+      { ...deps, db: deps.groupsDB },
       this.serverID,
       deps.limits.segmentBytes,
     )
@@ -202,8 +201,7 @@ export class Intake {
 
   /** Makes Postgres commit, and take back, what nobody sent. @throws a database error */
   async rehearseCommit(): Promise<void> {
-    const { db, groupsDB } = this.#deps
-    await rehearseCommit(groupsDB ?? db, this.serverID)
+    await rehearseCommit(this.#deps.groupsDB, this.serverID)
   }
 
   #depsOf(memory: HeldMemory): TransferDeps {

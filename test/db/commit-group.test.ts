@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { commitGroup, rehearseCommit } from '../../db/groups.ts'
+import { rehearseCommit } from '../../db/groups.ts'
 import { releaseAbandonedSegments, releaseSegment } from '../../db/shared-segments.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { testGroups, without, wrongCounts } from './group.ts'
@@ -10,7 +10,10 @@ describe('a group of small transfers', () => {
     await using t = await testGroups()
     const study = uniqueUID()
     const group = t.make([[{ study }], [{ study }, { study }]])
-    expect(await commitGroup(t.db, group)).toEqual({ outcome: 'committed', disagreements: [] })
+    expect(await t.commitMade(group)).toEqual({
+      outcome: 'committed',
+      disagreements: [],
+    })
     await t.commit([[{ study }]])
     const rows = await t.db.sql`
       select state, stored_count, received_bytes, ended_at > started_at as is_over, server_id
@@ -69,7 +72,7 @@ describe('a group of small transfers', () => {
       studyInstanceUID: '1',
       sopInstanceUID: '2',
     })
-    await commitGroup(t.db, group)
+    await t.commitMade(group)
     const refused = await t.db.sql`select transfer_id, position, detail from refusals`
     expect([...refused]).toEqual([{ transfer_id: first?.transferID, position: 3, detail: 'No' }])
     const warned = await t.db.sql`select transfer_id, position, detail from warnings`
@@ -101,7 +104,7 @@ describe('instances of a group that are not to be stored', () => {
       [{ ...here, instance: b, content: 'other', sopClassUID: '1.2.3' }],
       [{ study: uniqueUID(), series }],
     ])
-    const result = await commitGroup(t.db, group)
+    const result = await t.commitMade(group)
     if (result.outcome !== 'superfluous') throw new Error(result.outcome)
     expect(result.duplicates).toEqual([0, 3])
     expect(result.refused.map((one) => [one.position, one.failureReason])).toEqual([
@@ -113,7 +116,7 @@ describe('instances of a group that are not to be stored', () => {
     ])
     expect(await t.db.sql`select from transfers`).toHaveLength(1)
     expect(await t.db.sql`select from staged_instances`).toHaveLength(0)
-    expect((await commitGroup(t.db, without(group, result))).outcome).toBe('committed')
+    expect((await t.commitMade(without(group, result))).outcome).toBe('committed')
     expect(await t.db.sql`select from instances`).toHaveLength(2)
     expect(await wrongCounts(t.db)).toEqual([])
   })
@@ -124,7 +127,7 @@ describe('instances of a group that are not to be stored', () => {
     await t.commit([[{ instance }]])
     const [series, other] = [uniqueUID(), uniqueUID()]
     const group = t.make([[{ instance, series }], [{ series, study: other }], [{ series }]])
-    const result = await commitGroup(t.db, group)
+    const result = await t.commitMade(group)
     expect(result).toMatchObject({
       outcome: 'superfluous',
       duplicates: [],
@@ -147,7 +150,7 @@ describe('contradictions in a group (DV-18)', () => {
       [{ ...here, seriesSays: { Modality: 'CT' } }],
     ])
     const detail = 'Differs from what its study or series says: '
-    expect(await commitGroup(t.db, group)).toEqual({
+    expect(await t.commitMade(group)).toEqual({
       outcome: 'committed',
       disagreements: [
         { position: 2, warningReason: 0xb007, detail: `${detail}StudyDescription` },
@@ -219,8 +222,8 @@ describe('the shared segment', () => {
   test('keeps the greater length when a group overtakes another', async () => {
     await using t = await testGroups()
     const [first, second] = [t.make([[{}]]), t.make([[{}]])]
-    await commitGroup(t.db, second)
-    await commitGroup(t.db, first)
+    await t.commitMade(second)
+    await t.commitMade(first)
     const [row] = await t.db.sql`select byte_length from segments`
     expect(row).toEqual({ byte_length: 300 })
   })

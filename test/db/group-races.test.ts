@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { commitGroup, recordEndedTransfer } from '../../db/groups.ts'
+import { recordEndedTransfer } from '../../db/groups.ts'
 import { commitTransfer, openTransfer, stageInstances } from '../../db/transfers.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import {
@@ -48,22 +48,20 @@ describe('a transfer that ended without a row', () => {
 })
 
 describe('a group whose answer is lost', () => {
-  /** Commits a group on a connection that holds it back until `finish`. */
+  /** A group whose bytes are not durable before `finish`. */
   async function heldGroup(t: TestGroups) {
-    const sql = await t.db.sql.reserve()
     const group = t.make([[{}]])
     const other = t.make([[{}]]).members[0]
     if (other !== undefined) group.members.push({ ...other, storedCount: 0 })
-    await sql`begin`
-    const result = await commitGroup({ sql, orm: t.db.orm } as unknown as TestGroups['db'], group)
-    return {
-      group,
-      result,
-      async finish(how: 'commit' | 'rollback') {
-        await sql.unsafe(how)
-        sql.release()
-      },
-    }
+    let [finish, undo] = [() => {}, () => {}]
+    const synced = new Promise<void>((resolve, reject) => {
+      finish = resolve
+      undo = () => reject(new Error('The disk is full'))
+    })
+    const result = t.commitMade(group, synced)
+    result.catch(() => {})
+    await until(t, "state = 'idle in transaction' and query like '%commit_group%'", 1)
+    return { group, result, finish, undo }
   }
 
   function find(t: TestGroups, transferID: string) {
@@ -71,24 +69,27 @@ describe('a group whose answer is lost', () => {
     return recordEndedTransfer(t.db, transfer, end)
   }
 
-  async function waiting(t: TestGroups, count: number): Promise<void> {
+  async function until(t: TestGroups, condition: string, count: number): Promise<void> {
     await expect
       .poll(async () => {
-        const rows = await t.db.sql`
-          select from pg_stat_activity
-          where datname = current_database()
-          and wait_event_type = 'Lock'`
+        const rows = await t.db.sql.unsafe(
+          `select from pg_stat_activity where datname = current_database() and ${condition}`,
+        )
         return rows.length
       })
       .toBe(count)
   }
 
+  function waiting(t: TestGroups, count: number): Promise<void> {
+    return until(t, "wait_event_type = 'Lock'", count)
+  }
+
   test('is waited for, and found committed', async () => {
     await using t = await testGroups()
     const held = await heldGroup(t)
-    expect(held.result.outcome).toBe('committed')
     const states = held.group.members.map(({ transferID }) => find(t, transferID))
-    const [first] = await Promise.all([states[0], waiting(t, 2).then(() => held.finish('commit'))])
+    const [first] = await Promise.all([states[0], waiting(t, 2).then(held.finish)])
+    expect((await held.result).outcome).toBe('committed')
     expect(first).toBe('committed')
     expect(await states[1]).toBe('committed')
     expect(await t.db.sql`select from instances`).toHaveLength(1)
@@ -99,7 +100,8 @@ describe('a group whose answer is lost', () => {
     const held = await heldGroup(t)
     const state = find(t, held.group.members[1]?.transferID as string)
     await waiting(t, 1)
-    await held.finish('rollback')
+    held.undo()
+    await expect(held.result).rejects.toThrow('The disk is full')
     expect(await state).toBe('aborted')
     expect(await t.db.sql`select from instances`).toHaveLength(0)
   })
@@ -108,7 +110,7 @@ describe('a group whose answer is lost', () => {
     await using t = await testGroups()
     const group = t.make([[{}], [{}]])
     expect(await find(t, group.members[1]?.transferID as string)).toBe('aborted')
-    await expect(commitGroup(t.db, group)).rejects.toMatchObject({ code: '23505' })
+    await expect(t.commitMade(group)).rejects.toMatchObject({ code: '23505' })
     expect(await find(t, group.members[0]?.transferID as string)).toBe('aborted')
     expect(await t.db.sql`select from instances`).toHaveLength(0)
     expect(await t.db.sql`select from segments where byte_length > 0`).toHaveLength(0)
@@ -152,10 +154,14 @@ describe('commits at the same time', () => {
     const loops = Array.from({ length: 6 }, async (_, loop) => {
       for (let round = 0; round < rounds; round++) {
         const said = someParents()
-        const outcome =
-          loop % 3 === 0
-            ? await transfer(t, said)
-            : (await t.commit(said.map((one) => [one]))).outcome
+        // A group that would wait for long is told so, and would be committed on its own.
+        let outcome = 'contended'
+        while (outcome === 'contended') {
+          outcome =
+            loop % 3 === 0
+              ? await transfer(t, said)
+              : (await t.commit(said.map((one) => [one]))).outcome
+        }
         expect(outcome).toBe('committed')
       }
     })

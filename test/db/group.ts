@@ -7,6 +7,7 @@ import {
   type GroupMember,
   type GroupResult,
 } from '../../db/groups.ts'
+import { ownConnectionsOf } from '../../db/own-connections.ts'
 import { announceSharedSegment } from '../../db/shared-segments.ts'
 import { freshDatabase } from '../support/database.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
@@ -30,6 +31,8 @@ export interface TestGroups extends AsyncDisposable {
   /** Commits a group with one list of instances for each member. */
   commit(members: Said[][], change?: (group: GroupCommit) => void): Promise<GroupResult>
   make(members: Said[][]): GroupCommit
+  /** @param synced When its bytes are durable; default at once. */
+  commitMade(group: GroupCommit, synced?: Promise<void>): Promise<GroupResult>
 }
 
 export async function testGroups(): Promise<TestGroups> {
@@ -55,16 +58,26 @@ export async function testGroups(): Promise<TestGroups> {
       instances,
     }
   }
+  const connections = ownConnectionsOf(database.sql)
+  async function commitMade(group: GroupCommit, synced = Promise.resolve()): Promise<GroupResult> {
+    const one = await connections.take()
+    try {
+      return await commitGroup(openDatabase(one), group, synced)
+    } finally {
+      connections.giveBack(one)
+    }
+  }
   return {
     db,
     url: database.url,
     serverID,
     segmentID,
     make,
+    commitMade,
     commit(members, change) {
       const group = make(members)
       change?.(group)
-      return commitGroup(db, group)
+      return commitMade(group)
     },
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   }

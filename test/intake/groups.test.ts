@@ -50,22 +50,22 @@ function counting<Key extends string>(
   return () => count
 }
 
-/** The next statements that contain a word meet this instead. */
+/** The next statements of groups that contain a word meet this instead. */
 function intercept(
   t: TestIntake,
   word: string,
   meet: (query: () => Promise<unknown>) => Promise<unknown>,
 ): () => void {
-  const { sql } = t.db
+  const { sql } = t.groupsDB
   const proxy = new Proxy(sql, {
     apply(target, self, [strings, ...values]) {
       const query = () => Reflect.apply(target, self, [strings, ...values])
       return String(strings).includes(word) ? meet(query) : query()
     },
   })
-  Object.assign(t.db, { sql: proxy })
+  Object.assign(t.groupsDB, { sql: proxy })
   return () => {
-    Object.assign(t.db, { sql })
+    Object.assign(t.groupsDB, { sql })
   }
 }
 
@@ -318,15 +318,11 @@ describe('the shared segment', () => {
     let isFirst = true
     t.store.create = async (segmentID) => {
       const writer = await create.call(t.store, segmentID)
-      const sync = writer.sync.bind(writer)
-      writer.sync = async () => {
-        await sync()
-        if (!isFirst) return
-        isFirst = false
-        // As if the sync had taken so long.
-        await t.db.sql`update segments set created_at = now() - interval '11 minutes'`
-        await sweepTransfers(t.db, t.store, randomUUID())
-      }
+      if (!isFirst) return writer
+      isFirst = false
+      // As if it had taken so long to make it.
+      await t.db.sql`update segments set created_at = now() - interval '11 minutes'`
+      await sweepTransfers(t.db, t.store, randomUUID())
       return writer
     }
     const file = dicomFile()
@@ -450,13 +446,15 @@ describe('a transfer that is committed in a group', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
-    intercept(t, 'commit_group', async (query) => {
-      await held
-      return query()
-    })
+    const create = t.store.create
+    t.store.create = async (segmentID) => {
+      const writer = await create.call(t.store, segmentID)
+      const sync = writer.sync.bind(writer)
+      return Object.assign(writer, { sync: () => held.then(sync) })
+    }
     const file = dicomFile()
     const sending = t.send([file])
-    await expect.poll(() => t.storedBytes()).toBeGreaterThan(0)
+    await expect.poll(() => segmentCount(t)).toBe(1)
     const stopping = t.intake.stop(0)
     release()
     await stopping

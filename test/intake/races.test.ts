@@ -100,19 +100,20 @@ describe.each([
 ])('$kind', ({ statement, held }) => {
   /** The connection breaks before the next commit, or after it. */
   function breakCommit(t: TestIntake, isMade: boolean): void {
-    const whole = t.db.sql
+    const database = statement === 'commit_group' ? t.groupsDB : t.db
+    const whole = database.sql
     const broken = new Proxy(whole, {
       apply(target, self, [strings, ...values]) {
         const query = () => Reflect.apply(target, self, [strings, ...values])
         if (!String(strings).includes(statement)) return query()
-        Object.assign(t.db, { sql: whole })
+        Object.assign(database, { sql: whole })
         return (async () => {
           if (isMade) await query()
           throw Object.assign(new Error('write CONNECTION_CLOSED'), { code: 'CONNECTION_CLOSED' })
         })()
       },
     })
-    Object.assign(t.db, { sql: broken })
+    Object.assign(database, { sql: broken })
   }
 
   test('is a success when it was made', async () => {

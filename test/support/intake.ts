@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { type Database, openDatabase } from '../../db/database.ts'
+import { connectionsBeside } from '../../db/own-connections.ts'
 import type { Handling } from '../../db/transfers.ts'
 import { type EndedTransfer, Intake, type IntakeLimits } from '../../server/intake/intake.ts'
 import type { TransferOutcome } from '../../server/intake/outcome.ts'
@@ -12,6 +13,8 @@ import { temporaryFolder } from './server.ts'
 /** An intake on a database and a store of its own, and what a test asks of them. */
 export interface TestIntake extends AsyncDisposable {
   db: Database
+  /** On which groups are committed. */
+  groupsDB: Database
   store: Store
   intake: Intake
   folder: string
@@ -34,10 +37,12 @@ export async function testIntake(
 ): Promise<TestIntake> {
   const database = await freshDatabase()
   const db = openDatabase(database.sql)
+  const groupsDB = openDatabase(connectionsBeside(database.sql, 1, 60))
   const folder = await temporaryFolder()
   const store = fileStore(folder)
   const intake = new Intake({
     db,
+    groupsDB,
     store,
     log: silentLog,
     changed() {},
@@ -56,6 +61,7 @@ export async function testIntake(
   })
   return {
     db,
+    groupsDB,
     store,
     intake,
     folder,

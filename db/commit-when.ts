@@ -1,0 +1,60 @@
+import type { Row, RowList } from 'postgres'
+import type { Database } from './database.ts'
+
+/** The connection of a transaction is gone, and nobody heard whether it was committed. */
+export class TransactionLostError extends Error {
+  override name = 'TransactionLostError'
+}
+
+/**
+ * Lets Postgres do its work in a transaction while something else is being done, and commits when both are done.
+ *
+ * Statements go out one behind the other, without waiting for answers: the commit is there when the work ends. `sql.begin` of
+ * postgres.js 3.4.9 waits for each answer, and may not hear that its connection is lost (decision 29). So this is for a
+ * client that has one connection, and looks itself whether all of it was answered by the same one; where one is lost in the
+ * middle, postgres.js sends the rest on the next.
+ *
+ * @param database Of one connection, which nobody else uses meanwhile.
+ * @param ready Committed is when it resolves; what it rejects with is thrown, after a rollback.
+ * @param work Makes the statement. Where it is not inside this transaction, it must do nothing and return no row:
+ *   `where current_setting('transaction_deferrable') = 'on'`. (Else a word without a meaning: it is for serializable readers.)
+ * @returns The row of the statement, which is committed.
+ * @throws What the statement throws, after a rollback; {TransactionLostError} and other errors of a connection: it may be
+ *   committed or not.
+ */
+export async function commitWhen(
+  { sql }: Database,
+  ready: Promise<void>,
+  work: (sql: Database['sql']) => PromiseLike<RowList<Row[]>>,
+): Promise<Row> {
+  const begun = sent(sql`begin deferrable`)
+  const worked = sent(work(sql))
+  try {
+    await ready
+  } catch (error) {
+    await Promise.allSettled([begun, worked, sql`rollback`])
+    throw error
+  }
+  // Of a transaction that failed, this is the rollback.
+  const ended = sent(sql`commit`)
+  const { row, backend } = await worked
+  await begun
+  const end = await ended
+  if (row === undefined || end.backend !== backend) {
+    throw new TransactionLostError('The connection of a transaction was lost')
+  }
+  return row
+}
+
+/** Sends it at once. Whose error nobody waits for is none. */
+function sent(
+  query: PromiseLike<RowList<Row[]>>,
+): Promise<{ row: Row | undefined; backend: string }> {
+  const answered = Promise.resolve(query).then((rows) => {
+    // Read now: postgres.js writes the next backend of this connection over it.
+    const { pid, secret } = rows.state as unknown as { pid: number; secret: number }
+    return { row: rows[0], backend: `${pid} ${secret}` }
+  })
+  answered.catch(() => {})
+  return answered
+}

@@ -1,0 +1,221 @@
+import type postgres from 'postgres'
+import { describe, expect, test } from 'vitest'
+import type { GroupCommit, GroupResult } from '../../db/groups.ts'
+import { uniqueUID } from '../support/dicom-file.ts'
+import { type Said, type TestGroups, testGroups, wrongCounts } from './group.ts'
+
+/** From here on a group that needs more than `store_plainly` fails. */
+async function forbidStaging({ db }: TestGroups): Promise<void> {
+  await db.sql.unsafe(`
+    create or replace function stage_rows(the_transfer uuid, batch jsonb) returns void language plpgsql as
+    $$ begin raise exception 'It was staged'; end $$`)
+}
+
+/** From here on every group is staged. */
+async function forbidPlainness({ db }: TestGroups): Promise<void> {
+  await db.sql.unsafe(`
+    create or replace function store_plainly(batch jsonb, senders text[], the_segment bigint) returns boolean
+    language sql as 'select false'`)
+}
+
+/** All that a commit says, without what differs by the clock or by chance. */
+async function everythingIn({ db }: TestGroups): Promise<unknown> {
+  const tables = {
+    patients: 'patient_id',
+    studies: 'study_instance_uid',
+    series: 'series_instance_uid',
+    instances: 'sop_instance_uid',
+    changes_to_come: 'change_key',
+    transfers: 'started_at',
+    staged_instances: 'position',
+  }
+  const rows = await Promise.all(
+    Object.entries(tables).map(async ([table, order]) => [
+      table,
+      (await db.sql.unsafe(`select * from ${table} order by ${order}`)).map(withoutTimes),
+    ]),
+  )
+  return Object.fromEntries(rows)
+}
+
+function withSenders({ members }: GroupCommit): void {
+  for (const [index, member] of members.entries()) member.sender = `10.0.0.${index}`
+}
+
+const own = new Set(['segment_key', 'transfer_id', 'server_id', 'change_key'])
+
+function withoutTimes(row: postgres.Row): unknown {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [
+      name,
+      own.has(name) || /^at$|_(at|until)$/.test(name) ? value === null : value,
+    ]),
+  )
+}
+
+describe('a group that only adds instances to what is being received', () => {
+  test('is stored without being staged', async () => {
+    await using t = await testGroups()
+    const here = { study: uniqueUID(), series: uniqueUID() }
+    const there = { study: uniqueUID(), series: uniqueUID(), studySays: { PatientID: 'Q' } }
+    await t.commit([[here], [there]])
+    await forbidStaging(t)
+    const said = [[here, { ...here, studySays: {} }], [there], [here]]
+    expect(await t.commit(said)).toEqual({ outcome: 'committed', disagreements: [] })
+    expect(await t.db.sql`select from instances`).toHaveLength(6)
+    expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('leaves the same as one that is staged', async () => {
+    const [nobody, study, other] = [uniqueUID(), uniqueUID(), uniqueUID()]
+    const series = [uniqueUID(), uniqueUID(), uniqueUID()] as const
+    let instances = 0
+    const made = (said: Said): Said => ({
+      ...said,
+      instance: `1.2.3.${++instances}`,
+      content: String(instances),
+    })
+    const groups = [
+      [[{ study, series: series[0] }], [{ study: other, series: series[1] }]],
+      [[{ study, series: series[0] }], [{ study: other, series: series[1] }]],
+      [
+        [
+          { study, series: series[0] },
+          { study: other, series: series[1] },
+        ],
+      ],
+      [[{ study, series: series[2], seriesSays: { SeriesNumber: '3' } }]],
+      [[{ study, series: series[2] }], [{ study, series: series[0] }]],
+      [[{ study, series: series[0], studySays: { StudyDate: '20260101' } }]],
+      [[{ study, series: series[0], studySays: { StudyDate: '20260102' } }]],
+      [[{ study: nobody, series: `${nobody}.1`, studySays: { PatientID: '' } }]],
+      [[{ study: nobody, series: `${nobody}.1`, studySays: { PatientID: '' } }]],
+    ].map((group) => group.map((member) => member.map(made)))
+    await using plain = await testGroups()
+    await using staged = await testGroups()
+    await forbidPlainness(staged)
+    for (const group of groups) {
+      expect(await plain.commit(group, withSenders)).toEqual(
+        await staged.commit(group, withSenders),
+      )
+    }
+    expect(await everythingIn(plain)).toEqual(await everythingIn(staged))
+    expect(await wrongCounts(plain.db)).toEqual([])
+  })
+
+  test.each<[string, Said, string]>([
+    ['its study says something new', { studySays: { StudyDate: '20260101' } }, ''],
+    ['its series says something else', { seriesSays: { Modality: 'CT' } }, ''],
+    ['its study is stable', {}, 'update studies set due_at = null'],
+    ['its series is stable', {}, 'update series set due_at = null'],
+    [
+      'somebody said how many there should be',
+      {},
+      "insert into evidence (study_instance_uid, source, origin, extent) select study_instance_uid, 'tags', 'x', 'all' from studies",
+    ],
+    [
+      'there are several quiet rules',
+      {},
+      'update quiet_rules set position = 9; insert into quiet_rules (position, quiet_seconds) values (10, 5)',
+    ],
+  ])('is staged where %s', async (_, said, statement) => {
+    await using t = await testGroups()
+    const here = { study: uniqueUID(), series: uniqueUID() }
+    await t.commit([[here]])
+    await t.db.sql.unsafe(statement)
+    await forbidStaging(t)
+    await expect(t.commit([[{ ...here, ...said }]])).rejects.toThrow('It was staged')
+  })
+})
+
+describe('while such a group waits for its locks', () => {
+  /**
+   * Commits an instance while somebody else changes what it belongs to, in a transaction that ends only when the
+   * commit waits for it. Again, if that waited for so long that it gave up.
+   */
+  async function commitWhile(
+    t: TestGroups,
+    said: Said,
+    change: (sql: postgres.TransactionSql) => Promise<unknown>,
+  ): Promise<GroupResult> {
+    for (;;) {
+      let result: Promise<GroupResult> | undefined
+      await t.db.sql.begin(async (sql) => {
+        await sql`select from studies for update`
+        result = t.commit([[said]])
+        await expect
+          .poll(
+            async () => {
+              const rows = await t.db.sql`
+                select from pg_stat_activity
+                where datname = current_database()
+                and wait_event_type = 'Lock'`
+              return rows.length
+            },
+            { interval: 5 },
+          )
+          .toBe(1)
+        await change(sql)
+      })
+      const met = await result
+      if (met !== undefined && met.outcome !== 'contended') return met
+    }
+  }
+
+  async function received(t: TestGroups): Promise<Said> {
+    const here = { study: uniqueUID(), series: uniqueUID() }
+    await t.commit([[here]])
+    return here
+  }
+
+  test('its study becomes stable: it opens the next generation (P4)', async () => {
+    await using t = await testGroups()
+    const here = await received(t)
+    const result = await commitWhile(t, here, (sql) => sql`update studies set due_at = null`)
+    expect(result.outcome).toBe('committed')
+    const [study] = await t.db.sql`select generation, due_at is null as is_stable from studies`
+    expect(study).toEqual({ generation: 2, is_stable: false })
+    const told = await t.db.sql`
+      select level from changes_to_come where type = 'reopened' order by change_key`
+    expect([...told]).toEqual([{ level: 'study' }])
+    expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('it is deleted before it was there: it is refused (P8)', async () => {
+    await using t = await testGroups()
+    const here = { ...(await received(t)), instance: uniqueUID() }
+    const result = await commitWhile(
+      t,
+      here,
+      (sql) => sql`
+        with deletion as (
+          insert into deletions (level, study_instance_uid, is_forced, allows_resend, deleted_at)
+          values ('instance', ${here.study as string}, false, false, now())
+          returning deletion_key
+        )
+        insert into tombstones (
+          sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, digest, deletion_key
+        )
+        select ${here.instance}, ${here.study as string}, ${here.series as string}, '1.2', '', deletion_key
+        from deletion`,
+    )
+    expect(result).toMatchObject({ outcome: 'superfluous', refused: [{ failureReason: 0xc410 }] })
+    expect(await t.db.sql`select from instances`).toHaveLength(1)
+    expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('somebody says how many there should be: it is weighed (P5)', async () => {
+    await using t = await testGroups()
+    const here = await received(t)
+    const result = await commitWhile(
+      t,
+      here,
+      (sql) => sql`
+        insert into evidence (study_instance_uid, source, origin, extent, instance_count)
+        values (${here.study as string}, 'declared', 'x', 'all', 2)`,
+    )
+    expect(result.outcome).toBe('committed')
+    const [study] = await t.db.sql`select verdict, expected_instance_count from studies`
+    expect(study).toEqual({ verdict: 'complete', expected_instance_count: 2 })
+  })
+})
