@@ -10,7 +10,8 @@ import { formatNumber } from './statistics.ts'
 
 /** The UIDs of what is measured, and of what only warms the server. */
 const measuredTag = 0
-const warmingTag = 1
+const fewRequestsTag = 1
+const manyRequestsTag = 2
 
 /** Measures all cases with all servers and adds the samples to a report. */
 export class Bench {
@@ -108,13 +109,23 @@ export class Bench {
     return sample
   }
 
-  /** The same code with other data: the compilers of three runtimes need some of it before they are fast. */
+  /**
+   * The same code with other data: the compilers of three runtimes need some of it before they are fast. Some of it as many
+   * small requests, which go another way than few larger ones.
+   */
   async #warm(job: LoadJob, count: number): Promise<void> {
-    await this.#generator.run({
-      ...job,
-      ...{ set: 'small', size: 'full', tag: warmingTag, limit: count, isChunked: false },
-      ...{ perRequest: Math.min(10, count), concurrency: 4 },
-    })
+    const [few, many] = [Math.ceil(count / 2), Math.floor(count / 2)]
+    for (const [tag, limit, perRequest] of [
+      [fewRequestsTag, few, Math.min(10, few)],
+      [manyRequestsTag, many, 1],
+    ] as const) {
+      if (limit === 0) continue
+      await this.#generator.run({
+        ...job,
+        ...{ set: 'small', size: 'full', tag, limit, isChunked: false },
+        ...{ perRequest, concurrency: 4 },
+      })
+    }
   }
 }
 

@@ -62,7 +62,7 @@ function requestsOf({ set, size, tag, perRequest, limit }: LoadJob): PreparedReq
   const known = prepared.get(key)
   if (known !== undefined) return known
   // Those of other tags will not be asked for again.
-  if (tag > 1) prepared.clear()
+  if (tag > 2) prepared.clear()
   const instances = makeInstances(set, shapeOf(set, size), tag)
   const made = prepareRequests(instances.slice(0, limit), perRequest)
   prepared.set(key, made)

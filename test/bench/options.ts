@@ -28,7 +28,8 @@ Measures how fast Stowage takes studies, side by side with bare servers and with
   --rounds N         Default 5
   --only CASE,...    ${caseIDs.join(', ')}
   --servers ID,...   ${serverIDs.join(', ')}
-  --warm N           Small instances sent to each server before it is measured; default 2,000
+  --warm N           Small instances sent to each server before it is measured; default 4,000;
+                     half of them 10 a request, half of them 1 a request
   --json FILE        Write all figures to a file
   --compare FILE     Print what changed against such a file
   --folder DIR       Where to put the servers' data: a real disk with 4 GB free
@@ -57,7 +58,7 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
     cases: chosen('--only', values.only, caseIDs, caseIDs),
     servers: chosen('--servers', values.servers, serverIDs, isQuick ? quickServers : serverIDs),
     isQuick,
-    warmCount: wholeNumber('--warm', values.warm, 2000, 0),
+    warmCount: wholeNumber('--warm', values.warm, 4000, 0),
     jsonFile: values.json,
     compareFile: values.compare,
     folder: values.folder,
