@@ -67,7 +67,7 @@ async function judge(
   if (isForAnyone || !credentials.isGuarded) {
     if (!isSafe && isForeign(c)) return foreign()
     if (isForAnyone || names === undefined) return undefined
-    return refuseOtherName(new URL(c.req.url).hostname, names)
+    return refuseOtherName(hostnameOf(c.req.url), names)
   }
   const visitor = await visitorOf(c, credentials)
   if (!isSafe && visitor.kind !== 'token' && isForeign(c)) return foreign()
@@ -78,6 +78,11 @@ async function judge(
     (rule) => rule?.who === 'anyone' || rule?.who.some((role) => roles.includes(role)),
   )
   return isAllowed ? undefined : forbidden(rules)
+}
+
+/** Without its port. Of a URL that was parsed before: to parse it again takes 1 µs. */
+function hostnameOf(url: string): string {
+  return /^https?:\/\/(\[[^\]]*\]|[^:/]*)/.exec(url)?.[1] ?? ''
 }
 
 /** Of every handler that this request may reach; undefined where nobody has decided yet. */
