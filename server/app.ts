@@ -33,7 +33,7 @@ import type { Intake } from './intake/intake.ts'
 import type { LiveHub } from './live/live-hub.ts'
 import { describeError, type Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
-import { countRequests, metricsRoutes } from './metrics/routes.ts'
+import { metricsRoutes } from './metrics/routes.ts'
 import { observeRequests } from './observe-requests.ts'
 import { openAPIRoutes } from './openapi/routes.ts'
 import { limitRequests, type Refusals } from './overload.ts'
@@ -95,7 +95,6 @@ const hstsSeconds = 31_536_000
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.use(observeRequests(deps))
-  app.use(countRequests(deps.metrics))
   app.use(
     secureHeaders({
       contentSecurityPolicy: {

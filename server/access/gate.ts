@@ -1,10 +1,10 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import { matchedRoutes } from 'hono/route'
 import { locationFrom, paths, placeOf } from '../../web/paths.ts'
 import { pageOfProblem, wantsPage } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import type { Identity } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { type Route, routesOf } from '../http/routes-of.ts'
 import { isForeign } from '../http/same-origin.ts'
 import { readSessionCookie } from '../http/session-cookie.ts'
 import type { Credentials } from './credentials.ts'
@@ -87,9 +87,17 @@ function hostnameOf(url: string): string {
 
 /** Of every handler that this request may reach; undefined where nobody has decided yet. */
 function rulesOf(c: Context<AppEnv>): (Rule | undefined)[] {
-  return matchedRoutes(c)
-    .filter(({ method }) => method !== 'ALL')
-    .map(({ method, path }) => ruleOf(`${method} ${path}`))
+  return routesOf(c).map(ruleOfRoute)
+}
+
+const rules = new WeakMap<Route, Rule>()
+
+function ruleOfRoute(route: Route): Rule | undefined {
+  const before = rules.get(route)
+  if (before !== undefined) return before
+  const rule = ruleOf(`${route.method} ${route.path}`)
+  if (rule !== undefined) rules.set(route, rule)
+  return rule
 }
 
 async function visitorOf(c: Context<AppEnv>, credentials: Credentials): Promise<Visitor> {
