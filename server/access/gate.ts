@@ -80,7 +80,7 @@ async function judge(
   return isAllowed ? undefined : forbidden(rules)
 }
 
-/** Without its port. Of a URL that was parsed before: to parse it again takes 1 µs. */
+/** Without its port. Of a URL that was parsed before: to parse it again takes 2 µs. */
 function hostnameOf(url: string): string {
   return /^https?:\/\/(\[[^\]]*\]|[^:/]*)/.exec(url)?.[1] ?? ''
 }
