@@ -35,16 +35,24 @@ export function limitRequests(pool: PoolWatch, limit: number): MiddlewareHandler
       const whom = met === 'server' ? 'this server' : 'your network'
       throw new OverloadedError('requests', met, `too many requests of ${whom} are being answered`)
     }
-    let unwatch = () => {}
-    const stuck = new Promise<never>((_resolve, reject) => {
-      const isReading = method === 'GET' || method === 'HEAD'
-      unwatch = pool.watch(() => isReading && reject(databaseIsStuck()))
+    const isReading = method === 'GET' || method === 'HEAD'
+    return new Promise((resolve, reject) => {
+      const unwatch = pool.watch(() => isReading && reject(databaseIsStuck()))
+      const giveBack = () => {
+        unwatch()
+        if (holder !== undefined) shares.giveBack(holder)
+      }
+      next().then(
+        () => {
+          giveBack()
+          resolve()
+        },
+        (error) => {
+          giveBack()
+          reject(error)
+        },
+      )
     })
-    const answered = next().finally(() => {
-      unwatch()
-      if (holder !== undefined) shares.giveBack(holder)
-    })
-    return Promise.race([answered, stuck])
   }
 }
 

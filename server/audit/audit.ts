@@ -70,7 +70,7 @@ export class Audit {
    * once; what the same one does to the same study within a minute from then is one more row, with their number.
    */
   recordFolded(event: Happened): void {
-    this.#folding.record({ ...event, happenedAt: performance.now(), eventCount: 1 })
+    this.#folding.record(event, performance.now())
   }
 
   /** Writes what waits, before it resolves: for what somebody changes. Never throws; what fails goes on waiting. */

@@ -1,4 +1,4 @@
-import type { Waiting } from './audit.ts'
+import type { Happened, Waiting } from './audit.ts'
 
 /** Milliseconds within which what the same one does again is one row. */
 const foldMs = 60_000
@@ -31,18 +31,19 @@ export class Folding {
     return count
   }
 
-  record(event: Waiting): void {
+  /** @param happenedAt By the clock of `performance.now`. */
+  record(event: Happened, happenedAt: number): void {
     const { action, actor, source, studyInstanceUID, outcome } = event
     // None of them has a line break.
     const key = `${action}\n${actor}\n${source}\n${studyInstanceUID}\n${outcome}`
     const known = this.#folds.get(key)
-    if (known === undefined || known.endsAt <= event.happenedAt) {
+    if (known === undefined || known.endsAt <= happenedAt) {
       if (known !== undefined) this.#end(key, known)
-      this.#begin(key, event)
+      this.#begin(key, { ...event, happenedAt, eventCount: 1 })
     } else if (known.rest === undefined) {
       // What it is of beyond that is of the first only.
       const { seriesInstanceUID: _, sopInstanceUID: __, ...rest } = event
-      known.rest = rest
+      known.rest = { ...rest, happenedAt, eventCount: 1 }
     } else {
       known.rest.eventCount++
     }

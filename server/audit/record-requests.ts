@@ -1,9 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import { matchedRoutes } from 'hono/route'
 import type { AuditOutcome } from '../../db/audit.ts'
 import type { AuditAction } from '../../db/schema.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
+import { type Route, routesOf } from '../http/routes-of.ts'
 import { actionOf } from './actions.ts'
 import type { Audit, Happened } from './audit.ts'
 
@@ -34,10 +34,9 @@ export function recordRequests(audit: Audit): MiddlewareHandler<AppEnv> {
 }
 
 function eventOf(c: Context<AppEnv>): Happened | undefined {
-  const route = matchedRoutes(c).findLast(({ method }) => method !== 'ALL')
+  const route = routesOf(c).at(-1)
   if (route === undefined) return undefined
-  const name = `${route.method} ${route.path}`
-  const usual = actionOf(name)
+  const { name, action: usual, isOfMany } = namedBy(route)
   const isDenied = c.get('isDenied') === true
   if (usual === undefined && !isDenied) return undefined
   if (usual === 'store' && (c.get('transferID') !== undefined || c.res.status < 400)) {
@@ -48,7 +47,7 @@ function eventOf(c: Context<AppEnv>): Happened | undefined {
   // Nobody was signed in.
   if (usual === 'sign-out' && actor === undefined) return undefined
   // What is done on the page to a study: which of the things that can be done.
-  const done = status < 400 ? /\/actions\/([a-z-]{1,20})$/.exec(c.req.path)?.[1] : undefined
+  const done = isOfMany && status < 400 ? actionIn(c.req.path) : undefined
   const isDeletion = usual === 'act' && done === 'delete'
   return {
     action: isDenied || usual === undefined ? 'denied' : isDeletion ? 'delete' : usual,
@@ -58,6 +57,26 @@ function eventOf(c: Context<AppEnv>): Happened | undefined {
     outcome: isDenied ? 4 : outcomeOf(status),
     what: done === undefined ? name : name.replace(':action', done),
   }
+}
+
+const names = new WeakMap<Route, ReturnType<typeof nameOf>>()
+
+/** What is always the same of a route. */
+function namedBy(route: Route): ReturnType<typeof nameOf> {
+  const before = names.get(route)
+  if (before !== undefined) return before
+  const named = nameOf(route)
+  names.set(route, named)
+  return named
+}
+
+function nameOf({ method, path }: Route) {
+  const name = `${method} ${path}`
+  return { name, action: actionOf(name), isOfMany: path.endsWith('/actions/:action') }
+}
+
+function actionIn(path: string): string | undefined {
+  return /\/actions\/([a-z-]{1,20})$/.exec(path)?.[1]
 }
 
 function outcomeOf(status: number): AuditOutcome {
@@ -91,8 +110,11 @@ function isLive(c: Context<AppEnv>): boolean {
   return c.req.path.startsWith('/live/')
 }
 
+const plain = /^[!-~]{1,200}$/
+
 /** What a provider of tokens or a proxy made up is neither too long, nor what Postgres refuses. */
 function clean(text: string | undefined): string | undefined {
+  if (text === undefined || plain.test(text)) return text
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text?.slice(0, 200).replace(/[\u0000-\u001f\u007f\ud800-\udfff]/g, '?')
+  return text.slice(0, 200).replace(/[\u0000-\u001f\u007f\ud800-\udfff]/g, '?')
 }

@@ -19,12 +19,18 @@ export function baseURLOf(
   policy: BaseURLPolicy,
 ): string {
   if (policy.baseURL !== undefined) return trimSlashes(policy.baseURL)
+  if (!policy.isTrustedProxy(peerAddress)) return originOf(request.url)
   const own = new URL(request.url)
-  if (!policy.isTrustedProxy(peerAddress)) return own.origin
   const forwarded = forwardedOf(request.headers)
   const protocol = forwarded.protocol ?? own.protocol.slice(0, -1)
   const host = forwarded.host ?? own.host
   return `${protocol}://${host}${forwarded.prefix ?? ''}`
+}
+
+/** Of the URL of a request, which is written as URLs are, and has no credentials. */
+function originOf(url: string): string {
+  const end = url.indexOf('/', url.indexOf('://') + 3)
+  return end < 0 ? url : url.slice(0, end)
 }
 
 interface Forwarded {

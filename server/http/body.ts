@@ -2,6 +2,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { bodySourceOf } from './body-source.ts'
 import { DigestCheck } from './digest.ts'
+import { type IdleWait, IdleWatch } from './idle-watch.ts'
 import { HttpProblem } from './problem.ts'
 
 export interface BodyLimits {
@@ -70,6 +71,8 @@ export function readBody(
   return readInflated(request, limits, received, ofContent, ofRepresentation)
 }
 
+const watch = new IdleWatch()
+
 /** What came over the network. */
 async function* readSent(
   request: Request,
@@ -81,23 +84,28 @@ async function* readSent(
   if (source === null) return
   let receivedBytes = 0
   const pace = new Pace(limits)
-  let isWaiting = false
   let isStalled = false
-  // One timer for the whole body; only the time that we wait for the sender counts.
-  const timer = setTimeout(() => {
-    if (!isWaiting) return
-    isStalled = true
-    source.cancel()
-  }, limits.idleMs)
+  // Only the time that we wait for the sender counts.
+  const wait: IdleWait = {
+    since: undefined,
+    idleMs: limits.idleMs,
+    tooLong() {
+      isStalled = true
+      source.cancel()
+    },
+  }
+  watch.add(wait)
   try {
     for (;;) {
-      isWaiting = true
-      timer.refresh()
       const askedAt = performance.now()
-      const chunk = await source.read().catch((cause) => {
+      wait.since = askedAt
+      let chunk: Uint8Array | undefined
+      try {
+        chunk = await source.read()
+      } catch (cause) {
         throw isStalled ? stalled(limits) : new BodyCutError(receivedBytes, { cause })
-      })
-      isWaiting = false
+      }
+      wait.since = undefined
       // A body that is cancelled ends as if it were complete.
       if (isStalled) throw stalled(limits)
       if (chunk === undefined) break
@@ -109,7 +117,7 @@ async function* readSent(
       yield chunk
     }
   } finally {
-    clearTimeout(timer)
+    watch.remove(wait)
   }
   const announced = request.headers.get('content-length')
   if (announced !== null && receivedBytes !== Number(announced)) {

@@ -1,5 +1,6 @@
 import type { Span } from '../trace.ts'
 import type { Identity } from './identity.ts'
+import type { Route } from './routes-of.ts'
 
 /** What the runtime tells of a request beside the request itself. */
 export interface Peer {
@@ -12,6 +13,8 @@ export interface AppEnv {
   Variables: {
     /** The origin that the client knows, with a path prefix where a trusted proxy adds one. */
     baseURL: string
+    /** See `routesOf`. */
+    routes?: readonly Route[]
     /** Who asks; undefined where no credentials are asked for. */
     identity?: Identity
     /** Who has just signed in or out by this request. */

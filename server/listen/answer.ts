@@ -12,9 +12,22 @@ import { dropRest } from './linger.ts'
  * - An answer that comes before the whole request was read says `Connection: close` and is held open until the sender
  *   had his chance to read it (see `dropRest`).
  *
+ * @returns Undefined: it is sent, as most are that are at hand as a whole.
  * @throws What the body of the response threw; the connection is cut by then.
  */
-export async function sendAnswer(
+export function sendAnswer(
+  response: Response,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> | undefined {
+  if (!incoming.complete || !(response instanceof WholeResponse)) {
+    return sendSlowly(response, incoming, outgoing)
+  }
+  sendWhole(response, headersOf(response), outgoing)
+  return dropRest(incoming)
+}
+
+async function sendSlowly(
   response: Response,
   incoming: IncomingMessage,
   outgoing: ServerResponse,

@@ -14,7 +14,7 @@ const LINGER_BYTES = 1024 ** 3
  *
  * @see RFC 9112 §9.6
  */
-export async function dropRest(incoming: IncomingMessage): Promise<void> {
+export function dropRest(incoming: IncomingMessage): Promise<void> | undefined {
   // Once it is complete, what waits is dropped, so that the connection can take the next request.
   if (!incoming.complete && !incoming.destroyed) return dropWhatComes(incoming)
   if (incoming.readableEnded) return

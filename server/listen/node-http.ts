@@ -106,7 +106,8 @@ async function serveOne(
     options.onFault(error)
     response = new Response(null, { status: 500 })
   }
-  await sendAnswer(response, incoming, outgoing)
+  const sending = sendAnswer(response, incoming, outgoing)
+  if (sending !== undefined) await sending
 }
 
 function toRequest(

@@ -1,9 +1,17 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type Metric,
+  Registry,
+} from 'prom-client'
 import type { Database } from '../../db/database.ts'
 import { type Figures, readFigures } from '../../db/figures.ts'
 import type { Scarce, Whose } from '../http/overload.ts'
 import type { EndedTransfer, Intake } from '../intake/intake.ts'
 import { describeError, type Log } from '../log.ts'
+import { RequestSeconds } from './request-seconds.ts'
 
 export interface MetricsDeps {
   db: Database
@@ -29,10 +37,10 @@ const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 export class Metrics {
   readonly #registry = new Registry()
   readonly #deps: MetricsDeps
-  readonly #requests = this.#histogram(
+  readonly #requests = new RequestSeconds(
     'stowage_http_request_seconds',
     'Seconds from the head of a request until its answer begins',
-    ['method', 'route', 'status'],
+    buckets,
   )
   readonly #transfers = this.#counter('stowage_transfers_total', 'Transfers that ended here', [
     'service',
@@ -133,12 +141,13 @@ export class Metrics {
 
   constructor(deps: MetricsDeps) {
     this.#deps = deps
+    this.#registry.registerMetric(this.#requests as unknown as Metric)
     collectDefaultMetrics({ register: this.#registry })
   }
 
   /** @param route The pattern of the route, never the path. */
   answered(method: string, route: string, status: number, seconds: number): void {
-    this.#requests.observe({ method, route, status }, seconds)
+    this.#requests.observe(method, route, status, seconds)
   }
 
   ended({ service, state, ageMs, receivedBytes, ...counts }: EndedTransfer): void {

@@ -1,5 +1,4 @@
-import { Hono, type MiddlewareHandler } from 'hono'
-import { matchedRoutes } from 'hono/route'
+import { Hono } from 'hono'
 import type { AppEnv } from '../http/env.ts'
 import type { MetricSources, Metrics } from './metrics.ts'
 
@@ -15,14 +14,4 @@ export function metricsRoutes({ metrics, ...sources }: MetricsRoutesDeps): Hono<
       'cache-control': 'no-store',
     }),
   )
-}
-
-/** Counts every request, under the pattern of the route that answered it. */
-export function countRequests(metrics: Metrics): MiddlewareHandler<AppEnv> {
-  return async (c, next) => {
-    const beganAt = performance.now()
-    await next()
-    const route = matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path ?? 'none'
-    metrics.answered(c.req.method, route, c.res.status, (performance.now() - beganAt) / 1000)
-  }
 }

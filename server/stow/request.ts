@@ -41,6 +41,10 @@ const answers = [
   { type: 'multipart/related', root: 'application/dicom+xml', answer: 'multipart-xml' as const },
 ]
 
+/** What nearly all senders say, which takes 4 µs to be parsed; only the boundary differs. */
+const usual =
+  /^multipart\/related; ?type="application\/dicom"; ?boundary=(?:([\w'+.-]{1,70})|"([\w'+.-]{1,70})")$/
+
 /**
  * What the body is, by its Content-Type. (PS3.18 10.5.1.4; ST-M1 to ST-M5, MP-01 to MP-10)
  *
@@ -48,6 +52,9 @@ const answers = [
  */
 export function parsePayload(contentType: string | null): Payload {
   if (contentType === null || contentType.trim() === '') throw unsupported('it has no Content-Type')
+  const [, bare, quoted] = usual.exec(contentType) ?? []
+  const boundary = bare ?? quoted
+  if (boundary !== undefined) return { form: 'multipart', boundary, isTypeDeclared: true }
   const mediaType = parseMediaType(contentType)
   if (mediaType.type === dicom) return { form: 'single' }
   const model = models.get(mediaType.type)

@@ -24,10 +24,12 @@ const knownLength = 500
  *   406 no charset of ours is accepted
  */
 export function acceptedBy(c: Context<AppEnv>): readonly AcceptEntry[] {
+  // Most have no query.
+  const hasQuery = c.req.url.includes('?')
   const asked = [
     c.req.header('accept'),
-    c.req.query('accept'),
-    c.req.query('charset') ?? c.req.header('accept-charset'),
+    hasQuery ? c.req.query('accept') : undefined,
+    (hasQuery ? c.req.query('charset') : undefined) ?? c.req.header('accept-charset'),
   ] as const
   const key = JSON.stringify(asked)
   const before = known.get(key)

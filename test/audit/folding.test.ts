@@ -16,11 +16,10 @@ function frame(changes: Partial<Waiting> = {}): Waiting {
 
 test('the first is told at once, the others of its minute as one, when it is over', () => {
   const { folding: folds, given } = folding()
-  for (let n = 0; n < 40; n++)
-    folds.record(frame({ happenedAt: n * 1000, sopInstanceUID: `1.${n}` }))
+  for (let n = 0; n < 40; n++) folds.record(frame({ sopInstanceUID: `1.${n}` }), n * 1000)
   expect(given).toEqual([frame({ sopInstanceUID: '1.0' })])
   expect(folds.count).toBe(1)
-  folds.record(frame({ happenedAt: 60_000 }))
+  folds.record(frame(), 60_000)
   expect(given.slice(1)).toEqual([
     frame({ happenedAt: 1000, eventCount: 39 }),
     frame({ happenedAt: 60_000 }),
@@ -39,7 +38,7 @@ test('who, from where, what and to which study are never mixed', () => {
     { outcome: 4 },
     { action: 'view' },
   ] as const
-  for (const other of others) folds.record(frame(other))
+  for (const other of others) folds.record(frame(other), 0)
   expect(given).toHaveLength(others.length)
   folds.finish()
 })
@@ -47,10 +46,10 @@ test('who, from where, what and to which study are never mixed', () => {
 test('memory is bounded: the oldest is told early', () => {
   const { folding: folds, given } = folding()
   for (let round = 0; round < 2; round++) {
-    for (let n = 0; n < 10_000; n++) folds.record(frame({ source: `s${n}` }))
+    for (let n = 0; n < 10_000; n++) folds.record(frame({ source: `s${n}` }), 0)
   }
   expect(folds.count).toBe(10_000)
-  folds.record(frame({ source: 'one more' }))
+  folds.record(frame({ source: 'one more' }), 0)
   expect(folds.count).toBe(9999)
   expect(given.at(-1)).toMatchObject({ source: 's0' })
   folds.finish()

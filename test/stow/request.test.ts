@@ -33,6 +33,28 @@ describe('Content-Type of a Store request (PS3.18 10.5.1.4)', () => {
   })
 
   test.each([
+    'multipart/related; type="application/dicom"; boundary=',
+    'multipart/related; type="application/dicom"; boundary="b',
+    'multipart/related; type="application/dicom"; boundary=b"',
+    'multipart/related; type="application/dicom"; boundary=""',
+    'multipart/related; type="application/dicom"; boundary="b"c',
+    `multipart/related; type="application/dicom"; boundary=${'b'.repeat(70)}`,
+    `multipart/related; type="application/dicom"; boundary=${'b'.repeat(71)}`,
+    'multipart/related; type="application/dicom"; boundary=b; boundary=c',
+    'multipart/related; type="application/dicom"; boundary="b\\c"',
+    'multipart/related; type="application/dicom"; boundary="b-c.d_e+f\'g"',
+    'multipart/related;type="application/dicom";boundary=b',
+  ])('%s is the same in another order, and with another letter', (contentType) => {
+    const [, type, boundary] = /(type=[^;]*); ?(.*)/.exec(contentType) ?? []
+    const usual = outcomeOf(() => parsePayload(contentType))
+    const others = [
+      contentType.replace('multipart', 'Multipart'),
+      `multipart/related; ${boundary}; ${type}`,
+    ]
+    for (const other of others) expect(outcomeOf(() => parsePayload(other))).toEqual(usual)
+  })
+
+  test.each([
     [null, 415],
     ['  ', 415],
     ['application/zip', 415],
@@ -93,3 +115,12 @@ describe('Prefer (RFC 7240 2, 4.4)', () => {
     })
   })
 })
+
+/** What comes of it, or what is thrown. */
+function outcomeOf(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return (error as Error).message
+  }
+}
