@@ -80,7 +80,10 @@ export function findResults(
   search: Search,
   studiesURL: string,
 ): Running<{ json: string; resultCount: number; beyondCount: number }> {
-  const { level, limit, told } = search
+  const { level, limit, told, studyInstanceUID } = search
+  if (studyInstanceUID !== undefined && level !== 'study') {
+    return findResultsOfStudy(db, { ...search, level }, studiesURL)
+  }
   const most = (limit <= 100 ? 100 : resultsAtOnce) + countedBeyond + 1
   const statement = (sql: Database['sql']) => sql`
     with found as materialized (
@@ -105,16 +108,49 @@ export function findResults(
       offset 0
     ) r
     where p.place <= ${limit}`
-  return running(db, statement, ([row]) => {
-    const { json, resultCount, count } = row as {
-      json: string | null
-      resultCount: number
-      count: number
-    }
-    const beyondCount = Math.min(Math.max(0, count - limit), countedBeyond + 1)
-    return { json: json ?? '', resultCount, beyondCount }
-  })
+  return running(db, statement, ([row]) => foundIn(row, limit))
 }
+
+function foundIn(row: object | undefined, limit: number) {
+  const { json, resultCount, count } = row as {
+    json: string | null
+    resultCount: number
+    count: number
+  }
+  const beyondCount = Math.min(Math.max(0, count - limit), countedBeyond + 1)
+  return { json: json ?? '', resultCount, beyondCount }
+}
+
+/**
+ * The same of what is in a study: it is read in one go, since the study and its series know how much there is beyond the
+ * limit. (600 instances: 6.7 ms of processor time, where it took 9.2 to find them first, and 1 of 600 0.5 for 1.3.)
+ */
+function findResultsOfStudy(
+  db: Database,
+  search: Search & { level: 'series' | 'instance' },
+  studiesURL: string,
+): Running<{ json: string; resultCount: number; beyondCount: number }> {
+  const { level, limit, told, seriesInstanceUID } = search
+  const total = seriesInstanceUID === undefined ? totals[level] : 'e.instance_count'
+  const statement = (sql: Database['sql']) => sql`
+    select
+      string_agg(r.json, ',') as json,
+      count(*)::int as "resultCount",
+      coalesce(max(r.total), 0)::int as count
+    from (
+      select
+        ${constant(sql, resultJson(level, told))} as json,
+        ${constant(sql, total)} as total
+      from (values (${inJson(studiesURL)})) base (url)
+      cross join ${constant(sql, tables[level])}
+      where ${matching(sql, search)}
+      order by ${constant(sql, order[level])}
+      limit ${limit}
+    ) r`
+  return running(db, statement, ([row]) => foundIn(row, limit))
+}
+
+const totals = { series: 't.series_count', instance: 't.instance_count' }
 
 /**
  * Reads what results say, in the order of their keys, as members of a JSON array. Those that were deleted meanwhile say

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { dicomFile, jpegBaseline } from '../support/dicom-file.ts'
+import { dicomFile, jpegBaseline, uniqueUID } from '../support/dicom-file.ts'
 import { partsOf } from '../support/received-parts.ts'
 import { type StowageServer, startServer } from '../support/server.ts'
 import { type StowAnswer, stow } from '../support/stow.ts'
@@ -566,5 +566,22 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
     })
     const body = Buffer.from(await answer.arrayBuffer())
     expect(partsOf(answer.headers.get('content-type'), body)).toHaveLength(1203)
+  })
+
+  test('QI-P7, QI-S3: in a study and in a series Warning counts what is left of just that', async () => {
+    const studyInstanceUID = uniqueUID()
+    const files = [1, 1, 1, 2, 3].map((series) =>
+      dicomFile({ studyInstanceUID, seriesInstanceUID: `${studyInstanceUID}.${series}` }),
+    )
+    expect((await stow(studies, files)).status).toBe(200)
+    const left = async (path: string) => {
+      const answer = await get(`/studies/${studyInstanceUID}${path}?limit=1`)
+      expect(answer.body).toHaveLength(1)
+      return answer.headers.get('warning')?.match(/There are (\d+) additional/)?.[1]
+    }
+    expect(await left('/series')).toBe('2')
+    expect(await left('/instances')).toBe('4')
+    expect(await left(`/series/${studyInstanceUID}.1/instances`)).toBe('2')
+    expect(await left(`/series/${studyInstanceUID}.2/instances`)).toBeUndefined()
   })
 })
