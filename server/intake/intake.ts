@@ -83,6 +83,8 @@ export class Intake {
   readonly #unsettled = new Set<Ending>()
   readonly #memory: HeldMemory
   readonly #groups: GroupCommitter
+  /** What each transfer is given. */
+  readonly #transferDeps: TransferDeps
   #timer: NodeJS.Timeout | undefined
   #renewing: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
@@ -100,6 +102,7 @@ export class Intake {
       this.serverID,
       deps.limits.segmentBytes,
     )
+    this.#transferDeps = this.#depsOf(this.#memory)
   }
 
   get openCount(): number {
@@ -182,7 +185,7 @@ export class Intake {
     const { limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
     mustHaveRoom(request, this.#open.values(), limits)
-    const transfer = new Transfer(request, this.#depsOf(this.#memory), span)
+    const transfer = new Transfer(request, this.#transferDeps, span)
     this.#open.set(transfer.transferID, transfer)
     this.#deps.changed()
     if ((request.announcedBytes ?? 0) > limits.held.bytesOfOne) {

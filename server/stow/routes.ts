@@ -160,7 +160,7 @@ export async function receive(
   )
   for await (const chunk of body) {
     reader.push(chunk)
-    await transfer.drain()
+    if (transfer.isBehind) await transfer.drain()
   }
   reader.end()
 }
