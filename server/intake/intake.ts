@@ -197,10 +197,19 @@ export class Intake {
     return transfer
   }
 
-  /** A transfer that is only received, never committed, to see how that goes. Nobody else knows of it. */
-  rehearse(): Transfer {
+  /**
+   * To practise with: its transfers are received and answered as others, and committed to nothing. They know neither the
+   * database nor the store, and nobody is told of them: they are not open, do not count, and do not end.
+   */
+  rehearsal(): Pick<Intake, 'open'> {
     const memory = new HeldMemory({ bytesOfOne: Infinity, bytesOfAll: Infinity })
-    return new Transfer({ service: 'stow', handling: 'strict' }, this.#depsOf(memory))
+    const deps: TransferDeps = {
+      ...this.#depsOf(memory),
+      groups: { commit: async () => ({ outcome: 'committed', disagreements: [] }) },
+      committed() {},
+      async end() {},
+    }
+    return { open: async (request, span) => new Transfer(request, deps, span) }
   }
 
   /** Makes Postgres commit, and take back, what nobody sent. @throws a database error */

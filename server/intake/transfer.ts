@@ -64,7 +64,7 @@ export interface TransferDeps {
   limits: TransferLimits
   leaseMs: number
   memory: HeldMemory
-  groups: GroupCommitter
+  groups: Pick<GroupCommitter, 'commit'>
   /** Called once, when the transfer was committed. */
   committed(transfer: Transfer, outcome: TransferOutcome): void
   /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */

@@ -26,7 +26,7 @@ import {
 import { encode, onlyStudyOf, responseModule, statusOf } from './response.ts'
 
 export interface StowDeps {
-  intake: Intake
+  intake: Pick<Intake, 'open'>
   limits: BodyLimits & {
     /** Number of parts of one request. */
     parts: number
