@@ -15,8 +15,8 @@ const JSON_BYTES = 192
  * What is known of the elements of one tag and VR: how their member begins, and what was made of the last value.
  *
  * The files of a series say the same but for a few elements, so most values are compared with the last one and its JSON is
- * copied, which is the same as to make it anew: all that it depends on is compared, too. (The head of an MR of 153
- * elements: 40 µs by its values, 22 by what is remembered, its digest and its row not counted.)
+ * copied, which is the same as to make it anew: all that it depends on is compared, too. (test/bench/head-reader.ts: the head of
+ * a CT of 150 elements 25 µs before and 17 since; a small MR from its first byte to its row 45 and 35.)
  */
 export class KnownElement {
   readonly tag: number
