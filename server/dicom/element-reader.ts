@@ -1,6 +1,7 @@
 import { latin1, tagName, u16, u32 } from './bytes.ts'
 import { characterSetOf } from './character-sets.ts'
 import { dictionaryVR } from './dictionary.ts'
+import { overrun, undefinedLength, where } from './element-errors.ts'
 import {
   LengthError,
   NestingTooDeepError,
@@ -8,11 +9,12 @@ import {
   UnknownVRError,
   ValueTooLongError,
 } from './errors.ts'
+import { beforeAll, knownElement } from './known-elements.ts'
 import { DATA_SET, FRAGMENTS, Level, SEQUENCE, tagPath } from './level.ts'
 import type { InstanceLimits } from './limits.ts'
 import { ModelWriter } from './model-writer.ts'
 import { definiteVR, OB, OW, UN } from './open-vr.ts'
-import { RootAttributes } from './root-attributes.ts'
+import { RootAttributes, saidBy } from './root-attributes.ts'
 import type { TransferSyntax } from './transfer-syntaxes.ts'
 import { writeValue } from './values.ts'
 import { BINARY, BULK, kindBytes, kinds, LONG_FORM, vrCode, vrFlags, vrKinds } from './vr.ts'
@@ -50,6 +52,8 @@ export class ElementReader {
   readonly #limits: InstanceLimits
   readonly #model: ModelWriter
   readonly #levels: Level[]
+  /** The element that was opened last. */
+  #element = beforeAll
   #inlineBytes = 0
 
   constructor(syntax: TransferSyntax, limits: InstanceLimits) {
@@ -84,19 +88,19 @@ export class ElementReader {
     if (level.implicit) {
       const length = u32(bytes, at + 4, bigEndian)
       const vr = definiteVR(dictionaryVR(tag), level)
-      return this.#element(vr, length, 8, bytes, at, end, fileStart, bigEndian)
+      return this.#read(vr, length, 8, bytes, at, end, fileStart, bigEndian)
     }
     const vr = ((bytes[at + 4] as number) << 8) | (bytes[at + 5] as number)
     const flags = vrFlags[vr] as number
     if ((flags & LONG_FORM) === 0) {
       if (flags === 0) throw new UnknownVRError(`${where(tag, fileStart + at)} has no known VR`)
       const length = u16(bytes, at + 6, bigEndian)
-      return this.#element(vr, length, 8, bytes, at, end, fileStart, bigEndian)
+      return this.#read(vr, length, 8, bytes, at, end, fileStart, bigEndian)
     }
     if (end - at < 12) return this.#needs(12)
     const length = u32(bytes, at + 8, bigEndian)
     if (vr === UN) return this.#unknown(length, bytes, at, end, fileStart)
-    return this.#element(vr, length, 12, bytes, at, end, fileStart, bigEndian)
+    return this.#read(vr, length, 12, bytes, at, end, fileStart, bigEndian)
   }
 
   /** Closes the innermost level at the offset where it must end. */
@@ -178,10 +182,10 @@ export class ElementReader {
     } else if (length % (kindBytes[vrKinds[vr] as number] as number) !== 0) vr = UN
     if (length > this.#limits.valueBytes && ((vrFlags[vr] as number) & BULK) === 0 && vr !== SQ)
       vr = UN
-    return this.#element(vr, length, 12, bytes, at, end, fileStart, false, true)
+    return this.#read(vr, length, 12, bytes, at, end, fileStart, false, true)
   }
 
-  #element(
+  #read(
     vr: number,
     length: number,
     headerBytes: number,
@@ -225,11 +229,42 @@ export class ElementReader {
     }
     const valueEnd = valueAt + length
     if (valueEnd > end) return this.#needs(headerBytes + length)
-    this.#openMember(vr, fileStart + at)
     this.#inlineBytes += length
-    if (!this.#write(kind, bytes, valueAt, valueEnd, bigEndian)) this.#model.dropValue()
-    this.#model.closeMember()
+    this.#writeMember(vr, fileStart + at, bytes, valueAt, length, bigEndian)
     return valueEnd
+  }
+
+  #writeMember(
+    vr: number,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    bigEndian: boolean,
+  ): void {
+    const { level, tag } = this
+    const { characterSet } = level
+    const model = this.#model
+    const kind = vrKinds[vr] as number
+    const element = knownElement(tag, vr, this.#element)
+    this.#element = element
+    if (element.saysSame(bytes, start, length, bigEndian, characterSet)) {
+      model.copyMember(level, element, offset)
+    } else {
+      const at = model.openMember(level, element, offset)
+      if (!this.#write(kind, bytes, start, start + length, bigEndian)) model.dropValue()
+      model.closeMember()
+      const { out } = model
+      element.said = undefined
+      // The values of these two matter to others, and have to be looked at each time.
+      if (tag !== SPECIFIC_CHARACTER_SET && tag !== PIXEL_REPRESENTATION) {
+        element.learn(bytes, start, length, bigEndian, characterSet, out.bytes, at, out.end)
+      }
+    }
+    const { attribute } = element
+    if (attribute === undefined || this.depth > 0) return
+    element.said ??= saidBy(attribute, kind, bytes, start, start + length, bigEndian, characterSet)
+    this.root.take(attribute, element.said)
   }
 
   /** Writes a value, and looks at it when it is one that others depend on. @returns Whether there is one. */
@@ -244,9 +279,6 @@ export class ElementReader {
     }
     if (tag === PIXEL_REPRESENTATION && end - start >= 2) {
       level.pixelRepresentation = u16(bytes, start, bigEndian)
-    }
-    if (this.depth === 0) {
-      this.root.take(tag, kind, bytes, start, end, bigEndian, level.characterSet)
     }
     return writeValue(out, kind, bytes, start, end, bigEndian, level.characterSet)
   }
@@ -280,7 +312,8 @@ export class ElementReader {
   }
 
   #openMember(vr: number, offset: number): void {
-    this.#model.openMember(this.level, this.tag, vr, offset)
+    this.#element = knownElement(this.tag, vr, this.#element)
+    this.#model.openMember(this.level, this.#element, offset)
   }
 
   #openItem(length: number, offset: number): void {
@@ -351,18 +384,4 @@ function isPixelData(tag: number): boolean {
 
 function isCapital(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x41 && byte <= 0x5a
-}
-
-function where(tag: number, offset: number): string {
-  return `element ${tagName(tag)} at offset ${offset}`
-}
-
-function overrun(tag: number, offset: number, length: number): LengthError {
-  return new LengthError(`${where(tag, offset)} claims ${length} bytes, more than there may be`)
-}
-
-function undefinedLength(tag: number, offset: number): LengthError {
-  return new LengthError(
-    `${where(tag, offset)} has an undefined length, which its VR does not allow`,
-  )
 }

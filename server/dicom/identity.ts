@@ -88,6 +88,12 @@ export function knownIdentity(root: RootAttributes | undefined, meta: FileMetaRe
   return identity
 }
 
+/** The study alone, as `knownIdentity` has it. */
+export function knownStudy(root: RootAttributes | undefined): string | undefined {
+  const text = root?.uids.StudyInstanceUID
+  return text !== undefined && presentable.test(text) ? text : undefined
+}
+
 const presentable = /^[0-9.]{1,64}$/
 
 /** An empty or missing UID in the File Meta Information contradicts nothing. */

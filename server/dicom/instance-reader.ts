@@ -3,9 +3,9 @@ import { DataSetInflater } from './data-set-inflater.ts'
 import { DataSetReader } from './data-set-reader.ts'
 import { UnsupportedTransferSyntaxError } from './errors.ts'
 import { FileMetaReader } from './file-meta-reader.ts'
-import { checkedIdentity, knownIdentity, refuseDirectory } from './identity.ts'
+import { checkedIdentity, knownIdentity, knownStudy, refuseDirectory } from './identity.ts'
 import type { Attributes, Identity, Instance } from './instance.ts'
-import { defaultLimits, type InstanceLimits } from './limits.ts'
+import { completeLimits, type InstanceLimits } from './limits.ts'
 import { transferSyntaxes } from './transfer-syntaxes.ts'
 
 export type { AttributeKeyword, Attributes, Identity, Instance, Warning } from './instance.ts'
@@ -41,13 +41,18 @@ export class InstanceReader {
   #hasEnded = false
 
   constructor(limits: Partial<InstanceLimits> = {}) {
-    this.#limits = { ...defaultLimits, ...limits }
+    this.#limits = completeLimits(limits)
     this.#meta = new FileMetaReader(this.#limits)
   }
 
   /** What is known so far of the identity, also after a throw. */
   get identity(): Identity {
     return knownIdentity(this.#dataSet?.root, this.#meta)
+  }
+
+  /** Of {@link identity}, without making the rest: asked for with each chunk until it is there. */
+  get studyInstanceUID(): string | undefined {
+    return knownStudy(this.#dataSet?.root)
   }
 
   /** What is known so far of the data set; undefined before it begins. */

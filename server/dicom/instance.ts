@@ -28,9 +28,9 @@ export interface Identity {
   seriesInstanceUID?: string
 }
 
-export type Attributes = Partial<Record<AttributeKeyword, string>> & {
+export type Attributes = { [name in AttributeKeyword]?: string | undefined } & {
   /** Equal files of one series have the same array. */
-  requestAttributesSequence?: readonly RequestAttributes[]
+  requestAttributesSequence?: readonly RequestAttributes[] | undefined
 }
 
 /** What an item of Request Attributes Sequence (0040,0275) says, by DICOM keyword, where it has a value. */

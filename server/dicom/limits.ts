@@ -34,3 +34,16 @@ export const defaultLimits: InstanceLimits = {
   inflatedBytes: 4 * 2 ** 30,
   inflateRatio: 250,
 }
+
+/** Those that are not given are the defaults. */
+export function completeLimits(limits: Partial<InstanceLimits>): InstanceLimits {
+  let complete = completed.get(limits)
+  if (complete === undefined) {
+    complete = { ...defaultLimits, ...limits }
+    completed.set(limits, complete)
+  }
+  return complete
+}
+
+/** A server reads all of its instances with the same object. */
+const completed = new WeakMap<Partial<InstanceLimits>, InstanceLimits>()

@@ -2,9 +2,9 @@ import { Buffer } from 'node:buffer'
 import { tagName } from './bytes.ts'
 import { MetadataTooLargeError, RepeatedElementError, TooManyElementsError } from './errors.ts'
 import { JsonBytes } from './json-bytes.ts'
+import { type KnownElement, MEMBER_BYTES } from './known-elements.ts'
 import type { Level } from './level.ts'
 import { defaultLimits, type InstanceLimits } from './limits.ts'
-import { MEMBER_BYTES, memberOpening } from './member-openings.ts'
 
 const COMMA = 0x2c
 const CLOSING_BRACKET = 0x5d
@@ -42,22 +42,37 @@ export class ModelWriter {
     this.out.byte(OPENING_BRACE)
   }
 
-  /** Begins the member of an element, up to its first value: `"00100020":{"vr":"LO","Value":[`. */
-  openMember(level: Level, tag: number, vr: number, offset: number): void {
+  /**
+   * Begins the member of an element, up to its first value: `"00100020":{"vr":"LO","Value":[`.
+   *
+   * @returns Where it begins, with the comma or brace before it.
+   */
+  openMember(level: Level, element: KnownElement, offset: number): number {
+    const at = this.#putMember(level, element.tag, element.opening, offset)
+    this.#bareEnd = at + MEMBER_BYTES
+    return at
+  }
+
+  /** Writes the whole member of an element that says the same as the last one. */
+  copyMember(level: Level, element: KnownElement, offset: number): void {
+    this.#putMember(level, element.tag, element.json, offset)
+  }
+
+  /** @param member Begins with a byte for comma or brace. @returns Where that is. */
+  #putMember(level: Level, tag: number, member: Buffer, offset: number): number {
     this.count(offset)
     if (tag <= level.lastTag) level.sorted = false
-    const isFirst = this.#memberCount === level.firstMember
     level.lastTag = tag
-    const opening = memberOpening(tag, vr)
     const { out } = this
-    out.reserve(opening.length)
+    out.reserve(member.length)
+    const isFirst = this.#memberCount === level.firstMember
+    // The brace of the data set stands where another member has its comma.
     const at = isFirst ? out.end - 1 : out.end
-    out.bytes.set(opening, at)
-    // The comma went over the brace of the data set.
-    if (isFirst) out.bytes[at] = OPENING_BRACE
-    out.end = at + opening.length
-    this.#bareEnd = at + MEMBER_BYTES
+    out.bytes.set(member, at)
+    out.bytes[at] = isFirst ? OPENING_BRACE : COMMA
+    out.end = at + member.length
     this.#remember(tag, at + 1)
+    return at
   }
 
   /** Takes back that the member has a value: `"00100020":{"vr":"LO"`. */

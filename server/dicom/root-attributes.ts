@@ -1,6 +1,5 @@
-import { Buffer } from 'node:buffer'
 import { latin1, trimEnd, u16 } from './bytes.ts'
-import { type CharacterSet, defaultCharacterSet } from './character-sets.ts'
+import type { CharacterSet } from './character-sets.ts'
 import type { AttributeKeyword, Attributes, Warning } from './instance.ts'
 import { readRequestAttributes } from './request-attributes.ts'
 import { fault, type Syntax } from './value-syntax.ts'
@@ -54,33 +53,96 @@ export type IdentityKeyword =
   | 'StudyInstanceUID'
   | 'SeriesInstanceUID'
 
+/** One attribute of the root that is wanted: of those in the table, or a UID. */
+export type RootAttribute =
+  | { keyword: string; name: AttributeKeyword; syntax: Syntax | undefined }
+  | { keyword: IdentityKeyword; name: undefined; syntax: undefined }
+
+/** What a value says. */
+export interface Said {
+  text: string
+  /** What is wrong with it. */
+  reason: string | undefined
+}
+
+/** Both tables by tag. */
+const wanted = new Map<number, RootAttribute>()
+for (const [tag, keyword, name, syntax] of table) wanted.set(tag, { keyword, name, syntax })
+for (const [tag, keyword] of uids) wanted.set(tag, { keyword, name: undefined, syntax: undefined })
+
+export function rootAttributeOf(tag: number): RootAttribute | undefined {
+  return wanted.get(tag)
+}
+
+/** Reads the value of an attribute that is wanted. */
+export function saidBy(
+  { name, syntax }: RootAttribute,
+  kind: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  bigEndian: boolean,
+  characterSet: CharacterSet,
+): Said {
+  // As in the file but for the padding.
+  if (name === undefined) {
+    return { text: latin1(bytes, start, trimEnd(bytes, start, end)), reason: undefined }
+  }
+  const text = valueText(kind, bytes, start, end, bigEndian, characterSet)
+  return { text, reason: syntax === undefined || text === '' ? undefined : fault(syntax, text) }
+}
+
+/** With a place for each: V8 makes a dictionary of an object that gets more than twelve by computed names. */
+function noAttributes(): Attributes {
+  return {
+    studyDate: undefined,
+    studyTime: undefined,
+    accessionNumber: undefined,
+    modality: undefined,
+    referringPhysicianName: undefined,
+    timezoneOffsetFromUTC: undefined,
+    studyDescription: undefined,
+    seriesDescription: undefined,
+    patientName: undefined,
+    patientID: undefined,
+    issuerOfPatientID: undefined,
+    patientBirthDate: undefined,
+    patientSex: undefined,
+    bodyPartExamined: undefined,
+    cardiacNumberOfImages: undefined,
+    studyID: undefined,
+    seriesNumber: undefined,
+    instanceNumber: undefined,
+    numberOfTemporalPositions: undefined,
+    imagesInAcquisition: undefined,
+    numberOfStudyRelatedInstances: undefined,
+    numberOfSeriesRelatedInstances: undefined,
+    numberOfFrames: undefined,
+    rows: undefined,
+    columns: undefined,
+    bitsAllocated: undefined,
+    performedProcedureStepStartDate: undefined,
+    performedProcedureStepStartTime: undefined,
+    numberOfSlices: undefined,
+    numberOfTimeSlices: undefined,
+    requestAttributesSequence: undefined,
+  }
+}
+
 /** Collects what stands at the root of a data set while it is read. */
 export class RootAttributes {
-  readonly attributes: Attributes = {}
+  readonly attributes: Attributes = noAttributes()
   /** As in the file but for the padding; '' for an empty one. */
   readonly uids: Partial<Record<IdentityKeyword, string>> = {}
   readonly warnings: Warning[] = []
 
-  /** Takes one value of the root. Cheap for a tag that nobody asked for. */
-  take(
-    tag: number,
-    kind: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    bigEndian: boolean,
-    characterSet: CharacterSet,
-  ): void {
-    const attribute = wanted.get(tag)
-    if (attribute === undefined) return
-    if (typeof attribute === 'string') {
-      this.uids[attribute] = latin1(bytes, start, trimEnd(bytes, start, end))
+  take({ keyword, name }: RootAttribute, { text, reason }: Said): void {
+    if (name === undefined) {
+      this.uids[keyword] = text
       return
     }
-    attribute.read(kind, bytes, start, end, bigEndian, characterSet)
-    if (attribute.text === '') return
-    this.attributes[attribute.name] = attribute.text
-    const { keyword, reason } = attribute
+    if (text === '') return
+    this.attributes[name] = text
     if (reason !== undefined) this.warnings.push({ keyword, reason })
   }
 
@@ -90,78 +152,6 @@ export class RootAttributes {
     if (items.length > 0) this.attributes.requestAttributesSequence = items
   }
 }
-
-/** Bytes of a value that is remembered; longer ones are rare. */
-const REMEMBERED_BYTES = 64
-
-/**
- * One attribute that the database keeps, and what the last file said of it.
- *
- * The files of a series say the same, so most values need no decoding and no check, and equal values are one string.
- */
-class RootAttribute {
-  readonly keyword: string
-  readonly name: AttributeKeyword
-  text = ''
-  /** What is wrong with the text. */
-  reason: string | undefined
-  readonly #syntax: Syntax | undefined
-  readonly #bytes = Buffer.alloc(REMEMBERED_BYTES)
-  #length = -1
-  #kind = 0
-  #bigEndian = false
-  #characterSet = defaultCharacterSet
-
-  constructor(keyword: string, name: AttributeKeyword, syntax: Syntax | undefined) {
-    this.keyword = keyword
-    this.name = name
-    this.#syntax = syntax
-  }
-
-  read(
-    kind: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    bigEndian: boolean,
-    characterSet: CharacterSet,
-  ): void {
-    const isSame =
-      end - start === this.#length &&
-      kind === this.#kind &&
-      bigEndian === this.#bigEndian &&
-      characterSet === this.#characterSet &&
-      this.#saysSame(bytes, start)
-    if (isSame) return
-    this.#length = -1
-    this.text = valueText(kind, bytes, start, end, bigEndian, characterSet)
-    this.reason =
-      this.#syntax === undefined || this.text === '' ? undefined : fault(this.#syntax, this.text)
-    if (end - start > REMEMBERED_BYTES) return
-    this.#length = end - start
-    this.#kind = kind
-    this.#bigEndian = bigEndian
-    this.#characterSet = characterSet
-    for (let at = start; at < end; at++) this.#bytes[at - start] = bytes[at] as number
-  }
-
-  #saysSame(bytes: Uint8Array, start: number): boolean {
-    const remembered = this.#bytes
-    for (let at = 0; at < this.#length; at++) {
-      if (bytes[start + at] !== remembered[at]) return false
-    }
-    return true
-  }
-}
-
-/** Both tables by tag: one look for each element of the root. */
-const wanted = new Map<number, RootAttribute | IdentityKeyword>([
-  ...table.map(([tag, keyword, name, syntax]): [number, RootAttribute] => [
-    tag,
-    new RootAttribute(keyword, name, syntax),
-  ]),
-  ...uids,
-])
 
 function valueText(
   kind: number,

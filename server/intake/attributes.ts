@@ -95,8 +95,9 @@ function pickItem(item: RequestAttributes): RequestAttributes {
 
 function databaseText(value: string | undefined): string | undefined {
   // Postgres takes no NUL in text; one inside a value is an encoding error of the sender.
-  const text = value?.replaceAll('\0', '')
-  if (!text) return undefined
+  if (value === undefined) return undefined
+  const text = value.includes('\0') ? value.replaceAll('\0', '') : value
+  if (text === '') return undefined
   if (text.length <= longestText) return text
   // A surrogate without its other half is no text to Postgres.
   const cut = text.slice(0, longestText).replace(/[\uD800-\uDBFF]$/, '')

@@ -1,5 +1,5 @@
 import type { AnnouncedStudy } from '../../db/stability.ts'
-import type { Attributes, Identity } from '../dicom/instance-reader.ts'
+import type { Attributes } from '../dicom/instance-reader.ts'
 
 /**
  * The studies that a transfer is bringing: what is on its way does not settle. (OTA-3)
@@ -18,16 +18,14 @@ export class BroughtStudies {
     if (studyInstanceUID !== undefined) this.#untold.push({ studyInstanceUID })
   }
 
-  /** To be called with what is known so far of an instance that is being read. @returns whether it names its study. */
-  note({ studyInstanceUID }: Identity, attributes: Attributes | undefined): boolean {
-    if (studyInstanceUID === undefined) return false
-    if (this.#seen.has(studyInstanceUID)) return true
+  /** To be called when an instance that is being read has named its study, with what else is known of it by then. */
+  note(studyInstanceUID: string, attributes: Attributes | undefined): void {
+    if (this.#seen.has(studyInstanceUID)) return
     this.#seen.add(studyInstanceUID)
     // Patient ID and its issuer come before the Study Instance UID: elements are in the order of their tags.
     const { patientID, issuerOfPatientID } = attributes ?? {}
     this.#untold = this.#untold.filter((study) => study.studyInstanceUID !== studyInstanceUID)
     this.#untold.push({ studyInstanceUID, patientID, issuerOfPatientID })
-    return true
   }
 
   /** What only this server knows to be on its way. */

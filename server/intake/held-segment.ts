@@ -73,7 +73,21 @@ export class HeldSegment implements Pick<SegmentWriter, 'append' | 'rewind' | 'b
   }
 
   /** What lies in some ranges, which must be in order, uncopied. */
-  *pieces(ranges: Iterable<{ offset: number; length: number }>): Generator<Uint8Array> {
+  pieces(ranges: readonly { offset: number; length: number }[]): Iterable<Uint8Array> {
+    return this.#isAll(ranges) ? this.#pieces : this.#piecesIn(ranges)
+  }
+
+  /** As it is, unless a part was found to be superfluous. */
+  #isAll(ranges: readonly { offset: number; length: number }[]): boolean {
+    let end = 0
+    for (const { offset, length } of ranges) {
+      if (offset !== end) return false
+      end += length
+    }
+    return end === this.#byteLength
+  }
+
+  *#piecesIn(ranges: Iterable<{ offset: number; length: number }>): Generator<Uint8Array> {
     let index = 0
     let start = 0
     for (const { offset, length } of ranges) {

@@ -82,6 +82,8 @@ export class Intake {
   readonly #unsettled = new Set<Ending>()
   readonly #memory: HeldMemory
   readonly #groups: GroupCommitter
+  /** What each transfer is given. */
+  readonly #transferDeps: TransferDeps
   #timer: NodeJS.Timeout | undefined
   #renewing: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
@@ -99,6 +101,7 @@ export class Intake {
       this.serverID,
       deps.limits.segmentBytes,
     )
+    this.#transferDeps = this.#depsOf(this.#memory)
   }
 
   get openCount(): number {
@@ -181,7 +184,7 @@ export class Intake {
     const { limits } = this.#deps
     if (this.#stopped) throw new TransferLostError('the server is stopping')
     mustHaveRoom(request, this.#open.values(), limits)
-    const transfer = new Transfer(request, this.#depsOf(this.#memory), span)
+    const transfer = new Transfer(request, this.#transferDeps, span)
     this.#open.set(transfer.transferID, transfer)
     this.#deps.changed()
     if ((request.announcedBytes ?? 0) > limits.held.bytesOfOne) {
@@ -193,10 +196,19 @@ export class Intake {
     return transfer
   }
 
-  /** A transfer that is only received, never committed, to see how that goes. Nobody else knows of it. */
-  rehearse(): Transfer {
+  /**
+   * To practise with: its transfers are received and answered as others, and committed to nothing. They know neither the
+   * database nor the store, and nobody is told of them: they are not open, do not count, and do not end.
+   */
+  rehearsal(): Pick<Intake, 'open'> {
     const memory = new HeldMemory({ bytesOfOne: Infinity, bytesOfAll: Infinity })
-    return new Transfer({ service: 'stow', handling: 'strict' }, this.#depsOf(memory))
+    const deps: TransferDeps = {
+      ...this.#depsOf(memory),
+      groups: { commit: async () => ({ outcome: 'committed', disagreements: [] }) },
+      committed() {},
+      async end() {},
+    }
+    return { open: async (request, span) => new Transfer(request, deps, span) }
   }
 
   /** Makes Postgres commit, and take back, what nobody sent. @throws a database error */

@@ -45,6 +45,11 @@ export class PartReceiver {
     return this.#reader.identity
   }
 
+  /** As soon as the head has named it. */
+  get studyInstanceUID(): string | undefined {
+    return this.#reader.studyInstanceUID
+  }
+
   /** What is known so far of the data set. */
   get attributes(): Attributes | undefined {
     return this.#reader.attributes

@@ -76,10 +76,21 @@ export class SegmentChain {
     return this.#current
   }
 
+  /** Whether `drain` has something to do, or what is held has become too much. */
+  get isBehind(): boolean {
+    if (this.#held !== undefined) return this.#held.isTooMuch
+    const current = this.#current as SegmentWriter
+    return current.isBehind || (this.#next === undefined && this.#isFull)
+  }
+
+  get #isFull(): boolean {
+    return this.#current.byteLength >= this.#segmentBytes
+  }
+
   /** Waits until little is queued, and makes the next segment ready when the current one is full. */
   async drain(): Promise<void> {
     if (this.#held !== undefined) return
-    if (this.#next === undefined && this.#current.byteLength >= this.#segmentBytes) {
+    if (this.#next === undefined && this.#isFull) {
       // One segment may lag behind, not any number of them: each holds what it has not yet written.
       await Promise.all(this.#sealing.values())
       const segmentID = randomUUID()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
+import type { GroupMember } from '../../db/groups.ts'
 import { type AnnouncedStudy, announceStudies } from '../../db/stability.ts'
 import {
   type Disagreement,
@@ -63,7 +64,7 @@ export interface TransferDeps {
   limits: TransferLimits
   leaseMs: number
   memory: HeldMemory
-  groups: GroupCommitter
+  groups: Pick<GroupCommitter, 'commit'>
   /** Called once, when the transfer was committed. */
   committed(transfer: Transfer, outcome: TransferOutcome): void
   /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */
@@ -247,7 +248,10 @@ export class Transfer {
   }
 
   #noteStudy(part: PartReceiver): void {
-    this.#isStudyNamed = this.#studies.note(part.identity, part.attributes)
+    const { studyInstanceUID } = part
+    if (studyInstanceUID === undefined) return
+    this.#isStudyNamed = true
+    this.#studies.note(studyInstanceUID, part.attributes)
     this.#tellStudies()
   }
 
@@ -287,6 +291,17 @@ export class Transfer {
       return store.create(segmentID)
     })
     return this.#spool
+  }
+
+  /** Whether `drain` has something to wait for, or to throw. */
+  get isBehind(): boolean {
+    return (
+      this.#lost !== undefined ||
+      this.#state === 'ended' ||
+      (this.#opening !== undefined && !this.#isOpen) ||
+      this.#staging.length > queuedBatches ||
+      this.#segments.isBehind
+    )
   }
 
   /**
@@ -374,10 +389,16 @@ export class Transfer {
   #inGroup(): CommitWay {
     const held = this.#segments.held as HeldSegment
     return groupWay(this.#batch, (instances, facts) => {
-      const { transferID } = this
-      const ageMs = performance.now() - this.openedAt
-      const storedCount = instances.length
-      const member = { ...this.request, ...facts, transferID, ageMs, storedCount }
+      // One spread: a second one into the same object takes V8 ten times as long, 5 µs.
+      const member = { ...this.request } as GroupMember
+      member.transferID = this.transferID
+      member.ageMs = performance.now() - this.openedAt
+      member.storedCount = instances.length
+      member.receivedBytes = facts.receivedBytes
+      member.partCount = facts.partCount
+      member.duplicateCount = facts.duplicateCount
+      member.refused = facts.refused
+      member.warned = facts.warned
       this.#grouped = this.#deps.groups.commit({ member, instances, held })
       return this.#grouped
     })
@@ -407,7 +428,8 @@ export class Transfer {
   }
 
   #facts(fresh: AcceptedInstance[], refused: Refusal[]): CommitFacts {
-    return { ...this.#received(), refused, warned: this.#warned(fresh) }
+    const { receivedBytes, partCount, duplicateCount } = this.#received()
+    return { receivedBytes, partCount, duplicateCount, refused, warned: this.#warned(fresh) }
   }
 
   /** What the parts themselves made us warn of, for those that are stored. */
@@ -516,7 +538,8 @@ export class Transfer {
   }
 
   #received() {
-    const duplicateCount = this.#ledger.accepted.filter((a) => a.duplicate).length
+    let duplicateCount = 0
+    for (const { duplicate } of this.#ledger.accepted) if (duplicate) duplicateCount++
     return { receivedBytes: this.receivedBytes, partCount: this.partCount, duplicateCount }
   }
 }

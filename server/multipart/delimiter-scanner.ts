@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { PaddingTooLongError } from './multipart-errors.ts'
+import { Needle } from './needle.ts'
 
 const TAB = 0x09
 const LF = 0x0a
@@ -22,6 +23,8 @@ type Stage =
 
 const failedStages: ReadonlySet<Stage> = new Set(['miss', 'bare line feed', 'overlong'])
 
+const nothing = Buffer.alloc(0)
+
 /** Where a scanner puts what it finds. */
 export interface ScanEvents {
   /** Bytes that are no part of a delimiter; never empty. Views into the chunk wherever possible. */
@@ -33,7 +36,7 @@ export interface ScanEvents {
 /**
  * Finds delimiter lines in a stream of chunks, and hands over what lies between them.
  *
- * A candidate is `lead` + `--` + boundary. The first byte of `lead` occurs nowhere else in it, so
+ * A candidate is what `begin` was told + `--` + boundary. Its first byte occurs nowhere else in it, so
  * a candidate that fails can never hide the start of another one in its own bytes: the search goes
  * on at the byte that failed. (RFC 2046 allows neither CR nor LF in a boundary.)
  *
@@ -55,12 +58,14 @@ export interface ScanEvents {
  * handed over as content of its own, before that chunk's.
  */
 export class DelimiterScanner {
-  readonly #needle: Buffer
-  readonly #leadLength: number
+  readonly #needle: Needle
   readonly #paddingBytes: number
   readonly #events: ScanEvents
-  readonly #held: Buffer
+  /** Where a delimiter begins in the needle: 1 without its CR. */
+  #start: 0 | 1 = 0
+  #held = nothing
   #heldLength = 0
+  /** How much of the needle was found; `#start`: nothing. */
   #matched = 0
   #padding = 0
   #stage: Stage = 'boundary'
@@ -69,22 +74,23 @@ export class DelimiterScanner {
 
   /**
    * @param boundary     Checked already: printable ASCII.
-   * @param lead         What stands before the `--`.
    * @param paddingBytes How many spaces and tabs may follow a boundary.
    */
-  constructor(boundary: string, lead: '\r\n' | '\n', paddingBytes: number, events: ScanEvents) {
-    this.#needle = Buffer.from(`${lead}--${boundary}`, 'latin1')
-    this.#leadLength = lead.length
+  constructor(boundary: string, paddingBytes: number, events: ScanEvents) {
+    this.#needle = Needle.of(boundary)
     this.#paddingBytes = paddingBytes
     this.#events = events
-    this.#held = Buffer.alloc(this.#needle.length + paddingBytes + '--\r'.length)
-    this.begin()
   }
 
-  /** Starts anew, as if `lead` had just been read: a delimiter may come first (MP-11, MP-29). */
-  begin(): void {
+  /**
+   * Starts anew, as if `lead` had just been read: a delimiter may come first (MP-11, MP-29).
+   *
+   * @param lead What stands before the `--` of those to be found.
+   */
+  begin(lead: '\r\n' | '\n'): void {
+    this.#start = lead === '\n' ? 1 : 0
     this.#heldLength = 0
-    this.#matched = this.#leadLength
+    this.#matched = 2
     this.#padding = 0
     this.#stage = 'boundary'
     this.#before = CR
@@ -94,7 +100,7 @@ export class DelimiterScanner {
   /**
    * Reads a chunk up to the end of the next delimiter line, or to its own end.
    *
-   * Without a candidate in the chunk this costs one `indexOf` and one call of `content`.
+   * Without a candidate in the chunk this costs one search and one call of `content`.
    *
    * @returns The offset behind what was read; `found` says whether a delimiter stopped it there.
    * @throws {PaddingTooLongError} After everything before that delimiter was handed over.
@@ -103,22 +109,21 @@ export class DelimiterScanner {
     let candidate = from
     let at = from
     for (;;) {
-      if (this.#matched === 0) {
+      if (this.#matched === this.#start) {
         candidate = this.#find(chunk, at)
-        at = candidate + this.#matched
+        at = candidate + this.#matched - this.#start
       }
       at = this.#follow(chunk, at)
       if (this.#stage === 'bare line feed') this.#events.bareLineFeed()
       else if (this.#stage !== 'miss') break
       this.#release()
     }
-    if (candidate > from) this.#events.content(chunk.subarray(from, candidate))
-    if (this.#stage === 'overlong') throw new PaddingTooLongError(this.#paddingBytes)
-    if (this.found === undefined) {
-      this.#held.set(chunk.subarray(candidate), this.#heldLength)
-      this.#heldLength += chunk.length - candidate
-      this.#last = chunk[chunk.length - 1]
+    if (candidate > from) {
+      const isWhole = from === 0 && candidate === chunk.length
+      this.#events.content(isWhole ? chunk : chunk.subarray(from, candidate))
     }
+    if (this.#stage === 'overlong') throw new PaddingTooLongError(this.#paddingBytes)
+    if (this.found === undefined) this.#hold(chunk, candidate)
     return at
   }
 
@@ -134,48 +139,53 @@ export class DelimiterScanner {
 
   /** Whether CR LF, or nothing at all, stands before the delimiter that was found. */
   get startsLine(): boolean {
-    return this.#leadLength === 2 || this.#before === CR
+    return this.#start === 0 || this.#before === CR
   }
 
   /** The offset of the next candidate, whole or cut off by the end of the chunk, or that end. */
   #find(chunk: Buffer, from: number): number {
-    let candidate = chunk.indexOf(this.#needle, from)
+    const start = this.#start
+    let candidate = this.#needle.find(chunk, from, start)
     if (candidate === -1) {
-      candidate = this.#findCutOff(chunk, from)
-      this.#matched = chunk.length - candidate
+      candidate = this.#needle.findCutOff(chunk, from, start)
+      this.#matched = start + chunk.length - candidate
     } else {
-      this.#matched = this.#needle.length
+      this.#matched = this.#needle.bytes.length
     }
     this.#before = candidate > 0 ? chunk[candidate - 1] : this.#last
     return candidate
   }
 
-  #findCutOff(chunk: Buffer, from: number): number {
-    const needle = this.#needle
-    const earliest = Math.max(from, chunk.length - needle.length + 1)
-    for (let candidate = chunk.length - 1; candidate >= earliest; candidate--) {
-      if (chunk[candidate] !== needle[0]) continue
-      // The first byte of the needle occurs only once in it, so no earlier candidate reaches here.
-      const matches = chunk.compare(needle, 0, chunk.length - candidate, candidate) === 0
-      return matches ? candidate : chunk.length
-    }
-    return chunk.length
-  }
-
   /** Goes on with a candidate, until it is decided or the chunk ends. */
   #follow(chunk: Buffer, from: number): number {
-    for (let at = from; at < chunk.length; at++) {
-      if (this.#matched === this.#needle.length) {
-        this.#stage = this.#nextStage(chunk[at])
-        if (this.found !== undefined) return at + 1
-      } else if (chunk[at] === this.#needle[this.#matched]) {
-        this.#matched++
-      } else {
+    const { bytes } = this.#needle
+    let at = from
+    for (; this.#matched < bytes.length && at < chunk.length; at++) {
+      if (chunk[at] !== bytes[this.#matched]) {
         this.#stage = 'miss'
+        return at
       }
+      this.#matched++
+    }
+    for (; at < chunk.length; at++) {
+      this.#stage = this.#nextStage(chunk[at])
+      if (this.found !== undefined) return at + 1
       if (failedStages.has(this.#stage)) return at
     }
-    return chunk.length
+    return at
+  }
+
+  /** Keeps what cannot be told yet from the beginning of a delimiter. */
+  #hold(chunk: Buffer, candidate: number): void {
+    if (candidate < chunk.length) {
+      if (this.#held === nothing) {
+        const { length } = this.#needle.bytes
+        this.#held = Buffer.allocUnsafe(length + this.#paddingBytes + '--\r'.length)
+      }
+      chunk.copy(this.#held, this.#heldLength, candidate)
+      this.#heldLength += chunk.length - candidate
+    }
+    this.#last = chunk[chunk.length - 1]
   }
 
   #nextStage(byte: number | undefined): Stage {
@@ -190,7 +200,7 @@ export class DelimiterScanner {
       this.#events.content(new Uint8Array(this.#held.subarray(0, this.#heldLength)))
     }
     this.#heldLength = 0
-    this.#matched = 0
+    this.#matched = this.#start
     this.#padding = 0
     this.#stage = 'boundary'
   }

@@ -85,9 +85,8 @@ type State = 'preamble' | 'headers' | 'body' | 'epilogue' | 'ended'
 export class MultipartReader {
   readonly #events: PartEvents
   readonly #limits: MultipartLimits
-  readonly #preamble: DelimiterScanner
+  readonly #scanner: DelimiterScanner
   readonly #header: HeaderBlock
-  readonly #body: DelimiterScanner
   #state: State = 'preamble'
   #failure: unknown
   #hasBareLineFeed = false
@@ -102,20 +101,18 @@ export class MultipartReader {
     this.#events = events
     this.#limits = { ...defaultMultipartLimits, ...limits }
     const { headerBytes, paddingBytes } = this.#limits
-    this.#preamble = new DelimiterScanner(boundary, '\n', paddingBytes, {
-      content() {},
-      bareLineFeed() {
-        throw new BareLineFeedError('the first delimiter line')
-      },
-    })
     this.#header = new HeaderBlock(boundary, headerBytes)
-    this.#body = new DelimiterScanner(boundary, '\r\n', paddingBytes, {
-      content: (bytes) => this.#readData(bytes),
-      // Binary data may hold such a line (MP-25): it matters only if no closing delimiter follows.
+    this.#scanner = new DelimiterScanner(boundary, paddingBytes, {
+      content: (bytes) => {
+        if (this.#state === 'body') this.#readData(bytes)
+      },
       bareLineFeed: () => {
+        if (this.#state === 'preamble') throw new BareLineFeedError('the first delimiter line')
+        // Binary data may hold such a line (MP-25): it matters only if no closing delimiter follows.
         this.#hasBareLineFeed = true
       },
     })
+    this.#scanner.begin('\n')
   }
 
   /**
@@ -125,13 +122,16 @@ export class MultipartReader {
    * @throws {MultipartError} With the status of the answer; the events told before it are void.
    */
   push(chunk: Uint8Array): void {
-    this.#guard(() => {
+    this.#mustGoOn()
+    try {
       const room = this.#limits.bodyBytes - this.#receivedBytes
-      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, Math.min(chunk.length, room))
+      const bytes = asBuffer(chunk, Math.min(chunk.length, room))
       this.#receivedBytes += bytes.length
       this.#read(bytes)
       if (chunk.length > room) throw new BodyTooLargeError(this.#limits.bodyBytes)
-    })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   /**
@@ -144,28 +144,29 @@ export class MultipartReader {
    * @throws {PartLengthError}         As at any other delimiter (MP-21). Answered 400.
    */
   end(): void {
-    this.#guard(() => {
-      if (this.#state === 'body' && this.#body.closes) this.#endPart('epilogue')
+    this.#mustGoOn()
+    try {
+      if (this.#state === 'body' && this.#scanner.closes) this.#endPart('epilogue')
       if (this.#partCount === 0) throw new EmptyMultipartError(this.#receivedBytes)
       if (this.#state !== 'epilogue') {
         if (this.#hasBareLineFeed) throw new BareLineFeedError('a delimiter line')
         throw new TruncatedMultipartError(this.#partCount, this.#receivedBytes)
       }
       this.#state = 'ended'
-    })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
-  #guard(step: () => void): void {
-    if (this.#state === 'ended') {
-      throw this.#failure ?? new TypeError('Cannot read multipart body: the reader has ended')
-    }
-    try {
-      step()
-    } catch (error) {
-      this.#state = 'ended'
-      this.#failure = error
-      throw error
-    }
+  #mustGoOn(): void {
+    if (this.#state !== 'ended') return
+    throw this.#failure ?? new TypeError('Cannot read multipart body: the reader has ended')
+  }
+
+  #fail(error: unknown): never {
+    this.#state = 'ended'
+    this.#failure = error
+    throw error
   }
 
   #read(chunk: Buffer): void {
@@ -173,7 +174,7 @@ export class MultipartReader {
     while (at < chunk.length) {
       switch (this.#state) {
         case 'preamble':
-          at = this.#preamble.scan(chunk, at)
+          at = this.#scanner.scan(chunk, at)
           this.#endPreamble()
           break
         case 'headers':
@@ -181,9 +182,9 @@ export class MultipartReader {
           if (this.#header.headers !== undefined) this.#beginBody(this.#header.headers)
           break
         case 'body':
-          at = this.#body.scan(chunk, at)
-          if (this.#body.found === 'next') this.#endPart('headers')
-          if (this.#body.found === 'last') this.#endPart('epilogue')
+          at = this.#scanner.scan(chunk, at)
+          if (this.#scanner.found === 'next') this.#endPart('headers')
+          if (this.#scanner.found === 'last') this.#endPart('epilogue')
           break
         default:
           return
@@ -192,9 +193,9 @@ export class MultipartReader {
   }
 
   #endPreamble(): void {
-    if (this.#preamble.found === undefined) return
-    if (!this.#preamble.startsLine) throw new BareLineFeedError('the line before the delimiter')
-    if (this.#preamble.found === 'next') this.#beginPart()
+    if (this.#scanner.found === undefined) return
+    if (!this.#scanner.startsLine) throw new BareLineFeedError('the line before the delimiter')
+    if (this.#scanner.found === 'next') this.#beginPart()
     else this.#state = 'epilogue'
   }
 
@@ -208,7 +209,7 @@ export class MultipartReader {
   #beginBody(headers: PartHeaders): void {
     this.#declaredBytes = declaredBytes(headers, this.#partCount)
     this.#partBytes = 0
-    this.#body.begin()
+    this.#scanner.begin('\r\n')
     this.#state = 'body'
     this.#events.partBegin(headers)
   }
@@ -232,6 +233,12 @@ export class MultipartReader {
     if (next === 'headers') this.#beginPart()
     else this.#state = 'epilogue'
   }
+}
+
+/** The first bytes of a chunk, as the Buffer that the scanner's loops were compiled for. */
+function asBuffer(chunk: Uint8Array, length: number): Buffer {
+  if (chunk instanceof Buffer && chunk.length === length) return chunk
+  return Buffer.from(chunk.buffer, chunk.byteOffset, length)
 }
 
 function declaredBytes(headers: PartHeaders, partNumber: number): number | undefined {

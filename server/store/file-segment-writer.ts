@@ -117,6 +117,11 @@ export class FileSegmentWriter implements SegmentWriter {
     this.#enqueue({ rewind: offset })
   }
 
+  get isBehind(): boolean {
+    const isOver = this.#error !== undefined || this.#closed
+    return isOver || this.#queuedBytes > this.#open.highWaterBytes
+  }
+
   async drain(): Promise<void> {
     while (this.#queuedBytes > this.#open.highWaterBytes && this.#error === undefined) {
       this.#startWriting()

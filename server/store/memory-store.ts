@@ -112,6 +112,10 @@ class MemorySegmentWriter implements SegmentWriter {
     this.#byteLength = offset
   }
 
+  get isBehind(): boolean {
+    return this.#ended !== undefined
+  }
+
   async drain(): Promise<void> {
     this.#mustBeOpen()
   }

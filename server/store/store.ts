@@ -76,6 +76,8 @@ export interface SegmentWriter {
   append(bytes: Uint8Array): void
   /** Gives back everything from `offset` on; the next `sync` or `seal` cuts it off. */
   rewind(offset: number): void
+  /** Whether `drain` has something to wait for, or to throw. */
+  readonly isBehind: boolean
   /** Resolves when less than a few MiB are queued. @throws {StoreError} */
   drain(): Promise<void>
   /**

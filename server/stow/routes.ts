@@ -26,7 +26,7 @@ import {
 import { encode, onlyStudyOf, responseModule, statusOf } from './response.ts'
 
 export interface StowDeps {
-  intake: Intake
+  intake: Pick<Intake, 'open'>
   limits: BodyLimits & {
     /** Number of parts of one request. */
     parts: number
@@ -160,7 +160,7 @@ export async function receive(
   )
   for await (const chunk of body) {
     reader.push(chunk)
-    await transfer.drain()
+    if (transfer.isBehind) await transfer.drain()
   }
   reader.end()
 }

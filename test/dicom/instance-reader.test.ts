@@ -80,9 +80,9 @@ describe('the facts of an instance', () => {
       ],
     })
     const { attributes } = readInstance(file)
-    expect(attributes).not.toHaveProperty('accessionNumber')
-    expect(attributes).not.toHaveProperty('patientID')
-    expect(attributes).not.toHaveProperty('studyID')
+    expect(attributes.accessionNumber).toBeUndefined()
+    expect(attributes.patientID).toBeUndefined()
+    expect(attributes.studyID).toBeUndefined()
   })
 
   test('hold decoded text, several values joined by a backslash', () => {

@@ -292,3 +292,44 @@ describe.each([
     }
   })
 })
+
+test('a transfer is behind when it holds too much, while it is opened, with a full segment, and with much to stage', async () => {
+  await using t = await intakeWith({
+    held: { bytesOfOne: 3000, bytesOfAll: 1e9 },
+    segmentBytes: 20_000,
+    batchRows: 1,
+  })
+  const { file } = study()
+  const large = file({ pixelBytes: 20_000 })
+  const transfer = await t.intake.open({ service: 'stow', handling: 'strict' })
+  transfer.beginPart()
+  transfer.push(large.subarray(0, 2500))
+  expect(transfer.isBehind).toBe(false)
+  transfer.push(large.subarray(2500, 5000))
+  expect(transfer.isBehind).toBe(true)
+  await transfer.drain()
+  expect(transfer.isBehind).toBe(false)
+  transfer.push(large.subarray(5000))
+  expect(transfer.isBehind).toBe(true)
+  await transfer.drain()
+  expect(transfer.isBehind).toBe(false)
+  transfer.endPart()
+  for (let count = 0; count < 3; count++) {
+    transfer.beginPart()
+    transfer.push(file())
+    transfer.endPart()
+  }
+  expect(transfer.isBehind).toBe(true)
+  await transfer.drain()
+  expect(transfer.isBehind).toBe(false)
+  transfer.lose()
+  expect(transfer.isBehind).toBe(true)
+  await transfer.abort('The connection ended')
+
+  const small = await t.intake.open({ service: 'stow', handling: 'strict' })
+  const opening = small.open()
+  expect(small.isBehind).toBe(true)
+  await opening
+  expect(small.isBehind).toBe(false)
+  await small.abort('The connection ended')
+})

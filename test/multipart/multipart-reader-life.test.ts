@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { describe, expect, test } from 'vitest'
 import { TruncatedMultipartError } from '../../server/multipart/multipart-errors.ts'
 import { MultipartReader } from '../../server/multipart/multipart-reader.ts'
+import { record, singleBytes, whole } from './record.ts'
 
 interface Collected {
   readonly reader: MultipartReader
@@ -72,6 +73,45 @@ describe('memory', () => {
     }
     reader.end()
     expect(Buffer.concat(views).toString()).toBe('a')
+  })
+})
+
+describe('what one body said of its parts', () => {
+  const bodyOf = (boundary: string, block: string) =>
+    Buffer.from(`--${boundary}\r\n${block}\r\n\r\ndata\r\n--${boundary}--`)
+  const told = (boundary: string, block: string, limits = {}) =>
+    record(boundary, bodyOf(boundary, block), whole, limits)
+
+  test('does not make the delimiter of another one a header', () => {
+    const block = 'X: 1\r\n--other: 2'
+    expect(told('b', block).parts[0]?.headers).toEqual({ x: '1', '--other': '2' })
+    expect(told('other', block).error).toBe('PartHeaderError')
+  })
+
+  test('does not lift the limit of another one', () => {
+    const block = `X: ${'x'.repeat(100)}`
+    expect(told('b', block).error).toBeUndefined()
+    expect(told('b', block, { headerBytes: 50 }).error).toBe('PartHeaderTooLargeError')
+  })
+
+  test('does not depend on where the next one is cut, nor on others that come between', () => {
+    for (const [boundary, block] of [
+      ['one', 'X: 1'],
+      ['one', 'X: 1'],
+      ['two', 'X: 12'],
+      ['one', 'X: 1'],
+      ['two', ''],
+    ] as const) {
+      const body = Buffer.from(
+        `--${boundary}\r\n${block === '' ? '' : `${block}\r\n`}\r\ndata\r\n--${boundary}--`,
+      )
+      const headers = block === '' ? {} : { x: block.slice(3) }
+      for (const cut of [whole, singleBytes]) {
+        expect(record(boundary, body, cut).parts).toEqual([
+          { headers, data: 'data', isEnded: true },
+        ])
+      }
+    }
   })
 })
 

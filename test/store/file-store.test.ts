@@ -25,7 +25,8 @@ describe('what a store of files promises besides', () => {
     let mostQueued = 0
     for (let appended = 0; appended < 64 * MiB; appended += chunk.length) {
       writer.append(chunk)
-      await writer.drain()
+      if (writer.isBehind) await writer.drain()
+      expect(writer.isBehind).toBe(false)
       const [entry] = await list(store)
       mostQueued = Math.max(mostQueued, writer.byteLength - (entry?.byteLength ?? 0))
     }
@@ -40,7 +41,7 @@ describe('what a store of files promises besides', () => {
     const chunk = randomBytes(256 * 1024)
     for (let chunks = 0; chunks < 16; chunks++) {
       for (const writer of writers) writer.append(chunk)
-      await Promise.all(writers.map((writer) => writer.drain()))
+      await Promise.all(writers.map((writer) => (writer.isBehind ? writer.drain() : undefined)))
       const written = (await list(store)).reduce((sum, entry) => sum + entry.byteLength, 0)
       const queued = writers.reduce((sum, writer) => sum + writer.byteLength, 0) - written
       expect(queued).toBeLessThanOrEqual(16 * MiB)
