@@ -1,4 +1,5 @@
 import type { Database } from '../../db/database.ts'
+import type { GroupMember } from '../../db/groups.ts'
 import {
   type Handling,
   type Heir,
@@ -14,6 +15,7 @@ import { commitOrFindOut } from './commit-or-find-out.ts'
 import type { GroupedResult } from './group-commit.ts'
 import type { AcceptedInstance } from './parts.ts'
 import { rewriteSegments, type SealedSegment } from './rewrite-segments.ts'
+import type { Transfer } from './transfer.ts'
 
 /** What is recorded with a commit, of the whole transfer. */
 export interface CommitFacts extends Received {
@@ -75,5 +77,31 @@ export function ownWay(deps: { db: Database; store: Store; log: Log }, way: OwnW
       await restageInstances(deps.db, transferID, [...dropped], rewritten.moved, heirs)
       segments = rewritten.segments
     },
+  }
+}
+
+/** What a group is told of one of its members. Written out: a copy of the request to which the rest is added takes 17 µs. */
+export function groupMember(
+  { transferID, request, openedAt }: Pick<Transfer, 'transferID' | 'request' | 'openedAt'>,
+  facts: CommitFacts,
+  storedCount: number,
+): GroupMember {
+  return {
+    transferID,
+    service: request.service,
+    handling: request.handling,
+    sender: request.sender,
+    senderProduct: request.senderProduct,
+    sentBy: request.sentBy,
+    studyInstanceUID: request.studyInstanceUID,
+    announcedBytes: request.announcedBytes,
+    declaredInstanceCount: request.declaredInstanceCount,
+    ageMs: performance.now() - openedAt,
+    storedCount,
+    receivedBytes: facts.receivedBytes,
+    partCount: facts.partCount,
+    duplicateCount: facts.duplicateCount,
+    refused: facts.refused,
+    warned: facts.warned,
   }
 }
