@@ -40,20 +40,26 @@ export async function commitWhen(
   const { row, backend } = await worked
   await begun
   const end = await ended
-  if (row === undefined || end.backend !== backend) {
+  // "ROLLBACK" says a commit of what cannot be committed.
+  if (row === undefined || end.backend !== backend || end.command !== 'COMMIT') {
     throw new TransactionLostError('The connection of a transaction was lost')
   }
   return row
 }
 
+interface Sent {
+  row: Row | undefined
+  command: string
+  /** Who answered. */
+  backend: string
+}
+
 /** Sends it at once. Whose error nobody waits for is none. */
-function sent(
-  query: PromiseLike<RowList<Row[]>>,
-): Promise<{ row: Row | undefined; backend: string }> {
+function sent(query: PromiseLike<RowList<Row[]>>): Promise<Sent> {
   const answered = Promise.resolve(query).then((rows) => {
     // Read now: postgres.js writes the next backend of this connection over it.
     const { pid, secret } = rows.state as unknown as { pid: number; secret: number }
-    return { row: rows[0], backend: `${pid} ${secret}` }
+    return { row: rows[0], command: rows.command, backend: `${pid} ${secret}` }
   })
   answered.catch(() => {})
   return answered

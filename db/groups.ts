@@ -64,7 +64,9 @@ export async function commitGroup(
   group: GroupCommit,
   synced: Promise<void>,
 ): Promise<GroupResult> {
-  const { groupID, serverID, segment, members, instances } = group
+  const { groupID, serverID, segment } = group
+  const members = JSON.stringify(group.members)
+  const instances = JSON.stringify(group.instances)
   return retryCommit<GroupResult>(
     async () => {
       const row = await commitWhen(
@@ -74,9 +76,10 @@ export async function commitGroup(
           select
             commit_group(
               ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
-              ${JSON.stringify(members)}::text::jsonb, ${JSON.stringify(instances)}::text::jsonb
+              ${members}::text::jsonb, ${instances}::text::jsonb
             ) as disagreements
-          where current_setting('transaction_deferrable') = 'on'`,
+          where current_setting('transaction_deferrable') = 'on'
+          and current_setting('default_transaction_deferrable') = 'off'`,
       )
       return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
     },

@@ -75,8 +75,20 @@ export function ownConnectionsOf(pool: Sql): OwnConnections {
 
 /** More connections beside those of a pool, opened when they are needed, which end with the pool. */
 export function connectionsBeside(pool: Sql, max: number, idleSeconds: number): Sql {
+  return beside(pool, { max, idle_timeout: idleSeconds })
+}
+
+/**
+ * One connection beside a pool, as `commitWhen` wants it. postgres.js ends others at some age as soon as no statement runs, which
+ * may be in the middle of a transaction.
+ */
+export function oneConnectionBeside(pool: Sql, idleSeconds: number): Sql {
+  return beside(pool, { max: 1, idle_timeout: idleSeconds, max_lifetime: null })
+}
+
+function beside(pool: Sql, other: postgres.Options<never>): Sql {
   // The options are parsed already, as those that `listen` of postgres.js hands on to its own client.
-  const options = { ...pool.options, max, idle_timeout: idleSeconds }
+  const options = { ...pool.options, ...other }
   const one = postgres(options as unknown as postgres.Options<never>) as unknown as Sql
   const known = besidePools.get(pool)
   if (known === undefined) besidePools.set(pool, [one])

@@ -1,7 +1,7 @@
 import { setAuditRetention } from '../db/audit.ts'
 import { releaseOtherClaims } from '../db/commitments.ts'
 import { openDatabase } from '../db/database.ts'
-import { connectionsBeside } from '../db/own-connections.ts'
+import { connectionsBeside, oneConnectionBeside } from '../db/own-connections.ts'
 import { knowsSegments } from '../db/shared-segments.ts'
 import { setDefaultQuietSeconds } from '../db/stability.ts'
 import { Credentials } from './access/credentials.ts'
@@ -100,7 +100,7 @@ export async function startServices({
   const intakeConnections = Math.ceil(sql.options.max / 2)
   const intake = new Intake({
     db: openDatabase(connectionsBeside(sql, intakeConnections, intakeIdleSeconds)),
-    groupsDB: openDatabase(connectionsBeside(sql, 1, intakeIdleSeconds)),
+    groupsDB: openDatabase(oneConnectionBeside(sql, intakeIdleSeconds)),
     store,
     log,
     changed,

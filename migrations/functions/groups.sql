@@ -108,6 +108,8 @@ create or replace function record_ended_transfer(ended jsonb, refused jsonb) ret
 declare
   found_state text;
 begin
+  -- The group that it waits for may be of a connection that is lost without Postgres knowing it.
+  perform set_config('lock_timeout', '5s', true);
   insert into transfers (
     transfer_id, state, service, server_id, sender, sender_product, handling, study_instance_uid,
     announced_bytes, received_bytes, part_count, duplicate_count, refused_count, started_at, ended_at,

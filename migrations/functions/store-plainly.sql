@@ -15,7 +15,8 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   p record;
-  changed_count bigint;
+  gone_count bigint;
+  committed_at timestamptz;
 begin
   perform from series where series_instance_uid = batch -> 0 ->> 'series_instance_uid';
   if not found then
@@ -26,8 +27,7 @@ begin
     array_agg(s.series_instance_uid) as series_instance_uids, array_agg(k.study_key) as study_keys,
     array_agg(s.study_instance_uid) as study_instance_uids, array_agg(k.patient_key) as patient_keys,
     array_agg(k.patient_id) as patient_ids, array_agg(k.issuer) as issuers, array_agg(s.instances) as instances,
-    array_agg(s.bytes) as bytes, array_agg(senders[s.member + 1]) as senders, count(distinct k.study_key) as study_count,
-    count(distinct k.patient_key) as patient_count, count(*) as series_count,
+    array_agg(s.bytes) as bytes, array_agg(senders[s.member + 1]) as senders,
     (select case when count(*) = 1 then min(r.quiet_seconds) end from quiet_rules r) as quiet
   into p
   from (
@@ -51,7 +51,6 @@ begin
       offset 0
     ) d on true
     group by b.series_instance_uid, b.study_instance_uid
-    order by b.series_instance_uid
   ) s
   left join lateral (
     select
@@ -59,6 +58,10 @@ begin
       t.study_instance_uid = s.study_instance_uid
       and e.due_at is not null
       and t.due_at is not null
+      and (
+        t.patient_key is null
+        or (select n.due_at is not null from patients n where n.patient_key = t.patient_key)
+      )
       and e.instance_count > 0
       and (s.study_says is null or study_attributes(t) @> all (s.study_says))
       and (s.series_says is null or series_attributes(e) @> all (s.series_says)) as is_receiving
@@ -75,11 +78,8 @@ begin
     return false;
   end if;
 
-  update patients t
-  set
-    instance_count = t.instance_count + a.instances, byte_length = t.byte_length + a.bytes,
-    last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, p.quiet)
-  from (
+  -- As in store_staged: `locked` locks one after the other, whatever the plan, and reads what is there then.
+  with added as materialized (
     select u.patient_key, sum(u.instances)::bigint as instances, sum(u.bytes)::bigint as bytes
     from unnest(p.patient_keys, p.patient_ids, p.issuers, p.instances, p.bytes) as u (
       patient_key, patient_id, issuer, instances, bytes
@@ -87,62 +87,95 @@ begin
     where u.patient_key is not null
     group by u.patient_id, u.issuer, u.patient_key
     order by u.patient_id, u.issuer
-  ) a
-  where t.patient_key = a.patient_key
-  and t.due_at is not null;
-  get diagnostics changed_count = row_count;
-  if changed_count < p.patient_count then
+  ), locked as materialized (
+    select a.*
+    from added a
+    cross join lateral (
+      select t.due_at from patients t where t.patient_key = a.patient_key for no key update
+    ) t
+    where t.due_at is not null
+  ), became as (
+    update patients t
+    set
+      instance_count = t.instance_count + l.instances, byte_length = t.byte_length + l.bytes,
+      last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, p.quiet)
+    from locked l
+    where t.patient_key = l.patient_key
+    returning true
+  )
+  select (select count(*) from added) - (select count(*) from became) into gone_count;
+  if gone_count > 0 then
     perform raise_other_by_now();
   end if;
 
-  update studies t
-  set
-    instance_count = t.instance_count + a.instances, byte_length = t.byte_length + a.bytes,
-    last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, p.quiet)
-  from (
+  with added as materialized (
     select u.study_key, sum(u.instances)::bigint as instances, sum(u.bytes)::bigint as bytes
     from unnest(p.study_keys, p.study_instance_uids, p.instances, p.bytes) as u (
       study_key, study_instance_uid, instances, bytes
     )
     group by u.study_instance_uid, u.study_key
     order by u.study_instance_uid
-  ) a
-  where t.study_key = a.study_key
-  and t.due_at is not null;
-  get diagnostics changed_count = row_count;
-  if changed_count < p.study_count then
+  ), locked as materialized (
+    select a.*
+    from added a
+    cross join lateral (
+      select t.due_at from studies t where t.study_key = a.study_key for no key update
+    ) t
+    where t.due_at is not null
+  ), became as (
+    update studies t
+    set
+      instance_count = t.instance_count + l.instances, byte_length = t.byte_length + l.bytes,
+      last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, p.quiet)
+    from locked l
+    where t.study_key = l.study_key
+    returning true
+  )
+  select (select count(*) from added) - (select count(*) from became) into gone_count;
+  if gone_count > 0 then
     perform raise_other_by_now();
   end if;
 
-  -- The arrays are in the order of the series.
-  with became as (
-    update series t
-    set
-      instance_count = t.instance_count + a.instances, byte_length = t.byte_length + a.bytes, last_sender = a.sender,
-      last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, p.quiet)
+  with added as materialized (
+    select a.*
     from unnest(
       p.series_keys, p.series_instance_uids, p.study_instance_uids, p.patient_ids, p.issuers, p.instances, p.bytes, p.senders
     ) as a (series_key, series_instance_uid, study_instance_uid, patient_id, issuer, instances, bytes, sender)
-    where t.series_key = a.series_key
-    and t.due_at is not null
-    returning a.*, t.generation, t.instance_count
-  )
-  insert into changes_to_come (
-    type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
-  )
-  select
-    'instances-added', 'series', c.study_instance_uid, c.series_instance_uid, c.patient_id, nullif(c.issuer, ''),
-    jsonb_build_object(
-      'generation', c.generation, 'addedInstanceCount', c.instances, 'addedByteLength', c.bytes,
-      'instanceCount', c.instance_count
+    order by a.series_instance_uid
+  ), locked as materialized (
+    select a.*
+    from added a
+    cross join lateral (
+      select t.due_at from series t where t.series_key = a.series_key for no key update
+    ) t
+    where t.due_at is not null
+  ), became as (
+    update series t
+    set
+      instance_count = t.instance_count + l.instances, byte_length = t.byte_length + l.bytes, last_sender = l.sender,
+      last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, p.quiet)
+    from locked l
+    where t.series_key = l.series_key
+    returning l.*, t.generation, t.instance_count
+  ), told as (
+    insert into changes_to_come (
+      type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     )
-  from became c;
-  get diagnostics changed_count = row_count;
-  if changed_count < p.series_count then
+    select
+      'instances-added', 'series', c.study_instance_uid, c.series_instance_uid, c.patient_id, nullif(c.issuer, ''),
+      jsonb_build_object(
+        'generation', c.generation, 'addedInstanceCount', c.instances, 'addedByteLength', c.bytes,
+        'instanceCount', c.instance_count
+      )
+    from became c
+    order by c.series_instance_uid
+  )
+  select (select count(*) from added) - (select count(*) from became) into gone_count;
+  if gone_count > 0 then
     perform raise_other_by_now();
   end if;
 
-  -- Asked again, for only now nobody else can store or delete them, nor say how many there should be.
+  committed_at := clock_timestamp();
   insert into instances (
     sop_instance_uid, study_key, series_key, segment_key, segment_offset, byte_length, metadata_length, digest,
     sop_class_uid, transfer_syntax_uid, instance_number, number_of_frames, rows, columns, bits_allocated, received_at
@@ -151,24 +184,23 @@ begin
     b.sop_instance_uid, p.study_keys[n.n], p.series_keys[n.n], the_segment, b.segment_offset, b.byte_length,
     b.metadata_length, decode(b.digest, 'hex'), b.sop_class_uid, b.transfer_syntax_uid,
     b.instance ->> 'InstanceNumber', (b.instance ->> 'NumberOfFrames')::int, (b.instance ->> 'Rows')::int,
-    (b.instance ->> 'Columns')::int, (b.instance ->> 'BitsAllocated')::int, clock_timestamp()
+    (b.instance ->> 'Columns')::int, (b.instance ->> 'BitsAllocated')::int, committed_at
   from jsonb_to_recordset(batch) as b (
     series_instance_uid text, sop_instance_uid text, sop_class_uid text, transfer_syntax_uid text, segment_offset bigint,
     byte_length bigint, metadata_length integer, digest text, instance jsonb
   )
   cross join lateral (select array_position(p.series_instance_uids, b.series_instance_uid) as n offset 0) n
-  left join lateral (
-    select true as is_deleted
-    from tombstones d
-    where d.sop_instance_uid = b.sop_instance_uid
-    and d.lifted_at is null
-    offset 0
-  ) d on true
-  where d.is_deleted is null
-  and not exists (select from evidence v where v.study_instance_uid = any(p.study_instance_uids))
   order by b.sop_instance_uid;
-  get diagnostics changed_count = row_count;
-  if changed_count < jsonb_array_length(batch) then
+
+  -- Asked again, for only now nobody else can store or delete them, nor say how many there should be. A statement of its own:
+  -- the insert may have waited for a deletion, of which its snapshot does not know.
+  if exists (
+    select
+    from jsonb_to_recordset(batch) as b (sop_instance_uid text)
+    cross join lateral (
+      select from tombstones d where d.sop_instance_uid = b.sop_instance_uid and d.lifted_at is null offset 0
+    ) d
+  ) or exists (select from evidence v where v.study_instance_uid = any(p.study_instance_uids)) then
     perform raise_other_by_now();
   end if;
   return true;

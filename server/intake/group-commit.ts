@@ -6,6 +6,7 @@ import {
   type GroupedInstance,
   type GroupMember,
   type GroupResult,
+  rehearseCommit,
 } from '../../db/groups.ts'
 import type { CommitResult, Refusal, StagedInstance } from '../../db/transfers.ts'
 import type { Log } from '../log.ts'
@@ -86,6 +87,15 @@ export class GroupCommitter {
     await this.#start()
   }
 
+  /** Makes Postgres commit, and take back, what nobody sent, when no group is committed. @throws a database error */
+  async rehearse(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+    const rehearsed = rehearseCommit(this.#deps.db, this.#serverID)
+    // The connection is for one of them at a time, and a rehearsal that fails is nothing to a group.
+    this.#hold(rehearsed.catch(() => {}))
+    await rehearsed
+  }
+
   /** To be called when no transfer is open any more. */
   async stop(): Promise<void> {
     while (this.#running !== undefined) await this.#running
@@ -93,7 +103,12 @@ export class GroupCommitter {
   }
 
   #start(): Promise<void> {
-    this.#running ??= this.#run().finally(() => {
+    return this.#running ?? this.#hold(this.#run())
+  }
+
+  /** Nothing else begins before its end. */
+  #hold(work: Promise<void>): Promise<void> {
+    this.#running = work.finally(() => {
       this.#running = undefined
       if (this.#waiting.length > 0) this.#start()
     })

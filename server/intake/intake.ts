@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
-import { rehearseCommit } from '../../db/groups.ts'
 import type { AnnouncedStudy } from '../../db/stability.ts'
 import { type Received, renewTransfers, type Service } from '../../db/transfers.ts'
 import { describeError, type Log } from '../log.ts'
@@ -213,7 +212,7 @@ export class Intake {
 
   /** Makes Postgres commit, and take back, what nobody sent. @throws a database error */
   async rehearseCommit(): Promise<void> {
-    await rehearseCommit(this.#deps.groupsDB, this.serverID)
+    await this.#groups.rehearse()
   }
 
   #depsOf(memory: HeldMemory): TransferDeps {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openDatabase } from '../../db/database.ts'
-import { connectionsBeside } from '../../db/own-connections.ts'
+import { oneConnectionBeside } from '../../db/own-connections.ts'
 import { Intake } from '../../server/intake/intake.ts'
 import { silentLog } from '../../server/log.ts'
 import { connectDatabase } from '../../server/postgres/connect.ts'
@@ -47,7 +47,7 @@ async function whileServing(
   await migrateDatabase(database.direct, { folder: MIGRATIONS_FOLDER })
   const intake = new Intake({
     db: openDatabase(database.sql),
-    groupsDB: openDatabase(connectionsBeside(database.sql, 1, 60)),
+    groupsDB: openDatabase(oneConnectionBeside(database.sql, 60)),
     store: fileStore(join(dataDir, 'segments')),
     log: silentLog,
     changed() {},

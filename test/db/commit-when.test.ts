@@ -2,7 +2,7 @@ import type postgres from 'postgres'
 import { describe, expect, test } from 'vitest'
 import { commitWhen, TransactionLostError } from '../../db/commit-when.ts'
 import { type Database, openDatabase } from '../../db/database.ts'
-import { connectionsBeside } from '../../db/own-connections.ts'
+import { oneConnectionBeside } from '../../db/own-connections.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
 
 interface Held extends AsyncDisposable {
@@ -19,7 +19,7 @@ async function table(): Promise<Held> {
   await pool`create table things (n integer check (n > 0))`
   return {
     pool,
-    one: openDatabase(connectionsBeside(pool, 1, 60)),
+    one: openDatabase(oneConnectionBeside(pool, 60)),
     insert: (sql) => sql`
       with made as (
         insert into things select 1 where current_setting('transaction_deferrable') = 'on' returning n
@@ -100,6 +100,18 @@ describe('a transaction that is committed when something else is done', () => {
     await expect(row).rejects.toThrow()
     expect(await t.count()).toBe(0)
     expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
+  })
+
+  test('is not said to be committed when it cannot be any more', async () => {
+    await using t = await table()
+    const { ready, finish, isWaiting } = held(t)
+    const row = commitWhen(t.one, ready, t.insert)
+    row.catch(() => {})
+    await isWaiting()
+    await expect(t.one.sql`select 1 / 0`).rejects.toThrow()
+    finish()
+    await expect(row).rejects.toThrow(TransactionLostError)
+    expect(await t.count()).toBe(0)
   })
 
   test('does nothing where the connection was lost before the work, so that it is in no transaction', async () => {

@@ -67,8 +67,9 @@ describe('a group that only adds instances to what is being received', () => {
   })
 
   test('leaves the same as one that is staged', async () => {
-    const [nobody, study, other] = [uniqueUID(), uniqueUID(), uniqueUID()]
-    const series = [uniqueUID(), uniqueUID(), uniqueUID()] as const
+    // Not in the order in which they come first, which is that of their keys.
+    const [other, study, nobody] = [uniqueUID(), uniqueUID(), uniqueUID()]
+    const series = [uniqueUID(), uniqueUID(), uniqueUID()].reverse() as [string, string, string]
     let instances = 0
     const made = (said: Said): Said => ({
       ...said,
@@ -108,6 +109,7 @@ describe('a group that only adds instances to what is being received', () => {
     ['its series says something else', { seriesSays: { Modality: 'CT' } }, ''],
     ['its study is stable', {}, 'update studies set due_at = null'],
     ['its series is stable', {}, 'update series set due_at = null'],
+    ['its patient is stable', {}, 'update patients set due_at = null'],
     [
       'somebody said how many there should be',
       {},
@@ -143,23 +145,45 @@ describe('while such a group waits for its locks', () => {
       await t.db.sql.begin(async (sql) => {
         await sql`select from studies for update`
         result = t.commit([[said]])
-        await expect
-          .poll(
-            async () => {
-              const rows = await t.db.sql`
-                select from pg_stat_activity
-                where datname = current_database()
-                and wait_event_type = 'Lock'`
-              return rows.length
-            },
-            { interval: 5 },
-          )
-          .toBe(1)
+        await waiting(t, 1)
         await change(sql)
       })
       const met = await result
       if (met !== undefined && met.outcome !== 'contended') return met
     }
+  }
+
+  async function waiting(t: TestGroups, count: number): Promise<void> {
+    const lock = () => t.db.sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    await expect.poll(async () => (await lock()).length, { interval: 5 }).toBe(count)
+  }
+
+  /** An instance of a study that nobody else knows of. */
+  async function storedElsewhere(t: TestGroups, { series, instance }: Said): Promise<void> {
+    await t.db.sql`
+      insert into instances (
+        sop_instance_uid, study_key, series_key, segment_key, segment_offset, byte_length, metadata_length, digest,
+        sop_class_uid, transfer_syntax_uid, received_at
+      )
+      values (${instance as string}, 99, 99, 1, 0, 1, 1, '', ${series as string}, '1.2', now())`
+  }
+
+  async function buried(
+    sql: postgres.Sql<{ bigint: number }> | postgres.TransactionSql,
+    { study, series, instance }: Said,
+  ): Promise<void> {
+    await sql`
+      with deletion as (
+        insert into deletions (level, study_instance_uid, is_forced, allows_resend, deleted_at)
+        values ('instance', ${study as string}, false, false, now())
+        returning deletion_key
+      )
+      insert into tombstones (
+        sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, digest, deletion_key
+      )
+      select ${instance as string}, ${study as string}, ${series as string}, '1.2', '', deletion_key
+      from deletion`
   }
 
   async function received(t: TestGroups): Promise<Said> {
@@ -184,21 +208,7 @@ describe('while such a group waits for its locks', () => {
   test('it is deleted before it was there: it is refused (P8)', async () => {
     await using t = await testGroups()
     const here = { ...(await received(t)), instance: uniqueUID() }
-    const result = await commitWhile(
-      t,
-      here,
-      (sql) => sql`
-        with deletion as (
-          insert into deletions (level, study_instance_uid, is_forced, allows_resend, deleted_at)
-          values ('instance', ${here.study as string}, false, false, now())
-          returning deletion_key
-        )
-        insert into tombstones (
-          sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, digest, deletion_key
-        )
-        select ${here.instance}, ${here.study as string}, ${here.series as string}, '1.2', '', deletion_key
-        from deletion`,
-    )
+    const result = await commitWhile(t, here, (sql) => buried(sql, here))
     expect(result).toMatchObject({ outcome: 'superfluous', refused: [{ failureReason: 0xc410 }] })
     expect(await t.db.sql`select from instances`).toHaveLength(1)
     expect(await wrongCounts(t.db)).toEqual([])
@@ -217,5 +227,34 @@ describe('while such a group waits for its locks', () => {
     expect(result.outcome).toBe('committed')
     const [study] = await t.db.sql`select verdict, expected_instance_count from studies`
     expect(study).toEqual({ verdict: 'complete', expected_instance_count: 2 })
+  })
+
+  test('and then for a deletion of it in another study: it is refused (P8)', async () => {
+    await using t = await testGroups()
+    const here = { ...(await received(t)), instance: uniqueUID() }
+    const there = { study: uniqueUID(), series: uniqueUID(), instance: here.instance }
+    const deleter = await t.db.sql.reserve()
+    let result: Promise<GroupResult> | undefined
+    await t.db.sql.begin(async (sql) => {
+      await sql`select from studies for update`
+      result = t.commit([[here]])
+      await waiting(t, 1)
+      // Since the group looked, it was stored elsewhere, and somebody deletes it there.
+      await storedElsewhere(t, there)
+      await deleter`begin`
+      await deleter`delete from instances where sop_instance_uid = ${here.instance}`
+      await buried(deleter, there)
+    })
+    await waiting(t, 1)
+    await deleter`commit`
+    deleter.release()
+    const met = await result
+    // A group that waits for long is told so before it sees any of this.
+    if (met?.outcome !== 'contended') {
+      expect(met).toMatchObject({ outcome: 'superfluous', refused: [{ failureReason: 0xc410 }] })
+    }
+    const rows = await t.db.sql`
+      select from instances where sop_instance_uid = ${here.instance}`
+    expect(rows).toHaveLength(0)
   })
 })

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { type Database, openDatabase } from '../../db/database.ts'
-import { connectionsBeside } from '../../db/own-connections.ts'
+import { oneConnectionBeside } from '../../db/own-connections.ts'
 import type { Handling } from '../../db/transfers.ts'
 import { type EndedTransfer, Intake, type IntakeLimits } from '../../server/intake/intake.ts'
 import type { TransferOutcome } from '../../server/intake/outcome.ts'
@@ -37,7 +37,7 @@ export async function testIntake(
 ): Promise<TestIntake> {
   const database = await freshDatabase()
   const db = openDatabase(database.sql)
-  const groupsDB = openDatabase(connectionsBeside(database.sql, 1, 60))
+  const groupsDB = openDatabase(oneConnectionBeside(database.sql, 60))
   const folder = await temporaryFolder()
   const store = fileStore(folder)
   const intake = new Intake({
