@@ -1,12 +1,11 @@
-import { Buffer } from 'node:buffer'
 import { type Context, Hono } from 'hono'
 import { findPasswordDigest, forgiveSignIns, openSession } from '../../db/access.ts'
 import type { Database } from '../../db/database.ts'
 import { paths } from '../../web/paths.ts'
-import { readBody } from '../http/body.ts'
 import type { AppEnv } from '../http/env.ts'
 import { isName } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { readText } from '../http/read-text.ts'
 import { readSessionCookie, sessionCookie } from '../http/session-cookie.ts'
 import { type Credentials, sessionSeconds } from './credentials.ts'
 import type { OidcSignIn } from './oidc-sign-in.ts'
@@ -100,7 +99,5 @@ async function readForm(c: Context<AppEnv>): Promise<URLSearchParams> {
   if (type !== 'application/x-www-form-urlencoded') {
     throw new HttpProblem(415, 'Cannot sign in: send the form of /login')
   }
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readBody(c.req.raw, formLimits, () => {})) chunks.push(chunk)
-  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+  return new URLSearchParams(await readText(c.req.raw, formLimits))
 }

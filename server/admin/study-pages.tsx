@@ -16,6 +16,7 @@ import { locationFrom, paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { readText, smallBody } from '../http/read-text.ts'
 import { Patience } from '../qido/patience.ts'
 import type { PageDeps } from './deps.ts'
 import { memo } from './memo.ts'
@@ -170,7 +171,7 @@ export async function readForm(
   if (Number(c.req.header('content-length') ?? mostBytes + 1) > mostBytes) {
     throw new HttpProblem(413, `A form has ${mostBytes} bytes at most, and says how many`)
   }
-  return new URLSearchParams(await c.req.text())
+  return new URLSearchParams(await readText(c.req.raw, { ...smallBody, requestBytes: mostBytes }))
 }
 
 function keysOf(text: string): number[] {

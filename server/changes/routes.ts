@@ -12,6 +12,8 @@ import type { Database } from '../../db/database.ts'
 import { changeLevels, changeTypes } from '../../db/schema.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { readJSON } from '../http/read-json.ts'
+import { smallBody } from '../http/read-text.ts'
 import { follow, type Notices } from './follow.ts'
 
 const changesByDefault = 100
@@ -59,7 +61,7 @@ export function changesRoutes({ db, live }: ChangesDeps): Hono<AppEnv> {
     .get('/consumers', async (c) => c.json({ consumers: await listConsumers(db) }))
     .put('/consumers/:name', async (c) => {
       const name = nameOf(c.req.param('name'))
-      const body: unknown = await c.req.json().catch(() => undefined)
+      const body = await readJSON(c.req.raw, smallBody)
       const { acknowledged } = (body ?? {}) as { acknowledged?: unknown }
       if (!Number.isSafeInteger(acknowledged) || (acknowledged as number) < 0) {
         throw new HttpProblem(

@@ -1,9 +1,7 @@
-import { Buffer } from 'node:buffer'
 import type { DeletionRequest } from '../../db/deletions.ts'
-import { checkBody, readBody } from '../http/body.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { readText, smallBody } from '../http/read-text.ts'
 
-const bodyLimits = { requestBytes: 64 * 1024, inflateRatio: 100, idleMs: 10_000 }
 const reasonCharacters = 1000
 
 /**
@@ -12,10 +10,7 @@ const reasonCharacters = 1000
  * @throws {HttpProblem} 400, naming the member; 413
  */
 export async function readDeletionRequest(request: Request): Promise<DeletionRequest> {
-  checkBody(request.headers, bodyLimits)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readBody(request, bodyLimits, () => {})) chunks.push(chunk)
-  const text = Buffer.concat(chunks).toString().trim()
+  const text = (await readText(request, smallBody)).trim()
   return text === '' ? {} : requestOf(parsed(text))
 }
 

@@ -75,7 +75,7 @@ export class KnownElement {
     this.#valueLength = -1
     const jsonLength = jsonEnd - jsonStart
     if (length > VALUE_BYTES || jsonLength > JSON_BYTES) return
-    if (this.#memory === nothing) this.#memory = Buffer.allocUnsafe(VALUE_BYTES + JSON_BYTES)
+    if (this.#memory === nothing) this.#memory = Buffer.allocUnsafeSlow(VALUE_BYTES + JSON_BYTES)
     const memory = this.#memory
     for (let at = 0; at < length; at++) memory[at] = bytes[start + at] as number
     // A view takes longer to make than all the rest.
@@ -98,14 +98,20 @@ export function knownElement(tag: number, vr: number, previous: KnownElement): K
   if (known === undefined || known.vr !== vr) {
     known = new KnownElement(tag, vr)
     // Files may invent tags.
-    if (elements.size >= MAXIMUM_ELEMENTS) {
-      elements.clear()
-      beforeAll.next = undefined
-    }
+    const isTooMuch = elements.size >= MAXIMUM_ELEMENTS
+    if (isTooMuch) forgetAll()
     elements.set(tag, known)
+    // A reader that is held up may hold one that is forgotten: nothing new may hang on it.
+    if (isTooMuch) return known
   }
   previous.next = known
   return known
+}
+
+function forgetAll(): void {
+  for (const one of elements.values()) one.next = undefined
+  elements.clear()
+  beforeAll.next = undefined
 }
 
 const nothing = Buffer.alloc(0)

@@ -30,12 +30,13 @@ export class IdleWatch {
   #lookIn(ms: number): NodeJS.Timeout {
     return setTimeout(() => {
       const now = performance.now()
-      for (const wait of this.#waits) {
-        if (wait.since === undefined || now - wait.since < wait.idleMs) continue
-        this.#waits.delete(wait)
-        wait.tooLong()
-      }
+      const late = [...this.#waits].filter(
+        ({ since, idleMs }) => since !== undefined && now - since >= idleMs,
+      )
+      for (const wait of late) this.#waits.delete(wait)
+      // Before anybody is told: one who throws shall not be the last who was watched.
       this.#timer = this.#waits.size === 0 ? undefined : this.#lookIn(ms)
+      for (const wait of late) wait.tooLong()
     }, ms).unref()
   }
 }

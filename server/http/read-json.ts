@@ -1,15 +1,14 @@
-import { type BodyLimits, checkBody, readBody } from './body.ts'
+import type { BodyLimits } from './body.ts'
+import { readText } from './read-text.ts'
 
 /**
  * @returns what a body says; undefined where it is no JSON.
  * @throws {HttpProblem} 413 too large, and what else `readBody` throws
  */
 export async function readJSON(request: Request, limits: BodyLimits): Promise<unknown> {
-  checkBody(request.headers, limits)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readBody(request, limits, () => {})) chunks.push(chunk)
+  const text = await readText(request, limits)
   try {
-    return JSON.parse(Buffer.concat(chunks).toString())
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -3,6 +3,9 @@ import { type HeadersLike, PlainHeaders } from './plain-headers.ts'
 
 type Content = string | readonly Uint8Array<ArrayBuffer>[]
 
+/** Fetch 2.2.6: null body statuses. */
+const withoutBody = new Set([101, 103, 204, 205, 304])
+
 /**
  * A response whose body is at hand as a whole. The listener sends it in one piece, with its length.
  *
@@ -23,6 +26,8 @@ export class WholeResponse implements Response {
   constructor(content: Content, init: { status?: number; headers?: HeadersLike }) {
     this.content = content
     this.status = init.status ?? 200
+    if (withoutBody.has(this.status))
+      throw new RangeError(`Cannot answer ${this.status} with a body`)
     this.headers = new PlainHeaders(init.headers)
   }
 

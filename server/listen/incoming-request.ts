@@ -103,6 +103,8 @@ function urlOf(incoming: IncomingMessage, scheme: Scheme): string {
   const path = target.startsWith('/')
     ? target
     : new URL(target).href.replace(/^[^:]+:\/\/[^/]*/, '')
+  // Behind a host it would be read as more of the host.
+  if (!path.startsWith('/')) throw new TypeError('Cannot take a target that is no path')
   return new URL(origin + path).href
 }
 

@@ -9,6 +9,8 @@ import {
 } from '../../db/stability.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
+import { readJSON } from '../http/read-json.ts'
+import { smallBody } from '../http/read-text.ts'
 
 export interface StabilityDeps {
   db: Database
@@ -53,7 +55,7 @@ export function stabilityRoutes({ db, wake }: StabilityDeps): Hono<AppEnv> {
     })
     .get('/quiet-rules', async (c) => c.json({ rules: await listQuietRules(db) }))
     .put('/quiet-rules', async (c) => {
-      const rules = rulesOf(await c.req.json().catch(() => undefined))
+      const rules = rulesOf(await readJSON(c.req.raw, smallBody))
       await replaceQuietRules(db, rules)
       wake()
       return c.json({ rules })

@@ -33,7 +33,9 @@ export async function warmUp(
   signal: AbortSignal,
 ): Promise<void> {
   await intake.rehearseCommit()
-  const practice = practiceOf({ intake: intake.rehearsal(), limits, handling: 'strict' })
+  // Whatever the limits for others are, what is made here is small.
+  const own = { ...limits, requestBytes: Infinity, parts: Infinity, partBytes: Infinity }
+  const practice = practiceOf({ intake: intake.rehearsal(), limits: own, handling: 'strict' })
   const bodies: Uint8Array[] = []
   for (let number = 0; number < requests && !signal.aborted; number++) {
     while (intake.openCount > 0 && !signal.aborted) await sleep(20)
@@ -52,6 +54,9 @@ export async function warmUp(
 /** The routes behind as many steps as those of the server have before them, whose way of calling is the same code. */
 function practiceOf(deps: StowDeps): Hono<AppEnv> {
   const practice = new Hono<AppEnv>()
+  practice.onError((error) => {
+    throw error
+  })
   practice.use(secureHeaders())
   practice.use(async (c, next) => {
     c.set('baseURL', 'http://localhost')

@@ -13,7 +13,6 @@ export interface WebhookRequest {
 }
 
 const urlLengthAtMost = 2000
-export const bodyLimits = { requestBytes: 64 * 1024, inflateRatio: 100, idleMs: 10_000 }
 
 /**
  * Reads `{"url", "types", "levels", "paused", "since"}`.

@@ -17,7 +17,8 @@ import {
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readJSON } from '../http/read-json.ts'
-import { bodyLimits, readRequest } from './request.ts'
+import { smallBody } from '../http/read-text.ts'
+import { readRequest } from './request.ts'
 
 export interface WebhookPolicy {
   isPrivateAllowed: boolean
@@ -51,7 +52,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json({ webhooks: found.map((one) => toJSON(one, countsOf(one, counts))) })
     })
     .post('/webhooks', async (c) => {
-      const body = await readJSON(c.req.raw, bodyLimits)
+      const body = await readJSON(c.req.raw, smallBody)
       const { since, url, ...rest } = readRequest(body, policy, 'Cannot add a webhook')
       if (url === undefined) throw new HttpProblem(400, 'Cannot add a webhook: there is no "url"')
       await numberChanges(db)
@@ -81,7 +82,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json(toJSON(found, countsOf(found, await countDeliveries(db))))
     })
     .patch('/webhooks/:webhook', async (c) => {
-      const body = await readJSON(c.req.raw, bodyLimits)
+      const body = await readJSON(c.req.raw, smallBody)
       const { since, ...update } = readRequest(body, policy, 'Cannot change the webhook')
       if (since !== undefined) {
         throw new HttpProblem(400, 'Cannot change the webhook: "since" is for a new one')
@@ -92,7 +93,7 @@ export function webhookRoutes({ db, live, webhooks: policy }: WebhooksDeps): Hon
       return c.json(toJSON(found, countsOf(found, await countDeliveries(db))))
     })
     .post('/webhooks/:webhook/secret', async (c) => {
-      const oldSeconds = oldSecondsOf(await readJSON(c.req.raw, bodyLimits))
+      const oldSeconds = oldSecondsOf(await readJSON(c.req.raw, smallBody))
       const webhookID = webhookIDOf(c.req.param('webhook'))
       const found = await replaceSecret(db, webhookID, newSecret(), oldSeconds * 1000)
       const { secret, oldSecretUntil } = mustExist(found)

@@ -235,6 +235,16 @@ describe('a sender that stalls', () => {
     })
   })
 
+  test.each([
+    ['POST /theme', 'application/x-www-form-urlencoded'],
+    ['PUT /api/quiet-rules', 'application/json'],
+    ['PUT /api/consumers/somebody', 'application/json'],
+  ])('is told so where it has some lines to say, too: %s (P3)', async (what, type) => {
+    const lines = [`${what} HTTP/1.1`, `Host: localhost`, `Content-Type: ${type}`]
+    const head = [...lines, 'Content-Length: 10', '', '{'].join('\r\n')
+    expect(await sendRaw(server.port, Buffer.from(head), 'wait')).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
   test('is told so before it has sent anything', async () => {
     const study = testStudy(1)
     await leavesNothing(study, async () => {
