@@ -3,8 +3,8 @@
 -- every small request brings. `batch` and `senders` are those of commit_group; the_segment is the key of the shared one.
 -- Returns false, having done nothing, where it is not so: then store_staged has to do it, which knows all the rest.
 --
--- Nothing is staged, and nothing is looked up or locked that an update does not lock anyway. (A group of four instances of
--- one series takes 0.9 ms of processor time by this and 1.5 by store_staged; one of fifty 1.8 and 2.7.)
+-- Nothing is staged. (Of the processor time of Postgres that a group takes by store_staged: four instances of one series 0.7,
+-- thirty-two of 32 senders 0.7 to 0.8, fifty of one 0.75; where it returns false, 0.01 more.)
 --
 -- Locks are taken in the order of store_staged. Whatever turns out to be other than it was at the first look raises 40001:
 -- the caller tries again, and looks again.
