@@ -30,3 +30,30 @@ test('who waits for too long is told once; who does not wait, or is done, is not
   await sleep(50)
   expect(told).toEqual(['waiting', 'busy', 'late'])
 })
+
+test('one who throws when it was too long is not the last who is watched', async () => {
+  const watch = new IdleWatch()
+  const since = performance.now()
+  const thrown = new Promise((resolve) => {
+    process.once('uncaughtException', resolve)
+  })
+  const others = process.listeners('uncaughtException')
+  const mine = others.at(-1) as NodeJS.UncaughtExceptionListener
+  for (const one of others) if (one !== mine) process.off('uncaughtException', one)
+  try {
+    watch.add({
+      since,
+      idleMs: 4,
+      tooLong() {
+        throw new Error('It cannot be cancelled')
+      },
+    })
+    const told = new Promise((resolve) => {
+      watch.add({ since: since + 40, idleMs: 4, tooLong: () => resolve('told') })
+    })
+    expect(await thrown).toMatchObject({ message: 'It cannot be cancelled' })
+    expect(await told).toBe('told')
+  } finally {
+    for (const one of others) if (one !== mine) process.on('uncaughtException', one)
+  }
+})

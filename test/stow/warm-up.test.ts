@@ -24,6 +24,12 @@ function rehearsalsOf({ intake }: TestIntake): Transfer[] {
 }
 
 describe('the warm-up', () => {
+  test('has limits of its own: those for others may be smaller than what it makes', async () => {
+    await using t = await testIntake()
+    const least = { ...limits, requestBytes: 1, parts: 1, partBytes: 1 }
+    await warmUp({ intake: t.intake, limits: least }, new AbortController().signal)
+  })
+
   test('receives and answers instances as they come from outside, and leaves nothing anywhere', async () => {
     const ended: unknown[] = []
     await using t = await testIntake({}, (transfer) => ended.push(transfer))
