@@ -102,6 +102,15 @@ describe('a transaction that is committed when something else is done', () => {
     expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
   })
 
+  test('is not ended in the middle because its connection has an age at which others end', async () => {
+    await using t = await table()
+    Object.assign(t.pool.options, { max_lifetime: 1 })
+    const one = openDatabase(oneConnectionBeside(t.pool, 60))
+    const ready = new Promise<void>((resolve) => setTimeout(resolve, 1500))
+    expect(await commitWhen(one, ready, t.insert)).toEqual({ n: 1 })
+    expect(await t.count()).toBe(1)
+  })
+
   test('is not said to be committed when it cannot be any more', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)

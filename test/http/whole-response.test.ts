@@ -38,3 +38,9 @@ describe('A response that is at hand as a whole', () => {
     expect(new WholeResponse('', {}).status).toBe(200)
   })
 })
+
+test('a status that has no body is refused, as fetch does', () => {
+  for (const status of [204, 304]) {
+    expect(() => new WholeResponse('', { status })).toThrow(RangeError)
+  }
+})
