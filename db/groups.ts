@@ -1,6 +1,7 @@
 import { commitWhen } from './commit-when.ts'
 import type { Database } from './database.ts'
-import { retryCommit } from './retry-commit.ts'
+import { plainCommit, plainGroupOf } from './plain-group.ts'
+import { type CommitError, retryCommit, wasInTheWay } from './retry-commit.ts'
 import type { TransferState } from './schema.ts'
 import type {
   Disagreement,
@@ -64,6 +65,36 @@ export async function commitGroup(
   group: GroupCommit,
   synced: Promise<void>,
 ): Promise<GroupResult> {
+  return (await commitPlainly(database, group, synced)) ?? commitAny(database, group, synced)
+}
+
+/** Commits a group in which nothing is special. @returns undefined, and nothing is done, where something is. */
+async function commitPlainly(
+  database: Database,
+  group: GroupCommit,
+  synced: Promise<void>,
+): Promise<GroupResult | undefined> {
+  const plain = plainGroupOf(group)
+  if (plain === undefined) return undefined
+  try {
+    const row = await commitWhen(database, synced, (sql) => plainCommit(sql, group, plain))
+    return row.is_plain === true ? { outcome: 'committed', disagreements: [] } : undefined
+  } catch (thrown) {
+    const error = thrown as CommitError
+    // Somebody else was faster with something: the other way sees with what, and tries again where that helps.
+    if (wasInTheWay(error) || error.code === '23505') return undefined
+    const result = judge(error)
+    if (result === undefined) throw error
+    return result
+  }
+}
+
+/** Commits any group. */
+function commitAny(
+  database: Database,
+  group: GroupCommit,
+  synced: Promise<void>,
+): Promise<GroupResult> {
   const { groupID, serverID, segment } = group
   const members = JSON.stringify(group.members)
   const instances = JSON.stringify(group.instances)
@@ -83,14 +114,16 @@ export async function commitGroup(
       )
       return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
     },
-    ({ code, detail, message }) => {
-      if (code === 'ST001') return { outcome: 'lost', reason: message }
-      if (code === '55P03') return { outcome: 'contended' }
-      if (code !== 'ST004') return undefined
-      const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
-      return { outcome: 'superfluous', ...found }
-    },
+    judge,
   )
+}
+
+function judge({ code, detail, message }: CommitError): GroupResult | undefined {
+  if (code === 'ST001') return { outcome: 'lost', reason: message }
+  if (code === '55P03') return { outcome: 'contended' }
+  if (code !== 'ST004') return undefined
+  const found = JSON.parse(detail ?? '{}') as { duplicates: number[]; refused: Refusal[] }
+  return { outcome: 'superfluous', ...found }
 }
 
 /** Commits made-up groups and takes them back: on this connection, Postgres has then planned what a commit needs. */

@@ -33,7 +33,8 @@ export async function retryCommit<Result>(
   }
 }
 
-function wasInTheWay({ code, constraint_name }: CommitError): boolean {
+/** Another transaction was faster, or waited for this one: tried again, it may go. */
+export function wasInTheWay({ code, constraint_name }: CommitError): boolean {
   if (code === '23505') return constraint_name === 'instances_pkey'
   return code !== undefined && retriedCodes.has(code)
 }

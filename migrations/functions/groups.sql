@@ -16,7 +16,6 @@ create or replace function commit_group(
 declare
   disagreements jsonb := '[]';
   are_warned boolean;
-  segment_number bigint;
   senders text[];
   declared jsonb := case when jsonb_path_exists(members, '$[*].declaredInstanceCount') then members end;
 begin
@@ -32,19 +31,16 @@ begin
     set byte_length = greatest(byte_length, the_byte_length)
     where segment_id = the_segment
     and appended_by = the_server
-    and state = 'kept'
-    returning segment_key into segment_number;
+    and state = 'kept';
     if not found then
       raise exception 'The shared segment was taken away' using errcode = 'ST001';
     end if;
     senders := array(
       select m ->> 'sender' from jsonb_array_elements(members) with ordinality as m (m, n) order by n
     );
-    if declared is not null or not store_plainly(batch, senders, segment_number) then
-      perform stage_rows(the_group, batch);
-      disagreements := store_staged(the_group, jsonb_array_length(batch), false, senders, declared);
-      delete from staged_instances where transfer_id = the_group;
-    end if;
+    perform stage_rows(the_group, batch);
+    disagreements := store_staged(the_group, jsonb_array_length(batch), false, senders, declared);
+    delete from staged_instances where transfer_id = the_group;
   elsif declared is not null then
     perform declare_counts(declared, '{}', false);
   end if;
@@ -135,37 +131,51 @@ begin
   return found_state;
 end $$;
 
--- Commits made-up groups, a study and more of it, and takes all back: nobody else ever sees a row of them.
+-- Commits made-up groups, a study and more of it, both ways, and takes all back: nobody else ever sees a row of them.
 create or replace function rehearse_commit(the_server uuid) returns void language plpgsql as $$
 declare
   the_segment uuid := gen_random_uuid();
   root text := '2.25.' || ('x' || substr(md5(the_segment::text), 1, 15))::bit(60)::bigint;
+  study_says jsonb := jsonb_build_object('PatientID', root, 'PatientName', 'Nobody', 'StudyDate', '20200101');
+  nothing text[] := array_fill(null::text, array[4]);
 begin
   insert into segments (segment_id, appended_by, state) values (the_segment, the_server, 'kept');
-  for turn in 1 .. 3 loop
-    perform commit_group(
-      gen_random_uuid(), the_server, the_segment, 1,
-      (
-        select jsonb_agg(jsonb_build_object(
-          'transferID', gen_random_uuid(), 'service', 'stow', 'sender', 'rehearsal', 'handling', 'strict', 'ageMs', 0,
-          'receivedBytes', 1, 'partCount', 10, 'storedCount', 10, 'duplicateCount', 0, 'refused', '[]'::jsonb,
-          'warned', '[]'::jsonb
-        ))
-        from generate_series(1, 4)
-      ),
-      (
-        select jsonb_agg(jsonb_build_object(
-          'member', n / 10, 'position', n, 'part', n % 10, 'study_instance_uid', root,
-          'series_instance_uid', root || '.' || n / 10, 'sop_instance_uid', concat_ws('.', root, turn, n),
-          'sop_class_uid', '1.2', 'transfer_syntax_uid', '1.2', 'segment_id', the_segment,
-          'segment_offset', n, 'byte_length', 1, 'metadata_length', 0, 'digest', '00',
-          'study', jsonb_build_object('PatientID', root, 'PatientName', 'Nobody', 'StudyDate', '20200101'),
-          'series', jsonb_build_object('Modality', 'OT', 'SeriesNumber', n / 10), 'instance', '{}'::jsonb
-        ))
-        from generate_series(0, 39) as n
-      )
-    );
+  for turn in 1 .. 2 loop
+    perform commit_plain_group(
+      the_server, the_segment, 1, array[root], array[study_says::text], array[4], array[4], array[4],
+      array_agg(concat_ws('.', root, n)), array_agg(1), array_agg('{"Modality": "OT"}'), array_agg('rehearsal'),
+      array_agg(1::bigint), array_agg(1::bigint),
+      array_agg(concat_ws('.', root, n, turn)), array_agg(n), array_agg(n::bigint), array_agg(1::bigint), array_agg(0),
+      array_agg('00'), array_agg('1.2'), array_agg('1.2'), array_agg('1'), array_agg(1), array_agg(1), array_agg(1),
+      array_agg(8),
+      array_agg(gen_random_uuid()), array_agg('stow'), array_agg('strict'), array_agg('rehearsal'), nothing, nothing,
+      nothing, array_agg(1::bigint), array_agg(0::double precision), array_agg(1::bigint), array_agg(1), array_agg(1),
+      array_agg(0)
+    )
+    from generate_series(1, 4) as n;
   end loop;
+  perform commit_group(
+    gen_random_uuid(), the_server, the_segment, 1,
+    (
+      select jsonb_agg(jsonb_build_object(
+        'transferID', gen_random_uuid(), 'service', 'stow', 'sender', 'rehearsal', 'handling', 'strict', 'ageMs', 0,
+        'receivedBytes', 1, 'partCount', 10, 'storedCount', 10, 'duplicateCount', 0, 'refused', '[]'::jsonb,
+        'warned', '[]'::jsonb
+      ))
+      from generate_series(1, 4)
+    ),
+    (
+      select jsonb_agg(jsonb_build_object(
+        'member', n / 10, 'position', n, 'part', n % 10, 'study_instance_uid', root,
+        'series_instance_uid', concat_ws('.', root, 'more', n / 10), 'sop_instance_uid', concat_ws('.', root, 'more', n),
+        'sop_class_uid', '1.2', 'transfer_syntax_uid', '1.2', 'segment_id', the_segment,
+        'segment_offset', n, 'byte_length', 1, 'metadata_length', 0, 'digest', '00',
+        'study', study_says,
+        'series', jsonb_build_object('Modality', 'OT', 'SeriesNumber', n / 10), 'instance', '{}'::jsonb
+      ))
+      from generate_series(0, 39) as n
+    )
+  );
   raise exception 'Rehearsed' using errcode = 'ST009';
 exception
   when sqlstate 'ST009' then

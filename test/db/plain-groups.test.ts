@@ -4,18 +4,19 @@ import type { GroupCommit, GroupResult } from '../../db/groups.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { type Said, type TestGroups, testGroups, wrongCounts } from './group.ts'
 
-/** From here on a group that needs more than `store_plainly` fails. */
+/** From here on a group that needs more than `commit_plain_group` fails. */
 async function forbidStaging({ db }: TestGroups): Promise<void> {
   await db.sql.unsafe(`
     create or replace function stage_rows(the_transfer uuid, batch jsonb) returns void language plpgsql as
     $$ begin raise exception 'It was staged'; end $$`)
 }
 
-/** From here on every group is staged. */
+/** From here on every group is staged: it is told that it has to be. */
 async function forbidPlainness({ db }: TestGroups): Promise<void> {
-  await db.sql.unsafe(`
-    create or replace function store_plainly(batch jsonb, senders text[], the_segment bigint) returns boolean
-    language sql as 'select false'`)
+  const [known] = await db.sql`
+    select pg_get_functiondef('commit_plain_group'::regproc) as definition`
+  const [head] = (known?.definition as string).split('AS $function$')
+  await db.sql.unsafe(`${head} AS $function$ begin return false; end $function$`)
 }
 
 /** All that a commit says, without what differs by the clock or by chance. */
