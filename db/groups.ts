@@ -98,12 +98,11 @@ function commitAny(
   const { groupID, serverID, segment } = group
   const members = JSON.stringify(group.members)
   const instances = JSON.stringify(group.instances)
-  return retryCommit<GroupResult>(
-    async () => {
-      const row = await commitWhen(
-        database,
-        synced,
-        (sql) => sql`
+  return retryCommit<GroupResult>(async () => {
+    const row = await commitWhen(
+      database,
+      synced,
+      (sql) => sql`
           select
             commit_group(
               ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
@@ -111,11 +110,9 @@ function commitAny(
             ) as disagreements
           where current_setting('transaction_deferrable') = 'on'
           and current_setting('default_transaction_deferrable') = 'off'`,
-      )
-      return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
-    },
-    judge,
-  )
+    )
+    return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
+  }, judge)
 }
 
 function judge({ code, detail, message }: CommitError): GroupResult | undefined {

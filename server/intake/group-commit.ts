@@ -35,8 +35,9 @@ interface Waiting extends SmallTransfer {
 const groupBytes = 4 * 1024 * 1024
 const groupInstances = 1000
 const groupMembers = 256
-/** So many instances are worth a commit of their own: the next ones are received meanwhile. */
+/** So many instances, or bytes, are worth a commit of their own: the next ones are received meanwhile. */
 const worthItInstances = 40
+const worthItBytes = 512 * 1024
 /** Longest wait for more members. */
 const gatherAtMostMs = 5
 
@@ -146,11 +147,16 @@ export class GroupCommitter {
     this.#arrived = undefined
   }
 
-  /** All are here that are expected, or so many instances that a commit of their own costs little more. */
+  /** All are here that are expected, or so much that a commit of its own costs little more. */
   #isWorthIt(): boolean {
     if (this.#waiting.length >= this.#expectedCount) return true
-    const instanceCount = this.#waiting.reduce((sum, one) => sum + one.instances.length, 0)
-    return instanceCount >= worthItInstances
+    let instanceCount = 0
+    let byteLength = 0
+    for (const { instances, held } of this.#waiting) {
+      instanceCount += instances.length
+      byteLength += held.byteLength
+    }
+    return instanceCount >= worthItInstances || byteLength >= worthItBytes
   }
 
   /** The first that wait, as far as they do not touch each other's instances. */
@@ -200,7 +206,19 @@ export class GroupCommitter {
     const hasBytes = group.some((one) => one.instances.length > 0)
     const writer = hasBytes ? await this.#segment.open() : undefined
     const base = writer?.byteLength ?? 0
-    const { instances, places } = await this.#append(group, writer, base)
+    let appended: ReturnType<typeof append>
+    let synced = Promise.resolve()
+    try {
+      appended = append(group, writer)
+      // Nothing in between, so that all of it is written at once.
+      if (writer !== undefined) synced = writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
+    }
+    // Waited for by the commit; if that fails before, by what takes the bytes back.
+    synced.catch(() => {})
+    const { instances, places } = appended
     const commit: GroupCommit = {
       groupID: randomUUID(),
       serverID: this.#serverID,
@@ -208,9 +226,6 @@ export class GroupCommitter {
       members: group.map((one) => one.member),
       instances,
     }
-    const synced = writer === undefined ? Promise.resolve() : writer.sync()
-    // Waited for by the commit; if that fails before, by what takes the bytes back.
-    synced.catch(() => {})
     let result: GroupResult
     try {
       result = await commitGroup(this.#deps.db, commit, synced)
@@ -256,36 +271,6 @@ export class GroupCommitter {
     return []
   }
 
-  /** Hands the bytes of a group to the writer. */
-  async #append(
-    group: Waiting[],
-    writer: SegmentWriter | undefined,
-    base: number,
-  ): Promise<{ instances: GroupedInstance[]; places: Place[] }> {
-    const instances: GroupedInstance[] = []
-    const places: Place[] = []
-    if (writer === undefined) return { instances, places }
-    try {
-      group.forEach((one, member) => {
-        let segmentOffset = writer.byteLength
-        const ranges = one.instances.map((row) => ({
-          offset: row.segment_offset,
-          length: row.byte_length + row.metadata_length,
-        }))
-        for (const piece of one.held.pieces(ranges)) writer.append(piece)
-        one.instances.forEach((row, index) => {
-          instances.push(inGroup(row, member, places.length, writer.segmentID, segmentOffset))
-          places.push({ member, part: row.position })
-          segmentOffset += ranges[index]?.length ?? 0
-        })
-      })
-    } catch (error) {
-      await this.#segment.giveUp(base)
-      throw error
-    }
-    return { instances, places }
-  }
-
   /** What was written is not to be kept. */
   async #takeBack(writer: SegmentWriter | undefined, base: number): Promise<void> {
     if (writer === undefined) return
@@ -324,6 +309,30 @@ export class GroupCommitter {
       throw error
     }
   }
+}
+
+/** Hands the bytes of a group to the writer. @throws {StoreError} */
+function append(
+  group: Waiting[],
+  writer: SegmentWriter | undefined,
+): { instances: GroupedInstance[]; places: Place[] } {
+  const instances: GroupedInstance[] = []
+  const places: Place[] = []
+  if (writer === undefined) return { instances, places }
+  group.forEach((one, member) => {
+    let segmentOffset = writer.byteLength
+    const ranges = one.instances.map((row) => ({
+      offset: row.segment_offset,
+      length: row.byte_length + row.metadata_length,
+    }))
+    for (const piece of one.held.pieces(ranges)) writer.append(piece)
+    one.instances.forEach((row, index) => {
+      instances.push(inGroup(row, member, places.length, writer.segmentID, segmentOffset))
+      places.push({ member, part: row.position })
+      segmentOffset += ranges[index]?.length ?? 0
+    })
+  })
+  return { instances, places }
 }
 
 /** Written out: to spread it takes 9 µs. */

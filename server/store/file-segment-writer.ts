@@ -83,6 +83,9 @@ export class FileSegmentWriter implements SegmentWriter {
   #unsyncedBytes = 0
   #writing: Promise<void> | undefined
   #syncing: Promise<void> | undefined
+  /** A sync or a seal waits for what is queued. */
+  #isAwaited = false
+  #isStarting = false
   #error: StoreError | undefined
   #closed = false
 
@@ -107,7 +110,17 @@ export class FileSegmentWriter implements SegmentWriter {
     this.#queuedBytes += bytes.length
     this.#enqueue({ append: bytes })
     // Small pieces wait for company or for drain, so that one system call takes many.
-    if (this.#queuedBytes >= writeBytes) this.#startWriting()
+    if (this.#queuedBytes >= writeBytes) this.#startSoon()
+  }
+
+  /** When whoever appends is done, for a sync that comes right behind writes in another way. */
+  #startSoon(): void {
+    if (this.#isStarting) return
+    this.#isStarting = true
+    queueMicrotask(() => {
+      this.#isStarting = false
+      if (this.#queuedBytes >= writeBytes) this.#startWriting()
+    })
   }
 
   rewind(offset: number): void {
@@ -187,10 +200,12 @@ export class FileSegmentWriter implements SegmentWriter {
   /** Writes all that is queued now; what is queued meanwhile is not waited for. */
   async #flush(): Promise<void> {
     const count = this.#queuedCount
+    this.#isAwaited = true
     while (this.#doneCount < count && this.#error === undefined) {
       this.#startWriting()
       await this.#writing
     }
+    this.#isAwaited = false
     this.#mustBeOpen()
   }
 
@@ -225,11 +240,12 @@ export class FileSegmentWriter implements SegmentWriter {
     let length = 0
     for (const operation of this.#queue) {
       if (!('append' in operation) || chunks.length === chunksPerWrite) break
+      if (length > 0 && length + operation.append.length > writeBytes) break
       chunks.push(operation.append)
       length += operation.append.length
     }
     this.#queue.splice(0, chunks.length)
-    await this.#calls.write(this.#fd, chunks, this.#position, length)
+    await this.#calls.write(this.#fd, chunks, this.#position, length, this.#isAwaited)
     this.#position += length
     this.#fileLength = Math.max(this.#fileLength, this.#position)
     this.#queuedBytes -= length

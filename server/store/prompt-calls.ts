@@ -5,6 +5,11 @@ import { counted, openAsync, readAsync, writeAll, writeRest } from './file-opera
 /** Bytes that are copied in place: more of them are copied by another thread meanwhile. */
 const readInPlaceBytes = 256 * 1024
 const writeInPlaceBytes = 64 * 1024
+/**
+ * Bytes that are written in place where somebody waits for them: the next write, or the sync, can begin at once, and not only
+ * when the loop comes to hear of this one. (Groups of 3 MB from four senders: 1 ms instead of 3 to 6 until the sync begins.)
+ */
+const writeAwaitedInPlaceBytes = 1024 * 1024
 /** Milliseconds after which a call was not prompt, and how many times as long as it took none is made in place then. */
 const promptMs = 1
 const restTimes = 20
@@ -54,9 +59,20 @@ export class PromptCalls {
     return counted(await readAsync(fd, into, at, length, position), 'bytesRead')
   }
 
-  /** Writes all of the chunks, which have so many bytes together. */
-  async write(fd: number, chunks: Uint8Array[], position: number, length: number): Promise<void> {
-    if (length > writeInPlaceBytes || !this.#isPrompt()) {
+  /**
+   * Writes all of the chunks, which have so many bytes together.
+   *
+   * @param isAwaited Nothing else is done for whoever waits until they are written.
+   */
+  async write(
+    fd: number,
+    chunks: Uint8Array[],
+    position: number,
+    length: number,
+    isAwaited: boolean,
+  ): Promise<void> {
+    const inPlaceBytes = isAwaited ? writeAwaitedInPlaceBytes : writeInPlaceBytes
+    if (length > inPlaceBytes || !this.#isPrompt()) {
       return writeAll(fd, chunks, position, length)
     }
     const written = this.#timed(() => writevSync(fd, chunks, position))

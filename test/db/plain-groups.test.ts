@@ -15,7 +15,7 @@ async function forbidStaging({ db }: TestGroups): Promise<void> {
 async function forbidPlainness({ db }: TestGroups): Promise<void> {
   const [known] = await db.sql`
     select pg_get_functiondef('commit_plain_group'::regproc) as definition`
-  const [head] = (known?.definition as string).split('AS $function$')
+  const [head] = (known as { definition: string }).definition.split('AS $function$')
   await db.sql.unsafe(`${head} AS $function$ begin return false; end $function$`)
 }
 
@@ -30,13 +30,27 @@ async function everythingIn({ db }: TestGroups): Promise<unknown> {
     transfers: 'started_at',
     staged_instances: 'position',
   }
-  const rows = await Promise.all(
+  const rows: [string, postgres.Row[]][] = await Promise.all(
     Object.entries(tables).map(async ([table, order]) => [
       table,
-      (await db.sql.unsafe(`select * from ${table} order by ${order}`)).map(withoutTimes),
+      [...(await db.sql.unsafe(`select * from ${table} order by ${order}`))],
     ]),
   )
-  return Object.fromEntries(rows)
+  const of = Object.fromEntries(rows)
+  const places = {
+    patient_key: placesOf(of.patients, 'patient_key'),
+    study_key: placesOf(of.studies, 'study_key'),
+    series_key: placesOf(of.series, 'series_key'),
+  }
+  return Object.fromEntries(
+    rows.map(([table, all]) => [table, all.map((row) => withoutChance(row, places))]),
+  )
+}
+
+/** Keys have gaps, where something was to be inserted that was there. */
+function placesOf(rows: postgres.Row[] | undefined, key: string): Map<unknown, number> {
+  const keys = (rows ?? []).map((row) => row[key] as number).sort((a, b) => a - b)
+  return new Map(keys.map((one, place) => [one, place]))
 }
 
 function withSenders({ members }: GroupCommit): void {
@@ -45,25 +59,26 @@ function withSenders({ members }: GroupCommit): void {
 
 const own = new Set(['segment_key', 'transfer_id', 'server_id', 'change_key'])
 
-function withoutTimes(row: postgres.Row): unknown {
+function withoutChance(row: postgres.Row, places: Record<string, Map<unknown, number>>): unknown {
   return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      own.has(name) || /^at$|_(at|until)$/.test(name) ? value === null : value,
-    ]),
+    Object.entries(row).map(([name, value]) => {
+      if (own.has(name) || /^at$|_(at|until)$/.test(name)) return [name, value === null]
+      return [name, places[name]?.get(value) ?? value]
+    }),
   )
 }
 
-describe('a group that only adds instances to what is being received', () => {
+describe('a group that brings instances of what is being received, and new studies', () => {
   test('is stored without being staged', async () => {
     await using t = await testGroups()
     const here = { study: uniqueUID(), series: uniqueUID() }
     const there = { study: uniqueUID(), series: uniqueUID(), studySays: { PatientID: 'Q' } }
     await t.commit([[here], [there]])
     await forbidStaging(t)
-    const said = [[here, { ...here, studySays: {} }], [there], [here]]
+    const anew = { study: uniqueUID(), series: uniqueUID() }
+    const said = [[here, { ...here, studySays: {} }], [there], [here, anew]]
     expect(await t.commit(said)).toEqual({ outcome: 'committed', disagreements: [] })
-    expect(await t.db.sql`select from instances`).toHaveLength(6)
+    expect(await t.db.sql`select from instances`).toHaveLength(7)
     expect(await wrongCounts(t.db)).toEqual([])
   })
 
@@ -77,6 +92,12 @@ describe('a group that only adds instances to what is being received', () => {
       instance: `1.2.3.${++instances}`,
       content: String(instances),
     })
+    // Of a patient who is new, of one who is here, of nobody; their series and patients not in the order of their keys.
+    const more = Array.from({ length: 4 }, () => uniqueUID())
+    const [third, fourth, fifth, sixth] = more.reverse() as [string, string, string, string]
+    const patient = { PatientID: 'Q', IssuerOfPatientID: 'here', StudyDescription: 'Knee' }
+    const items = [{ RequestedProcedureID: 'R' }] as unknown as string
+    const unsaid = undefined as unknown as string
     const groups = [
       [[{ study, series: series[0] }], [{ study: other, series: series[1] }]],
       [[{ study, series: series[0] }], [{ study: other, series: series[1] }]],
@@ -92,6 +113,29 @@ describe('a group that only adds instances to what is being received', () => {
       [[{ study, series: series[0], studySays: { StudyDate: '20260102' } }]],
       [[{ study: nobody, series: `${nobody}.1`, studySays: { PatientID: '' } }]],
       [[{ study: nobody, series: `${nobody}.1`, studySays: { PatientID: '' } }]],
+      [
+        [
+          {
+            study: third,
+            series: `${third}.2`,
+            studySays: patient,
+            seriesSays: { Modality: 'US' },
+          },
+          { study: third, series: `${third}.1`, studySays: patient },
+        ],
+        [
+          {
+            study: fourth,
+            series: `${fourth}.1`,
+            studySays: { ...patient, PatientName: 'Q', PatientSex: 'O', StudyDate: '20260101' },
+            seriesSays: { RequestAttributesSequence: items, SeriesNumber: '4' },
+          },
+        ],
+        [{ study, series: series[0] }],
+        [{ study: third, series: `${third}.1`, studySays: patient }],
+      ],
+      [[{ study: fifth, series: `${fifth}.1`, studySays: { ...patient, PatientName: 'Q^2' } }]],
+      [[{ study: sixth, series: `${sixth}.1`, studySays: { PatientID: unsaid } }]],
     ].map((group) => group.map((member) => member.map(made)))
     await using plain = await testGroups()
     await using staged = await testGroups()
@@ -105,9 +149,46 @@ describe('a group that only adds instances to what is being received', () => {
     expect(await wrongCounts(plain.db)).toEqual([])
   })
 
+  test('brings a study that another one makes meanwhile: both are stored', async () => {
+    await using t = await testGroups()
+    for (let round = 1; round <= 10; round++) {
+      const here = {
+        study: uniqueUID(),
+        series: uniqueUID(),
+        studySays: { PatientID: `P${round}` },
+      }
+      const results = await Promise.all([
+        t.commit([[here]]),
+        t.commit([[here]]),
+        t.commit([[here]]),
+      ])
+      expect(results.map(({ outcome }) => outcome)).toEqual(Array(3).fill('committed'))
+    }
+    expect(await t.db.sql`select from instances`).toHaveLength(30)
+    expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('is weighed where somebody said before how many its study should have (P5)', async () => {
+    await using t = await testGroups()
+    const here = { study: uniqueUID(), series: uniqueUID() }
+    await t.db.sql`
+      insert into evidence (study_instance_uid, source, origin, extent, instance_count)
+      values (${here.study}, 'declared', 'x', 'all', 1)`
+    expect(await t.commit([[here]])).toMatchObject({ outcome: 'committed' })
+    const [study] = await t.db.sql`select verdict, expected_instance_count from studies`
+    expect(study).toEqual({ verdict: 'complete', expected_instance_count: 1 })
+  })
+
   test.each<[string, Said, string]>([
     ['its study says something new', { studySays: { StudyDate: '20260101' } }, ''],
     ['its series says something else', { seriesSays: { Modality: 'CT' } }, ''],
+    ['its series is new to its study', { series: uniqueUID() }, ''],
+    ['its series is of another study', { study: uniqueUID() }, ''],
+    [
+      'its study is new and its patient stable',
+      { study: uniqueUID(), series: uniqueUID() },
+      'update patients set due_at = null',
+    ],
     ['its study is stable', {}, 'update studies set due_at = null'],
     ['its series is stable', {}, 'update series set due_at = null'],
     ['its patient is stable', {}, 'update patients set due_at = null'],

@@ -50,17 +50,16 @@ function counting<Key extends string>(
   return () => count
 }
 
-/** The next statements of groups that contain a word meet this instead. */
-function intercept(
+/** The next statements that commit a group meet this instead. */
+function interceptCommits(
   t: TestIntake,
-  word: string,
   meet: (query: () => Promise<unknown>) => Promise<unknown>,
 ): () => void {
   const { sql } = t.groupsDB
   const proxy = new Proxy(sql, {
     apply(target, self, [strings, ...values]) {
       const query = () => Reflect.apply(target, self, [strings, ...values])
-      return String(strings).includes(word) ? meet(query) : query()
+      return /commit_(plain_)?group/.test(String(strings)) ? meet(query) : query()
     },
   })
   Object.assign(t.groupsDB, { sql: proxy })
@@ -73,7 +72,7 @@ describe('small transfers that end at about the same time', () => {
   test('share a segment and few commits, and come back byte for byte', async () => {
     await using t = await testIntake()
     let commits = 0
-    intercept(t, 'commit_group', (query) => {
+    interceptCommits(t, (query) => {
       commits++
       return query()
     })
@@ -363,7 +362,7 @@ describe('the shared segment', () => {
     const file = dicomFile()
     await t.send([file])
     const bytes = await t.storedBytes()
-    const restore = intercept(t, 'commit_group', async () => {
+    const restore = interceptCommits(t, async () => {
       throw Object.assign(new Error('disk full'), { name: 'PostgresError', code: '53100' })
     })
     await expect(t.send([dicomFile()])).rejects.toThrow('disk full')

@@ -96,11 +96,11 @@ describe.each([
     statement: 'commit_transfer',
     held: nothingHeld,
   },
-  { kind: 'a group whose answer is lost (AT-11)', statement: 'commit_group', held: {} },
+  { kind: 'a group whose answer is lost (AT-11)', statement: 'commit_plain_group', held: {} },
 ])('$kind', ({ statement, held }) => {
   /** The connection breaks before the next commit, or after it. */
   function breakCommit(t: TestIntake, isMade: boolean): void {
-    const database = statement === 'commit_group' ? t.groupsDB : t.db
+    const database = statement === 'commit_plain_group' ? t.groupsDB : t.db
     const whole = database.sql
     const broken = new Proxy(whole, {
       apply(target, self, [strings, ...values]) {
