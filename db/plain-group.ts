@@ -2,8 +2,8 @@ import type { Database } from './database.ts'
 import type { GroupCommit, GroupedInstance } from './groups.ts'
 
 /**
- * What `commit_plain_group` is told of a group: a column for each parameter, side by side for each kind of thing. (To make
- * JSON of it, and records of that in Postgres, took three times as long.)
+ * What `commit_plain_group` is told of a group: a column for each parameter, side by side for each kind of thing. (Decision 9
+ * says what that saves.)
  */
 class PlainGroup {
   readonly studies = {

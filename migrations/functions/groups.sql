@@ -137,22 +137,22 @@ declare
   the_segment uuid := gen_random_uuid();
   root text := '2.25.' || ('x' || substr(md5(the_segment::text), 1, 15))::bit(60)::bigint;
   study_says jsonb := jsonb_build_object('PatientID', root, 'PatientName', 'Nobody', 'StudyDate', '20200101');
+  -- Columns of four.
+  texts text[] := array_fill('1'::text, array[4]);
   nothing text[] := array_fill(null::text, array[4]);
+  ones integer[] := array_fill(1, array[4]);
+  series text[] := array(select concat_ws('.', root, n) from generate_series(1, 4) as n);
 begin
   insert into segments (segment_id, appended_by, state) values (the_segment, the_server, 'kept');
   for turn in 1 .. 2 loop
     perform commit_plain_group(
       the_server, the_segment, 1, array[root], array[study_says::text], array[4], array[4], array[4],
-      array_agg(concat_ws('.', root, n)), array_agg(1), array_agg('{"Modality": "OT"}'), array_agg('rehearsal'),
-      array_agg(1::bigint), array_agg(1::bigint),
-      array_agg(concat_ws('.', root, n, turn)), array_agg(n), array_agg(n::bigint), array_agg(1::bigint), array_agg(0),
-      array_agg('00'), array_agg('1.2'), array_agg('1.2'), array_agg('1'), array_agg(1), array_agg(1), array_agg(1),
-      array_agg(8),
-      array_agg(gen_random_uuid()), array_agg('stow'), array_agg('strict'), array_agg('rehearsal'), nothing, nothing,
-      nothing, array_agg(1::bigint), array_agg(0::double precision), array_agg(1::bigint), array_agg(1), array_agg(1),
-      array_agg(0)
-    )
-    from generate_series(1, 4) as n;
+      series, ones, array_fill('{"Modality": "OT"}'::text, array[4]), texts, ones, ones,
+      array(select concat_ws('.', one, turn) from unnest(series) as one), array[1, 2, 3, 4], ones, ones, ones,
+      array_fill('00'::text, array[4]), texts, texts, texts, ones, ones, ones, ones,
+      array(select gen_random_uuid() from generate_series(1, 4)), texts, texts, texts, nothing, nothing, nothing, ones,
+      ones, ones, ones, ones, ones
+    );
   end loop;
   perform commit_group(
     gen_random_uuid(), the_server, the_segment, 1,
