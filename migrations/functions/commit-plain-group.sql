@@ -32,8 +32,12 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   quiet real;
-  s record;
   k record;
+  n integer;
+  m integer;
+  -- Of the study before.
+  patient text;
+  issuer text;
   segment_number bigint;
   series_keys bigint[] := array_fill(null::bigint, array[cardinality(the_series)]);
   -- Beside the studies.
@@ -43,7 +47,6 @@ declare
   issuers text[] := patient_ids;
   are_new boolean[] := array_fill(false, array[cardinality(the_studies)]);
   says jsonb;
-  new_count integer;
   committed_at timestamptz;
 begin
   -- The first look, which locks nothing and writes nothing.
@@ -104,15 +107,13 @@ begin
     select
     from unnest(sop_instance_uids) as u (uid)
     cross join lateral (select from instances i where i.sop_instance_uid = u.uid offset 0) i
-  ) then
-    return false;
-  end if;
-  perform from evidence where study_instance_uid = any(the_studies);
-  if found then
+  ) or exists (select from evidence v where v.study_instance_uid = any(the_studies)) then
     return false;
   end if;
 
-  perform insist_on_durability();
+  if current_setting('synchronous_commit') = 'off' then
+    perform insist_on_durability();
+  end if;
   -- As in commit_group, which says why.
   perform set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '60s', true);
   update segments
@@ -125,64 +126,63 @@ begin
     raise exception 'The shared segment was taken away' using errcode = 'ST001';
   end if;
 
-  for s in
-    select
-      t.patient_id, t.issuer, max(t.patient_key) as patient_key,
-      -- Of several new studies of a patient the first one that came counts; one that is here said it before.
-      (array_agg(case when t.is_new then t.says end order by t.n))[1]::jsonb as says,
-      count(*) filter (where t.is_new) as new_studies,
-      coalesce(sum(t.series) filter (where t.is_new), 0) as new_series,
-      sum(t.instances)::bigint as instances, sum(t.bytes)::bigint as bytes
-    from unnest(patient_ids, issuers, patient_keys, study_says, are_new, study_series, study_instances, study_bytes)
-      with ordinality as t (patient_id, issuer, patient_key, says, is_new, series, instances, bytes, n)
-    where t.patient_id is not null
-    and (t.patient_key is not null or t.is_new)
-    group by t.patient_id, t.issuer
-    order by t.patient_id, t.issuer
-  loop
-    if s.patient_key is null then
+  -- Of several studies of a patient each adds to him, and the first one says what a new one says of him.
+  foreach n in array case
+    when cardinality(the_studies) = 1 then array[1]
+    else array(
+      select t.n
+      from unnest(patient_ids, issuers) with ordinality as t (patient_id, issuer, n)
+      order by t.patient_id, t.issuer, t.n
+    )
+  end loop
+    continue when patient_ids[n] is null or patient_keys[n] is null and not are_new[n];
+    says := case
+      when are_new[n] and (patient_ids[n], issuers[n]) is distinct from (patient, issuer) then study_says[n]::jsonb
+    end;
+    if patient_keys[n] is null and (patient_ids[n], issuers[n]) is not distinct from (patient, issuer) then
+      patient_keys[n] := k.patient_key;
+    end if;
+    patient := patient_ids[n];
+    issuer := issuers[n];
+    if patient_keys[n] is null then
       insert into patients (
         patient_id, issuer_of_patient_id, patient_name, patient_birth_date, patient_sex, study_count, series_count,
         instance_count, byte_length, first_received_at, last_received_at, quiet_seconds, due_at
       )
       values (
-        s.patient_id, s.issuer, s.says ->> 'PatientName', s.says ->> 'PatientBirthDate', s.says ->> 'PatientSex',
-        s.new_studies, s.new_series, s.instances, s.bytes, clock_timestamp(), clock_timestamp(), quiet,
+        patient, issuer, says ->> 'PatientName', says ->> 'PatientBirthDate', says ->> 'PatientSex', 1, study_series[n],
+        study_instances[n], study_bytes[n], clock_timestamp(), clock_timestamp(), quiet,
         clock_timestamp() + make_interval(secs => quiet)
       )
       returning patient_key into k;
+      patient_keys[n] := k.patient_key;
       insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
-      values ('new', 'patient', s.patient_id, nullif(s.issuer, ''), '{"generation": 1}');
-      for n in 1 .. cardinality(the_studies) loop
-        if patient_ids[n] = s.patient_id and issuers[n] = s.issuer then
-          patient_keys[n] := k.patient_key;
-        end if;
-      end loop;
+      values ('new', 'patient', patient, nullif(issuer, ''), '{"generation": 1}');
     else
       update patients t
       set
-        patient_name = coalesce(t.patient_name, s.says ->> 'PatientName'),
-        patient_birth_date = coalesce(t.patient_birth_date, s.says ->> 'PatientBirthDate'),
-        patient_sex = coalesce(t.patient_sex, s.says ->> 'PatientSex'),
-        study_count = t.study_count + s.new_studies, series_count = t.series_count + s.new_series,
-        instance_count = t.instance_count + s.instances, byte_length = t.byte_length + s.bytes,
+        patient_name = coalesce(t.patient_name, says ->> 'PatientName'),
+        patient_birth_date = coalesce(t.patient_birth_date, says ->> 'PatientBirthDate'),
+        patient_sex = coalesce(t.patient_sex, says ->> 'PatientSex'),
+        study_count = t.study_count + are_new[n]::integer,
+        series_count = t.series_count + case when are_new[n] then study_series[n] else 0 end,
+        instance_count = t.instance_count + study_instances[n], byte_length = t.byte_length + study_bytes[n],
         last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, quiet)
-      where t.patient_key = s.patient_key
-      and t.due_at is not null;
+      where t.patient_key = patient_keys[n]
+      and t.due_at is not null
+      returning t.patient_key into k;
       if not found then
         perform raise_other_by_now();
       end if;
     end if;
   end loop;
 
-  for s in
-    select t.*
-    from unnest(the_studies, study_says, are_new, study_series, study_instances, study_bytes)
-      with ordinality as t (uid, says, is_new, series, instances, bytes, n)
-    order by t.uid
-  loop
-    if s.is_new then
-      says := s.says::jsonb;
+  foreach n in array case
+    when cardinality(the_studies) = 1 then array[1]
+    else array(select t.n from unnest(the_studies) with ordinality as t (uid, n) order by t.uid)
+  end loop
+    if are_new[n] then
+      says := study_says[n]::jsonb;
       insert into studies (
         study_instance_uid, patient_key, patient_id, issuer_of_patient_id, patient_name, patient_birth_date, patient_sex,
         study_date, study_time, accession_number, study_id, study_description, referring_physician_name,
@@ -190,30 +190,30 @@ begin
         last_received_at, quiet_seconds, due_at
       )
       values (
-        s.uid, patient_keys[s.n], says ->> 'PatientID', says ->> 'IssuerOfPatientID', says ->> 'PatientName',
+        the_studies[n], patient_keys[n], says ->> 'PatientID', says ->> 'IssuerOfPatientID', says ->> 'PatientName',
         says ->> 'PatientBirthDate', says ->> 'PatientSex', says ->> 'StudyDate', says ->> 'StudyTime',
-        says ->> 'AccessionNumber', says ->> 'StudyID', says ->> 'StudyDescription',
-        says ->> 'ReferringPhysicianName', says ->> 'TimezoneOffsetFromUTC',
+        says ->> 'AccessionNumber', says ->> 'StudyID', says ->> 'StudyDescription', says ->> 'ReferringPhysicianName',
+        says ->> 'TimezoneOffsetFromUTC',
         array(
           select distinct e.says::jsonb ->> 'Modality'
           from unnest(series_says, series_studies) as e (says, study)
-          where e.study = s.n
+          where e.study = n
           and e.says::jsonb ? 'Modality'
           order by 1
         ),
-        s.series, s.instances, s.bytes, clock_timestamp(), clock_timestamp(), quiet,
+        study_series[n], study_instances[n], study_bytes[n], clock_timestamp(), clock_timestamp(), quiet,
         clock_timestamp() + make_interval(secs => quiet)
       )
       returning study_key into k;
-      study_keys[s.n] := k.study_key;
+      study_keys[n] := k.study_key;
       insert into changes_to_come (type, level, study_instance_uid, patient_id, issuer_of_patient_id, details)
-      values ('new', 'study', s.uid, patient_ids[s.n], nullif(issuers[s.n], ''), '{"generation": 1}');
+      values ('new', 'study', the_studies[n], patient_ids[n], nullif(issuers[n], ''), '{"generation": 1}');
     else
       update studies t
       set
-        instance_count = t.instance_count + s.instances, byte_length = t.byte_length + s.bytes,
+        instance_count = t.instance_count + study_instances[n], byte_length = t.byte_length + study_bytes[n],
         last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, quiet)
-      where t.study_key = study_keys[s.n]
+      where t.study_key = study_keys[n]
       and t.due_at is not null;
       if not found then
         perform raise_other_by_now();
@@ -221,40 +221,40 @@ begin
     end if;
   end loop;
 
-  for s in
-    select e.*
-    from unnest(the_series, series_studies, series_says, series_senders, series_instances, series_bytes)
-      with ordinality as e (uid, study, says, sender, instances, bytes, n)
-    order by e.uid
-  loop
-    if are_new[s.study] then
-      says := s.says::jsonb;
+  foreach n in array case
+    when cardinality(the_series) = 1 then array[1]
+    else array(select e.n from unnest(the_series) with ordinality as e (uid, n) order by e.uid)
+  end loop
+    m := series_studies[n];
+    if are_new[m] then
+      says := series_says[n]::jsonb;
       insert into series (
         series_instance_uid, study_key, modality, series_number, series_description, body_part_examined,
         performed_procedure_step_start_date, performed_procedure_step_start_time, request_attributes_sequence,
         instance_count, byte_length, last_sender, first_received_at, last_received_at, quiet_seconds, due_at
       )
       values (
-        s.uid, study_keys[s.study], says ->> 'Modality', says ->> 'SeriesNumber', says ->> 'SeriesDescription',
+        the_series[n], study_keys[m], says ->> 'Modality', says ->> 'SeriesNumber', says ->> 'SeriesDescription',
         says ->> 'BodyPartExamined', says ->> 'PerformedProcedureStepStartDate',
-        says ->> 'PerformedProcedureStepStartTime', says -> 'RequestAttributesSequence', s.instances, s.bytes, s.sender,
-        clock_timestamp(), clock_timestamp(), quiet, clock_timestamp() + make_interval(secs => quiet)
+        says ->> 'PerformedProcedureStepStartTime', says -> 'RequestAttributesSequence', series_instances[n],
+        series_bytes[n], series_senders[n], clock_timestamp(), clock_timestamp(), quiet,
+        clock_timestamp() + make_interval(secs => quiet)
       )
       returning series_key, generation, instance_count into k;
-      series_keys[s.n] := k.series_key;
+      series_keys[n] := k.series_key;
       insert into changes_to_come (
         type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
       )
       values (
-        'new', 'series', the_studies[s.study], s.uid, patient_ids[s.study], nullif(issuers[s.study], ''),
-        '{"generation": 1}'
+        'new', 'series', the_studies[m], the_series[n], patient_ids[m], nullif(issuers[m], ''), '{"generation": 1}'
       );
     else
       update series t
       set
-        instance_count = t.instance_count + s.instances, byte_length = t.byte_length + s.bytes, last_sender = s.sender,
-        last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, quiet)
-      where t.series_key = series_keys[s.n]
+        instance_count = t.instance_count + series_instances[n], byte_length = t.byte_length + series_bytes[n],
+        last_sender = series_senders[n], last_received_at = clock_timestamp(),
+        quiet_seconds = greatest(t.quiet_seconds, quiet)
+      where t.series_key = series_keys[n]
       and t.due_at is not null
       returning t.series_key, t.generation, t.instance_count into k;
       if not found then
@@ -265,9 +265,9 @@ begin
       type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     )
     values (
-      'instances-added', 'series', the_studies[s.study], s.uid, patient_ids[s.study], nullif(issuers[s.study], ''),
+      'instances-added', 'series', the_studies[m], the_series[n], patient_ids[m], nullif(issuers[m], ''),
       jsonb_build_object(
-        'generation', k.generation, 'addedInstanceCount', s.instances, 'addedByteLength', s.bytes,
+        'generation', k.generation, 'addedInstanceCount', series_instances[n], 'addedByteLength', series_bytes[n],
         'instanceCount', k.instance_count
       )
     );

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { closeAsync, fdatasyncAsync, ftruncateAsync } from './file-operations.ts'
+import { closeAsync, ftruncateAsync } from './file-operations.ts'
 import type { PromptCalls } from './prompt-calls.ts'
 import { type SegmentWriter, StoreError } from './store.ts'
 
@@ -273,8 +273,10 @@ export class FileSegmentWriter implements SegmentWriter {
   }
 
   #startSyncing(): Promise<void> {
+    const length = this.#unsyncedBytes
     this.#unsyncedBytes = 0
-    this.#syncing = fdatasyncAsync(this.#fd)
+    this.#syncing = this.#calls
+      .sync(this.#fd, length)
       // The system tells of a page that it could not write only once: whatever comes after, it is lost.
       .catch((error) => this.#fail('sync a segment', error))
       .finally(() => {
