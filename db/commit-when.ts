@@ -15,8 +15,7 @@ export class TransactionLostError extends Error {
  * middle, postgres.js sends the rest on the next.
  *
  * @param database Of one connection, which nobody else uses meanwhile.
- * @param ready Called when the statements are sent. Committed is when it resolves; what it rejects with is thrown, after a
- *   rollback.
+ * @param ready Committed is when it resolves; what it rejects with is thrown, after a rollback.
  * @param work Makes the statement. Where it is not inside this transaction, it must do nothing and return no row:
  *   `where current_setting('transaction_deferrable') = 'on'`. (Else a word without a meaning: it is for serializable readers.)
  * @returns The row of the statement, which is committed.
@@ -25,13 +24,13 @@ export class TransactionLostError extends Error {
  */
 export async function commitWhen(
   { sql }: Database,
-  ready: () => Promise<void>,
+  ready: Promise<void>,
   work: (sql: Database['sql']) => PromiseLike<RowList<Row[]>>,
 ): Promise<Row> {
   const begun = sent(sql`begin deferrable`)
   const worked = sent(work(sql))
   try {
-    await ready()
+    await ready
   } catch (error) {
     await Promise.allSettled([begun, worked, sql`rollback`])
     throw error

@@ -56,29 +56,28 @@ export type GroupResult =
  * another: 1.2 times as many as with one after the other.)
  *
  * @param database Of one connection, as `commitWhen` wants it.
- * @param sync Makes the bytes of the group durable; called once or again. What it rejects with is thrown, and nothing is
- *   stored.
+ * @param synced Resolves when the bytes of the group are durable. What it rejects with is thrown, and nothing is stored.
  * @throws Any other error than those of `GroupResult` and of `synced` is to be followed by `recordEndedTransfer` for each
  *   member: it says whether the member was committed.
  */
 export async function commitGroup(
   database: Database,
   group: GroupCommit,
-  sync: () => Promise<void>,
+  synced: Promise<void>,
 ): Promise<GroupResult> {
-  return (await commitPlainly(database, group, sync)) ?? commitAny(database, group, sync)
+  return (await commitPlainly(database, group, synced)) ?? commitAny(database, group, synced)
 }
 
 /** Commits a group in which nothing is special. @returns undefined, and nothing is done, where something is. */
 async function commitPlainly(
   database: Database,
   group: GroupCommit,
-  sync: () => Promise<void>,
+  synced: Promise<void>,
 ): Promise<GroupResult | undefined> {
   const plain = plainGroupOf(group)
   if (plain === undefined) return undefined
   try {
-    const row = await commitWhen(database, sync, (sql) => plainCommit(sql, group, plain))
+    const row = await commitWhen(database, synced, (sql) => plainCommit(sql, group, plain))
     return row.is_plain === true ? { outcome: 'committed', disagreements: [] } : undefined
   } catch (thrown) {
     const error = thrown as CommitError
@@ -94,7 +93,7 @@ async function commitPlainly(
 function commitAny(
   database: Database,
   group: GroupCommit,
-  sync: () => Promise<void>,
+  synced: Promise<void>,
 ): Promise<GroupResult> {
   const { groupID, serverID, segment } = group
   const members = JSON.stringify(group.members)
@@ -102,7 +101,7 @@ function commitAny(
   return retryCommit<GroupResult>(async () => {
     const row = await commitWhen(
       database,
-      sync,
+      synced,
       (sql) => sql`
           select
             commit_group(

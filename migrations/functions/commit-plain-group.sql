@@ -3,13 +3,12 @@
 -- statement of how many instances there should be. Returns false, having done nothing, where it is not so: then commit_group
 -- has to do it, which knows all the rest. The two leave the same.
 --
--- Nothing is staged, no row is written twice, and nothing is read that the server can say: arrays come side by side, a column
--- each, and each statement is about as simple as one can be. (Of the processor time of Postgres that a group takes by
--- commit_group: see decision 9.)
+-- Nothing is staged, and nothing is read that the server can say: arrays come side by side, a column each, and each statement is
+-- about as simple as one can be. (Decision 9 has what that saves.)
 --
--- Of studies and series: `study_says`, `series_says` are JSON objects; the next ones count what comes; `series_studies` the number of a series's study, from 1;
--- `series_senders` who brought its last instance. Of instances: `instance_series` the number of its series. The rest are
--- columns of instances, and of transfers with the age instead of the beginning.
+-- `study_says` and `series_says` are JSON objects; `series_studies` is the number of a series's study, from 1, and `instance_series`
+-- that of an instance's series; `series_senders` brought its last instance. The rest are counts of what comes, columns of instances, and
+-- those of transfers, with their age instead of their beginning.
 --
 -- Locks are taken in the order of store_staged. Whatever turns out to be other than it was at the first look raises 40001, or
 -- 23505 where somebody else was faster. Raises ST001 (the shared segment is not this server's any more).
@@ -34,7 +33,7 @@ declare
   quiet real;
   k record;
   n integer;
-  m integer;
+  its_study integer;
   -- Of the study before.
   patient text;
   issuer text;
@@ -225,8 +224,8 @@ begin
     when cardinality(the_series) = 1 then array[1]
     else array(select e.n from unnest(the_series) with ordinality as e (uid, n) order by e.uid)
   end loop
-    m := series_studies[n];
-    if are_new[m] then
+    its_study := series_studies[n];
+    if are_new[its_study] then
       says := series_says[n]::jsonb;
       insert into series (
         series_instance_uid, study_key, modality, series_number, series_description, body_part_examined,
@@ -234,7 +233,7 @@ begin
         instance_count, byte_length, last_sender, first_received_at, last_received_at, quiet_seconds, due_at
       )
       values (
-        the_series[n], study_keys[m], says ->> 'Modality', says ->> 'SeriesNumber', says ->> 'SeriesDescription',
+        the_series[n], study_keys[its_study], says ->> 'Modality', says ->> 'SeriesNumber', says ->> 'SeriesDescription',
         says ->> 'BodyPartExamined', says ->> 'PerformedProcedureStepStartDate',
         says ->> 'PerformedProcedureStepStartTime', says -> 'RequestAttributesSequence', series_instances[n],
         series_bytes[n], series_senders[n], clock_timestamp(), clock_timestamp(), quiet,
@@ -246,7 +245,7 @@ begin
         type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
       )
       values (
-        'new', 'series', the_studies[m], the_series[n], patient_ids[m], nullif(issuers[m], ''), '{"generation": 1}'
+        'new', 'series', the_studies[its_study], the_series[n], patient_ids[its_study], nullif(issuers[its_study], ''), '{"generation": 1}'
       );
     else
       update series t
@@ -265,7 +264,7 @@ begin
       type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     )
     values (
-      'instances-added', 'series', the_studies[m], the_series[n], patient_ids[m], nullif(issuers[m], ''),
+      'instances-added', 'series', the_studies[its_study], the_series[n], patient_ids[its_study], nullif(issuers[its_study], ''),
       jsonb_build_object(
         'generation', k.generation, 'addedInstanceCount', series_instances[n], 'addedByteLength', series_bytes[n],
         'instanceCount', k.instance_count

@@ -206,12 +206,19 @@ export class GroupCommitter {
     const hasBytes = group.some((one) => one.instances.length > 0)
     const writer = hasBytes ? await this.#segment.open() : undefined
     const base = writer?.byteLength ?? 0
-    const { instances, places } = await this.#append(group, writer, base)
-    let syncing: Promise<void> | undefined
-    function sync(): Promise<void> {
-      syncing ??= writer === undefined ? Promise.resolve() : writer.sync()
-      return syncing
+    let appended: ReturnType<typeof append>
+    let synced = Promise.resolve()
+    try {
+      appended = append(group, writer)
+      // Nothing in between, so that all of it is written at once.
+      if (writer !== undefined) synced = writer.sync()
+    } catch (error) {
+      await this.#segment.giveUp(base)
+      throw error
     }
+    // Waited for by the commit; if that fails before, by what takes the bytes back.
+    synced.catch(() => {})
+    const { instances, places } = appended
     const commit: GroupCommit = {
       groupID: randomUUID(),
       serverID: this.#serverID,
@@ -221,7 +228,7 @@ export class GroupCommitter {
     }
     let result: GroupResult
     try {
-      result = await commitGroup(this.#deps.db, commit, sync)
+      result = await commitGroup(this.#deps.db, commit, synced)
     } catch (error) {
       if (error instanceof StoreError) {
         await this.#segment.giveUp(base)
@@ -262,16 +269,6 @@ export class GroupCommitter {
   async #oneByOne(group: Waiting[]): Promise<Waiting[]> {
     for (const one of group) await this.#commit([one])
     return []
-  }
-
-  /** Hands the bytes of a group to the writer. */
-  async #append(group: Waiting[], writer: SegmentWriter | undefined, base: number) {
-    try {
-      return append(group, writer)
-    } catch (error) {
-      await this.#segment.giveUp(base)
-      throw error
-    }
   }
 
   /** What was written is not to be kept. */

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { closeAsync, ftruncateAsync } from './file-operations.ts'
+import { closeAsync, fdatasyncAsync, ftruncateAsync } from './file-operations.ts'
 import type { PromptCalls } from './prompt-calls.ts'
 import { type SegmentWriter, StoreError } from './store.ts'
 
@@ -83,7 +83,7 @@ export class FileSegmentWriter implements SegmentWriter {
   #unsyncedBytes = 0
   #writing: Promise<void> | undefined
   #syncing: Promise<void> | undefined
-  /** A sync or a seal waits for what is queued. */
+  /** A sync waits for what is queued, which is little. */
   #isAwaited = false
   #isStarting = false
   #error: StoreError | undefined
@@ -146,7 +146,12 @@ export class FileSegmentWriter implements SegmentWriter {
   async sync(): Promise<void> {
     this.#mustBeOpen()
     this.#enqueue({ cut: this.#byteLength })
-    await this.#flush()
+    this.#isAwaited = true
+    try {
+      await this.#flush()
+    } finally {
+      this.#isAwaited = false
+    }
     await this.#syncWritten()
   }
 
@@ -200,12 +205,10 @@ export class FileSegmentWriter implements SegmentWriter {
   /** Writes all that is queued now; what is queued meanwhile is not waited for. */
   async #flush(): Promise<void> {
     const count = this.#queuedCount
-    this.#isAwaited = true
     while (this.#doneCount < count && this.#error === undefined) {
       this.#startWriting()
       await this.#writing
     }
-    this.#isAwaited = false
     this.#mustBeOpen()
   }
 
@@ -240,7 +243,8 @@ export class FileSegmentWriter implements SegmentWriter {
     let length = 0
     for (const operation of this.#queue) {
       if (!('append' in operation) || chunks.length === chunksPerWrite) break
-      if (length > 0 && length + operation.append.length > writeBytes) break
+      // What is written in place may be so much.
+      if (this.#isAwaited && length > 0 && length + operation.append.length > writeBytes) break
       chunks.push(operation.append)
       length += operation.append.length
     }
@@ -273,10 +277,8 @@ export class FileSegmentWriter implements SegmentWriter {
   }
 
   #startSyncing(): Promise<void> {
-    const length = this.#unsyncedBytes
     this.#unsyncedBytes = 0
-    this.#syncing = this.#calls
-      .sync(this.#fd, length)
+    this.#syncing = fdatasyncAsync(this.#fd)
       // The system tells of a page that it could not write only once: whatever comes after, it is lost.
       .catch((error) => this.#fail('sync a segment', error))
       .finally(() => {

@@ -1,13 +1,6 @@
-import { fdatasyncSync, openSync, readSync, writevSync } from 'node:fs'
+import { openSync, readSync, writevSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import {
-  counted,
-  fdatasyncAsync,
-  openAsync,
-  readAsync,
-  writeAll,
-  writeRest,
-} from './file-operations.ts'
+import { counted, openAsync, readAsync, writeAll, writeRest } from './file-operations.ts'
 
 /** Bytes that are copied in place: more of them are copied by another thread meanwhile. */
 const readInPlaceBytes = 256 * 1024
@@ -17,13 +10,9 @@ const writeInPlaceBytes = 64 * 1024
  * when the loop comes to hear of this one. (Groups of 3 MB from four senders: 1 ms instead of 3 to 6 until the sync begins.)
  */
 const writeAwaitedInPlaceBytes = 1024 * 1024
-/** Bytes that are made durable in place: so few that a good disk needs less time for them than to wake a thread twice. */
-const syncInPlaceBytes = 128 * 1024
 /** Milliseconds after which a call was not prompt, and how many times as long as it took none is made in place then. */
 const promptMs = 1
 const restTimes = 20
-/** Of a sync, which waits for the disk itself: twice as many times after each slow one that follows another. */
-const mostSyncRestTimes = 2000
 
 /** `f_type` of file systems that answer from the memory of this machine, if they have it there (statfs(2)). */
 const localTypes = new Set([
@@ -48,8 +37,7 @@ export class PromptCalls {
   readonly #folder: string
   #looking: Promise<void> | undefined
   #isLocal = false
-  readonly #calls = new Promptness(restTimes)
-  readonly #syncs = new Promptness(mostSyncRestTimes)
+  #restsUntil = 0
 
   /** @param folder In which the files are; it may not be there yet. */
   constructor(folder: string) {
@@ -57,7 +45,7 @@ export class PromptCalls {
   }
 
   async open(path: string, flags: string, mode?: number): Promise<number> {
-    if (this.#isPrompt()) return this.#calls.make(() => openSync(path, flags, mode))
+    if (this.#isPrompt()) return this.#timed(() => openSync(path, flags, mode))
     this.#looking ??= this.#look()
     return openAsync(path, flags, mode)
   }
@@ -66,7 +54,7 @@ export class PromptCalls {
   async read(fd: number, into: Uint8Array, at: number, position: number): Promise<number> {
     const length = into.length - at
     if (length <= readInPlaceBytes && this.#isPrompt()) {
-      return this.#calls.make(() => readSync(fd, into, at, length, position))
+      return this.#timed(() => readSync(fd, into, at, length, position))
     }
     return counted(await readAsync(fd, into, at, length, position), 'bytesRead')
   }
@@ -87,28 +75,23 @@ export class PromptCalls {
     if (length > inPlaceBytes || !this.#isPrompt()) {
       return writeAll(fd, chunks, position, length)
     }
-    const written = this.#calls.make(() => writevSync(fd, chunks, position))
+    const written = this.#timed(() => writevSync(fd, chunks, position))
     if (written < length) await writeRest(fd, chunks, position, written)
   }
 
-  /**
-   * Makes durable what was written.
-   *
-   * A thread that syncs is often not woken before somebody else leaves the processor, though another one has nothing to do: by a
-   * thread it took 1.4 ms while Postgres worked, in place 0.4. (Four senders of one small instance after another: 1.05 times as
-   * many.)
-   *
-   * @param length Bytes that were written since the last one.
-   */
-  async sync(fd: number, length: number): Promise<void> {
-    if (length > syncInPlaceBytes || !this.#isLocal || this.#syncs.isResting) {
-      return fdatasyncAsync(fd)
-    }
-    this.#syncs.make(() => fdatasyncSync(fd))
+  #isPrompt(): boolean {
+    return this.#isLocal && performance.now() >= this.#restsUntil
   }
 
-  #isPrompt(): boolean {
-    return this.#isLocal && !this.#calls.isResting
+  #timed<T>(call: () => T): T {
+    const beganAt = performance.now()
+    try {
+      return call()
+    } finally {
+      const now = performance.now()
+      const ms = now - beganAt
+      if (ms > promptMs) this.#restsUntil = now + restTimes * ms
+    }
   }
 
   async #look(): Promise<void> {
@@ -118,36 +101,5 @@ export class PromptCalls {
       // Not there yet: it is looked at again.
       this.#looking = undefined
     }
-  }
-}
-
-/** Makes calls as long as they are prompt. */
-class Promptness {
-  readonly #mostTimes: number
-  #times = restTimes
-  #restsUntil = 0
-
-  /** @param mostTimes As long as a slow call took, so many times it rests after several in a row. */
-  constructor(mostTimes: number) {
-    this.#mostTimes = mostTimes
-  }
-
-  get isResting(): boolean {
-    return performance.now() < this.#restsUntil
-  }
-
-  make<T>(call: () => T): T {
-    const beganAt = performance.now()
-    try {
-      return call()
-    } finally {
-      this.#judge(beganAt, performance.now())
-    }
-  }
-
-  #judge(beganAt: number, now: number): void {
-    const isSlow = now - beganAt > promptMs
-    if (isSlow) this.#restsUntil = now + this.#times * (now - beganAt)
-    this.#times = isSlow ? Math.min(this.#mostTimes, 2 * this.#times) : restTimes
   }
 }

@@ -53,7 +53,7 @@ describe('a transaction that is committed when something else is done', () => {
   test('has done its work by then, and is not visible before', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)
-    const row = commitWhen(t.one, () => ready, t.insert)
+    const row = commitWhen(t.one, ready, t.insert)
     await isWaiting()
     expect(await t.count()).toBe(0)
     finish()
@@ -64,13 +64,13 @@ describe('a transaction that is committed when something else is done', () => {
   test('is rolled back when the other thing fails, and the connection serves the next', async () => {
     await using t = await table()
     const { ready, fail, isWaiting } = held(t)
-    const row = commitWhen(t.one, () => ready, t.insert)
+    const row = commitWhen(t.one, ready, t.insert)
     row.catch(() => {})
     await isWaiting()
     fail(new Error('The disk is full'))
     await expect(row).rejects.toThrow('The disk is full')
     expect(await t.count()).toBe(0)
-    await commitWhen(t.one, async () => {}, t.insert)
+    await commitWhen(t.one, Promise.resolve(), t.insert)
     expect(await t.count()).toBe(1)
   })
 
@@ -78,18 +78,18 @@ describe('a transaction that is committed when something else is done', () => {
     await using t = await table()
     const failing = commitWhen(
       t.one,
-      async () => {},
+      Promise.resolve(),
       (sql) => sql`insert into things values (0)`,
     )
     await expect(failing).rejects.toMatchObject({ code: '23514' })
-    await commitWhen(t.one, async () => {}, t.insert)
+    await commitWhen(t.one, Promise.resolve(), t.insert)
     expect(await t.count()).toBe(1)
   })
 
   test('is not said to be committed when its connection was lost after the work', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)
-    const row = commitWhen(t.one, () => ready, t.insert)
+    const row = commitWhen(t.one, ready, t.insert)
     row.catch(() => {})
     const pid = await isWaiting()
     await t.pool`select pg_terminate_backend(${pid})`
@@ -99,7 +99,7 @@ describe('a transaction that is committed when something else is done', () => {
     finish()
     await expect(row).rejects.toThrow()
     expect(await t.count()).toBe(0)
-    expect(await commitWhen(t.one, async () => {}, t.insert)).toEqual({ n: 1 })
+    expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
   })
 
   test('is not ended in the middle because its connection has an age at which others end', async () => {
@@ -107,14 +107,14 @@ describe('a transaction that is committed when something else is done', () => {
     Object.assign(t.pool.options, { max_lifetime: 1 })
     const one = openDatabase(oneConnectionBeside(t.pool, 60))
     const ready = new Promise<void>((resolve) => setTimeout(resolve, 1500))
-    expect(await commitWhen(one, () => ready, t.insert)).toEqual({ n: 1 })
+    expect(await commitWhen(one, ready, t.insert)).toEqual({ n: 1 })
     expect(await t.count()).toBe(1)
   })
 
   test('is not said to be committed when it cannot be any more', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)
-    const row = commitWhen(t.one, () => ready, t.insert)
+    const row = commitWhen(t.one, ready, t.insert)
     row.catch(() => {})
     await isWaiting()
     await expect(t.one.sql`select 1 / 0`).rejects.toThrow()
@@ -133,7 +133,7 @@ describe('a transaction that is committed when something else is done', () => {
         return isBegin ? target`select` : Reflect.apply(target, self, [strings, ...values])
       },
     })
-    const lost = commitWhen({ ...t.one, sql: withoutBegin }, async () => {}, t.insert)
+    const lost = commitWhen({ ...t.one, sql: withoutBegin }, Promise.resolve(), t.insert)
     await expect(lost).rejects.toThrow(TransactionLostError)
     expect(await t.count()).toBe(0)
   })
