@@ -41,11 +41,12 @@ class PlainGroup {
   readonly #studyNumbers = new Map<string, number>()
   readonly #seriesNumbers = new Map<string, number>()
 
-  /** @returns whether it says of its study and series nothing, or what others of the group said of them. */
+  /** @returns whether it says of its study and series nothing, or what others of the group said of them, as they did. */
   add(row: GroupedInstance, sender: string | undefined): boolean {
     const { studies, series } = this
     const study = this.#studyNumbers.get(row.study_instance_uid) ?? this.#addStudy(row)
     const number = this.#seriesNumbers.get(row.series_instance_uid) ?? this.#addSeries(row, study)
+    if (series.studies[number - 1] !== study) return false
     if (!isAgreed(studies.says, study, row.study)) return false
     if (!isAgreed(series.says, number, row.series)) return false
     // Of two members that bring the same series, the later one's sender counts.

@@ -1,5 +1,5 @@
 -- Commits a group in which nothing is special, as nearly every one: each series is here with its study and patient, not stable,
--- and says what it said before; or its study is new with it. Nothing is refused, warned of or declared, and nobody made a
+-- and says what it said before; or its study is new with it, and there is one quiet rule for all. Nothing is refused, warned of or declared, and nobody made a
 -- statement of how many instances there should be. Returns false, having done nothing, where it is not so: then commit_group
 -- has to do it, which knows all the rest. The two leave the same.
 --
@@ -30,6 +30,7 @@ set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off se
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  -- Where there is one rule for all.
   quiet real;
   k record;
   n integer;
@@ -39,23 +40,26 @@ declare
   issuer text;
   segment_number bigint;
   series_keys bigint[] := array_fill(null::bigint, array[cardinality(the_series)]);
+  series_quiet real[] := array_fill(null::real, array[cardinality(the_series)]);
   -- Beside the studies.
   study_keys bigint[] := array_fill(null::bigint, array[cardinality(the_studies)]);
   patient_keys bigint[] := study_keys;
   patient_ids text[] := array_fill(null::text, array[cardinality(the_studies)]);
   issuers text[] := patient_ids;
   are_new boolean[] := array_fill(false, array[cardinality(the_studies)]);
+  study_quiet real[] := array_fill(null::real, array[cardinality(the_studies)]);
   says jsonb;
   committed_at timestamptz;
 begin
+  -- As in commit_group, which says why.
+  perform set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '60s', true);
+
   -- The first look, which locks nothing and writes nothing.
   select case when count(*) = 1 then min(r.quiet_seconds) end into quiet from quiet_rules r;
-  if quiet is null then
-    return false;
-  end if;
   for n in 1 .. cardinality(the_series) loop
     select
       e.series_key, t.study_key, t.patient_key, t.patient_id, coalesce(t.issuer_of_patient_id, '') as issuer,
+      case when quiet is null then quiet_seconds_of(series_senders[n], e.modality, t) else quiet end as quiet,
       t.study_instance_uid = the_studies[series_studies[n]]
       and e.due_at is not null
       and t.due_at is not null
@@ -80,17 +84,20 @@ begin
     patient_keys[series_studies[n]] := k.patient_key;
     patient_ids[series_studies[n]] := k.patient_id;
     issuers[series_studies[n]] := k.issuer;
+    series_quiet[n] := k.quiet;
+    study_quiet[series_studies[n]] := greatest(study_quiet[series_studies[n]], k.quiet);
   end loop;
   for n in 1 .. cardinality(the_studies) loop
     continue when not are_new[n];
     perform from studies where study_instance_uid = the_studies[n];
-    if found or study_keys[n] is not null or study_says[n] is null then
+    if found or study_keys[n] is not null or study_says[n] is null or quiet is null then
       return false;
     end if;
+    study_quiet[n] := quiet;
     says := study_says[n]::jsonb;
+    issuers[n] := coalesce(says ->> 'IssuerOfPatientID', '');
     if says ? 'PatientID' then
       patient_ids[n] := says ->> 'PatientID';
-      issuers[n] := coalesce(says ->> 'IssuerOfPatientID', '');
       select patient_key, due_at is not null as is_receiving
       into k
       from patients
@@ -113,8 +120,6 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     perform insist_on_durability();
   end if;
-  -- As in commit_group, which says why.
-  perform set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '60s', true);
   update segments
   set byte_length = greatest(byte_length, the_byte_length)
   where segment_id = the_segment
@@ -166,7 +171,7 @@ begin
         study_count = t.study_count + are_new[n]::integer,
         series_count = t.series_count + case when are_new[n] then study_series[n] else 0 end,
         instance_count = t.instance_count + study_instances[n], byte_length = t.byte_length + study_bytes[n],
-        last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, quiet)
+        last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, study_quiet[n])
       where t.patient_key = patient_keys[n]
       and t.due_at is not null
       returning t.patient_key into k;
@@ -211,7 +216,7 @@ begin
       update studies t
       set
         instance_count = t.instance_count + study_instances[n], byte_length = t.byte_length + study_bytes[n],
-        last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, quiet)
+        last_received_at = clock_timestamp(), quiet_seconds = greatest(t.quiet_seconds, study_quiet[n])
       where t.study_key = study_keys[n]
       and t.due_at is not null;
       if not found then
@@ -252,7 +257,7 @@ begin
       set
         instance_count = t.instance_count + series_instances[n], byte_length = t.byte_length + series_bytes[n],
         last_sender = series_senders[n], last_received_at = clock_timestamp(),
-        quiet_seconds = greatest(t.quiet_seconds, quiet)
+        quiet_seconds = greatest(t.quiet_seconds, series_quiet[n])
       where t.series_key = series_keys[n]
       and t.due_at is not null
       returning t.series_key, t.generation, t.instance_count into k;
@@ -289,7 +294,8 @@ begin
     number_of_frames, rows, columns, bits_allocated
   )
   order by i.uid;
-  -- Asked only now, for now nobody else can store or delete them, nor say how many there should be. In a statement of its own:
+  -- Asked only now, for now nobody else can store or delete them, nor say how many there should be, nor change the quiet times of
+  -- what is here. In a statement of its own:
   -- the insert may have waited for a deletion, of which its snapshot does not know.
   if exists (
     select
@@ -297,7 +303,9 @@ begin
     cross join lateral (
       select from tombstones d where d.sop_instance_uid = u.uid and d.lifted_at is null offset 0
     ) d
-  ) or exists (select from evidence v where v.study_instance_uid = any(the_studies)) then
+  ) or exists (select from evidence v where v.study_instance_uid = any(the_studies))
+    or quiet is distinct from (select case when count(*) = 1 then min(r.quiet_seconds) end from quiet_rules r)
+  then
     perform raise_other_by_now();
   end if;
 

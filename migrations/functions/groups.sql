@@ -1,3 +1,6 @@
+-- What stood in the place of commit_plain_group. In the transaction that defines a commit_group which does not call it.
+drop function if exists store_plainly(jsonb, text[], bigint);
+
 -- Commits several small transfers in this one transaction: their instances, which lie in one shared
 -- segment, and a row for each of them. `members` is [{transferID, service, handling, sender?,
 -- senderProduct?, sentBy?, studyInstanceUID?, announcedBytes?, ageMs, receivedBytes, partCount, storedCount,

@@ -10,8 +10,12 @@ const writeInPlaceBytes = 64 * 1024
  * when the loop comes to hear of this one. (Groups of 3 MB from four senders: 1 ms instead of 3 to 6 until the sync begins.)
  */
 const writeAwaitedInPlaceBytes = 1024 * 1024
-/** Milliseconds after which a call was not prompt, and how many times as long as it took none is made in place then. */
+/**
+ * Milliseconds after which a call was not prompt, or so many for each 256 KiB; and how many times as long as it took none is
+ * made in place then.
+ */
 const promptMs = 1
+const promptBytes = 256 * 1024
 const restTimes = 20
 
 /** `f_type` of file systems that answer from the memory of this machine, if they have it there (statfs(2)). */
@@ -75,7 +79,7 @@ export class PromptCalls {
     if (length > inPlaceBytes || !this.#isPrompt()) {
       return writeAll(fd, chunks, position, length)
     }
-    const written = this.#timed(() => writevSync(fd, chunks, position))
+    const written = this.#timed(() => writevSync(fd, chunks, position), length)
     if (written < length) await writeRest(fd, chunks, position, written)
   }
 
@@ -83,14 +87,14 @@ export class PromptCalls {
     return this.#isLocal && performance.now() >= this.#restsUntil
   }
 
-  #timed<T>(call: () => T): T {
+  #timed<T>(call: () => T, length = 0): T {
     const beganAt = performance.now()
     try {
       return call()
     } finally {
       const now = performance.now()
       const ms = now - beganAt
-      if (ms > promptMs) this.#restsUntil = now + restTimes * ms
+      if (ms > promptMs * Math.max(1, length / promptBytes)) this.#restsUntil = now + restTimes * ms
     }
   }
 

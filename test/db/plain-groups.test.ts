@@ -82,7 +82,15 @@ describe('a group that brings instances of what is being received, and new studi
     expect(await wrongCounts(t.db)).toEqual([])
   })
 
-  test('leaves the same as one that is staged', async () => {
+  test.each([
+    ['', ''],
+    [
+      ', with several quiet rules',
+      `update quiet_rules set position = 9;
+      insert into quiet_rules (position, sender, quiet_seconds) values (1, '10.0.0.1', 77), (2, '10.0.0.0', 5);
+      insert into quiet_rules (position, modality, quiet_seconds) values (3, 'US', 99)`,
+    ],
+  ])('leaves the same as one that is staged%s', async (_, rules) => {
     // Not in the order in which they come first, which is that of their keys.
     const [other, study, nobody] = [uniqueUID(), uniqueUID(), uniqueUID()]
     const series = [uniqueUID(), uniqueUID(), uniqueUID()].reverse() as [string, string, string]
@@ -135,11 +143,20 @@ describe('a group that brings instances of what is being received, and new studi
         [{ study: third, series: `${third}.1`, studySays: patient }],
       ],
       [[{ study: fifth, series: `${fifth}.1`, studySays: { ...patient, PatientName: 'Q^2' } }]],
-      [[{ study: sixth, series: `${sixth}.1`, studySays: { PatientID: unsaid } }]],
+      [
+        [
+          {
+            study: sixth,
+            series: `${sixth}.1`,
+            studySays: { PatientID: unsaid, IssuerOfPatientID: 'here' },
+          },
+        ],
+      ],
     ].map((group) => group.map((member) => member.map(made)))
     await using plain = await testGroups()
     await using staged = await testGroups()
     await forbidPlainness(staged)
+    for (const { db } of [plain, staged]) await db.sql.unsafe(rules)
     for (const group of groups) {
       expect(await plain.commit(group, withSenders)).toEqual(
         await staged.commit(group, withSenders),
@@ -166,6 +183,17 @@ describe('a group that brings instances of what is being received, and new studi
     }
     expect(await t.db.sql`select from instances`).toHaveLength(30)
     expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('does not take a series that comes with two studies (DV-15)', async () => {
+    await using t = await testGroups()
+    const here = { study: uniqueUID(), series: uniqueUID() }
+    const anew = { study: uniqueUID(), series: uniqueUID() }
+    await t.commit([[here]])
+    expect(await t.commit([[anew], [here], [{ ...here, series: anew.series }]])).toMatchObject({
+      outcome: 'superfluous',
+      refused: [{ position: 2, failureReason: 0xa903 }],
+    })
   })
 
   test('is weighed where somebody said before how many its study should have (P5)', async () => {
@@ -198,8 +226,8 @@ describe('a group that brings instances of what is being received, and new studi
       "insert into evidence (study_instance_uid, source, origin, extent) select study_instance_uid, 'tags', 'x', 'all' from studies",
     ],
     [
-      'there are several quiet rules',
-      {},
+      'its study is new and there are several quiet rules',
+      { study: uniqueUID(), series: uniqueUID() },
       'update quiet_rules set position = 9; insert into quiet_rules (position, quiet_seconds) values (10, 5)',
     ],
   ])('is staged where %s', async (_, said, statement) => {
