@@ -196,6 +196,23 @@ describe('a group that brings instances of what is being received, and new studi
     })
   })
 
+  test('lets a study wait as long as the longest of the rules of what came', async () => {
+    await using t = await testGroups()
+    const study = uniqueUID()
+    const [first, second] = [`${study}.1`, `${study}.2`]
+    await t.commit([[{ study, series: first }], [{ study, series: second }]])
+    await t.db.sql`update quiet_rules set position = 9`
+    await t.db.sql`
+      insert into quiet_rules (position, sender, quiet_seconds) values (1, '10.0.0.0', 90), (2, '10.0.0.1', 70)`
+    await forbidStaging(t)
+    await t.commit([[{ study, series: first }], [{ study, series: second }]], withSenders)
+    const rows = await t.db.sql`
+      select quiet_seconds from studies
+      union all select quiet_seconds from patients
+      union all (select quiet_seconds from series order by series_instance_uid)`
+    expect(rows.map((row) => row.quiet_seconds)).toEqual([90, 90, 90, 70])
+  })
+
   test('is weighed where somebody said before how many its study should have (P5)', async () => {
     await using t = await testGroups()
     const here = { study: uniqueUID(), series: uniqueUID() }
