@@ -235,11 +235,16 @@ test('Connections beyond the share of a network are closed, and those that are t
   const before = await refusals('connections', 'sender')
   const idle = Array.from({ length: 450 }, () => new Peer())
   try {
-    await server.until(async () => idle.filter((one) => one.isClosed).length >= 15)
-    expect(await idle.find((one) => !one.isClosed)?.isClosed).toBe(false)
-    const one = idle.find((peer) => !peer.isClosed) as Peer
-    one.socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    expect(await one.answer()).toMatch(/^HTTP\/1\.1 200 /)
+    // Who is alone has two thirds of 600.
+    await server.until(async () => idle.filter((one) => one.isClosed).length >= 50)
+    let heard = ''
+    // One that we ask may just be about to be closed: then it is not asked again.
+    while (heard === '') {
+      const one = idle.find((peer) => !peer.isClosed) as Peer
+      one.socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      heard = await one.answer()
+    }
+    expect(heard).toMatch(/^HTTP\/1\.1 200 /)
   } finally {
     for (const one of idle) one[Symbol.dispose]()
   }
