@@ -16,8 +16,8 @@ export class TransactionLostError extends Error {
  *
  * @param database Of one connection, which nobody else uses meanwhile.
  * @param ready Committed is when it resolves; what it rejects with is thrown, after a rollback.
- * @param work Makes the statement. Where it is not inside this transaction, it must do nothing and return no row:
- *   `where current_setting('transaction_deferrable') = 'on'`. (Else a word without a meaning: it is for serializable readers.)
+ * @param work Makes the statement. Where it is not inside this transaction, it must do nothing and return no row: that is what
+ *   the condition `isInside` is for.
  * @returns The row of the statement, which is committed.
  * @throws What the statement throws, after a rollback; {TransactionLostError} and other errors of a connection: it may be
  *   committed or not.
@@ -45,6 +45,12 @@ export async function commitWhen(
     throw new TransactionLostError('The connection of a transaction was lost')
   }
   return row
+}
+
+/** True inside a transaction of `commitWhen`, by a word that has no meaning there: it is for serializable readers. */
+export function isInside(sql: Database['sql']) {
+  return sql`
+    current_setting('transaction_deferrable') = 'on' and current_setting('default_transaction_deferrable') = 'off'`
 }
 
 interface Sent {

@@ -1,4 +1,4 @@
-import { commitWhen } from './commit-when.ts'
+import { commitWhen, isInside } from './commit-when.ts'
 import type { Database } from './database.ts'
 import { plainCommit, plainGroupOf } from './plain-group.ts'
 import { type CommitError, retryCommit, wasInTheWay } from './retry-commit.ts'
@@ -103,13 +103,12 @@ function commitAny(
       database,
       synced,
       (sql) => sql`
-          select
-            commit_group(
-              ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
-              ${members}::text::jsonb, ${instances}::text::jsonb
-            ) as disagreements
-          where current_setting('transaction_deferrable') = 'on'
-          and current_setting('default_transaction_deferrable') = 'off'`,
+        select
+          commit_group(
+            ${groupID}, ${serverID}, ${segment?.segmentID ?? null}, ${segment?.byteLength ?? null},
+            ${members}::text::jsonb, ${instances}::text::jsonb
+          ) as disagreements
+        where ${isInside(sql)}`,
     )
     return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
   }, judge)

@@ -1,3 +1,4 @@
+import { isInside } from './commit-when.ts'
 import type { Database } from './database.ts'
 import type { GroupCommit, GroupedInstance } from './groups.ts'
 
@@ -51,13 +52,8 @@ class PlainGroup {
     if (!isAgreed(series.says, number, row.series)) return false
     // Of two members that bring the same series, the later one's sender counts.
     series.senders[number - 1] = sender ?? null
-    for (const [of, n] of [
-      [studies, study],
-      [series, number],
-    ] as const) {
-      of.instances[n - 1] = (of.instances[n - 1] as number) + 1
-      of.bytes[n - 1] = (of.bytes[n - 1] as number) + row.byte_length
-    }
+    count(studies, study, row.byte_length)
+    count(series, number, row.byte_length)
     this.#addInstance(row, number)
     return true
   }
@@ -107,7 +103,7 @@ class PlainGroup {
   }
 }
 
-/** What is wrong with a group for `commit_plain_group` can be seen here already: undefined. */
+/** @returns undefined where it can be seen already that a group is none for `commit_plain_group`. */
 export function plainGroupOf(group: GroupCommit): PlainGroup | undefined {
   if (group.segment === undefined) return undefined
   for (const { declaredInstanceCount, refused, warned } of group.members) {
@@ -129,9 +125,12 @@ export function plainCommit(
   { serverID, segment, members }: GroupCommit,
   { studies, series, instances }: PlainGroup,
 ) {
+  // The OIDs of their types, which are the same in every Postgres.
   const text = (values: (string | null)[]) => sql.array(values, 25)
+  const uuid = (values: string[]) => sql.array(values, 2950)
   const integer = (values: (number | null)[]) => sql.array(values, 23)
   const bigint = (values: (number | null)[]) => sql.array(values, 20)
+  const double = (values: number[]) => sql.array(values, 701)
   return sql`
     select
       commit_plain_group(
@@ -144,23 +143,20 @@ export function plainCommit(
         ${integer(instances.metadataBytes)}, ${text(instances.digests)}, ${text(instances.sopClassUIDs)},
         ${text(instances.transferSyntaxUIDs)}, ${text(instances.numbers)}, ${integer(instances.frames)},
         ${integer(instances.rows)}, ${integer(instances.columns)}, ${integer(instances.bits)},
-        ${sql.array(
-          members.map((one) => one.transferID),
-          2950,
-        )},
-        ${text(members.map((one) => one.service))}, ${text(members.map((one) => one.handling))},
+        ${uuid(members.map((one) => one.transferID))}, ${text(members.map((one) => one.service))},
+        ${text(members.map((one) => one.handling))},
         ${text(members.map((one) => one.sender ?? null))}, ${text(members.map((one) => one.senderProduct ?? null))},
         ${text(members.map((one) => one.sentBy ?? null))}, ${text(members.map((one) => one.studyInstanceUID ?? null))},
-        ${bigint(members.map((one) => one.announcedBytes ?? null))},
-        ${sql.array(
-          members.map((one) => one.ageMs),
-          701,
-        )},
+        ${bigint(members.map((one) => one.announcedBytes ?? null))}, ${double(members.map((one) => one.ageMs))},
         ${bigint(members.map((one) => one.receivedBytes))}, ${integer(members.map((one) => one.partCount))},
         ${integer(members.map((one) => one.storedCount))}, ${integer(members.map((one) => one.duplicateCount))}
       ) as is_plain
-    where current_setting('transaction_deferrable') = 'on'
-    and current_setting('default_transaction_deferrable') = 'off'`
+    where ${isInside(sql)}`
+}
+
+function count(of: { instances: number[]; bytes: number[] }, number: number, bytes: number): void {
+  of.instances[number - 1] = (of.instances[number - 1] as number) + 1
+  of.bytes[number - 1] = (of.bytes[number - 1] as number) + bytes
 }
 
 function isAgreed(

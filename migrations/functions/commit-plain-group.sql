@@ -1,14 +1,14 @@
--- Commits a group in which nothing is special, as nearly every one: each series is here with its study and patient, not stable,
--- and says what it said before; or its study is new with it, and there is one quiet rule for all. Nothing is refused, warned of or declared, and nobody made a
--- statement of how many instances there should be. Returns false, having done nothing, where it is not so: then commit_group
--- has to do it, which knows all the rest. The two leave the same.
+-- Commits a group in which nothing is special, as nearly every one. Each series is here with its study and patient, not stable, and
+-- says what it said before; or its study is new with it, and there is one quiet rule for all. Nothing is refused, warned of or
+-- declared, and nobody made a statement of how many instances there should be. Returns false, having done nothing, where it is
+-- not so: then commit_group has to do it, which knows all the rest. The two leave the same.
 --
 -- Nothing is staged, and nothing is read that the server can say: arrays come side by side, a column each, and each statement is
 -- about as simple as one can be. (Decision 9 has what that saves.)
 --
--- `study_says` and `series_says` are JSON objects; `series_studies` is the number of a series's study, from 1, and `instance_series`
--- that of an instance's series; `series_senders` brought its last instance. The rest are counts of what comes, columns of instances, and
--- those of transfers, with their age instead of their beginning.
+-- `study_says` and `series_says` are JSON objects; `series_studies` is the number of a series's study, from 1, and
+-- `instance_series` that of an instance's series; `series_senders` brought its last instance. The rest are counts of what comes,
+-- columns of instances, and those of transfers, with their age instead of their beginning.
 --
 -- Locks are taken in the order of store_staged. Whatever turns out to be other than it was at the first look raises 40001, or
 -- 23505 where somebody else was faster. Raises ST001 (the shared segment is not this server's any more).
@@ -131,15 +131,12 @@ begin
   end if;
 
   -- Of several studies of a patient each adds to him, and the first one says what a new one says of him.
-  foreach n in array case
-    when cardinality(the_studies) = 1 then array[1]
-    else array(
-      select t.n
-      from unnest(patient_ids, issuers) with ordinality as t (patient_id, issuer, n)
-      order by t.patient_id, t.issuer, t.n
-    )
-  end loop
-    continue when patient_ids[n] is null or patient_keys[n] is null and not are_new[n];
+  foreach n in array array(
+    select t.n
+    from unnest(patient_ids, issuers) with ordinality as t (patient_id, issuer, n)
+    order by t.patient_id, t.issuer, t.n
+  ) loop
+    continue when patient_ids[n] is null or (patient_keys[n] is null and not are_new[n]);
     says := case
       when are_new[n] and (patient_ids[n], issuers[n]) is distinct from (patient, issuer) then study_says[n]::jsonb
     end;
@@ -181,10 +178,7 @@ begin
     end if;
   end loop;
 
-  foreach n in array case
-    when cardinality(the_studies) = 1 then array[1]
-    else array(select t.n from unnest(the_studies) with ordinality as t (uid, n) order by t.uid)
-  end loop
+  foreach n in array order_of(the_studies) loop
     if are_new[n] then
       says := study_says[n]::jsonb;
       insert into studies (
@@ -225,10 +219,7 @@ begin
     end if;
   end loop;
 
-  foreach n in array case
-    when cardinality(the_series) = 1 then array[1]
-    else array(select e.n from unnest(the_series) with ordinality as e (uid, n) order by e.uid)
-  end loop
+  foreach n in array order_of(the_series) loop
     its_study := series_studies[n];
     if are_new[its_study] then
       says := series_says[n]::jsonb;
@@ -250,7 +241,8 @@ begin
         type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
       )
       values (
-        'new', 'series', the_studies[its_study], the_series[n], patient_ids[its_study], nullif(issuers[its_study], ''), '{"generation": 1}'
+        'new', 'series', the_studies[its_study], the_series[n], patient_ids[its_study], nullif(issuers[its_study], ''),
+        '{"generation": 1}'
       );
     else
       update series t
@@ -269,7 +261,8 @@ begin
       type, level, study_instance_uid, series_instance_uid, patient_id, issuer_of_patient_id, details
     )
     values (
-      'instances-added', 'series', the_studies[its_study], the_series[n], patient_ids[its_study], nullif(issuers[its_study], ''),
+      'instances-added', 'series', the_studies[its_study], the_series[n], patient_ids[its_study],
+      nullif(issuers[its_study], ''),
       jsonb_build_object(
         'generation', k.generation, 'addedInstanceCount', series_instances[n], 'addedByteLength', series_bytes[n],
         'instanceCount', k.instance_count
@@ -294,9 +287,8 @@ begin
     number_of_frames, rows, columns, bits_allocated
   )
   order by i.uid;
-  -- Asked only now, for now nobody else can store or delete them, nor say how many there should be, nor change the quiet times of
-  -- what is here. In a statement of its own:
-  -- the insert may have waited for a deletion, of which its snapshot does not know.
+  -- Asked only now, for now nobody else can store or delete them, nor say how many there should be, nor change the quiet times
+  -- of what is here. In a statement of its own: the insert may have waited for a deletion, of which its snapshot does not know.
   if exists (
     select
     from unnest(sop_instance_uids) as u (uid)
@@ -342,3 +334,8 @@ create or replace function raise_other_by_now() returns void language plpgsql as
 begin
   raise exception 'What it belongs to has changed meanwhile' using errcode = '40001';
 end $$;
+
+-- The numbers of identifiers, from 1, in the order in which every commit locks what they name.
+create or replace function order_of(uids text[]) returns integer[] language sql stable as $$
+  select array(select u.n::integer from unnest(uids) with ordinality as u (uid, n) order by u.uid)
+$$;

@@ -356,6 +356,23 @@ describe('while such a group waits for its locks', () => {
     expect(study).toEqual({ verdict: 'complete', expected_instance_count: 2 })
   })
 
+  test('the quiet time becomes another one: that is what it waits for (P4)', async () => {
+    await using t = await testGroups()
+    const here = await received(t)
+    await commitWhile(t, here, (sql) => sql`update quiet_rules set quiet_seconds = 90`)
+    const [study] = await t.db.sql`select quiet_seconds from studies`
+    expect(study).toEqual({ quiet_seconds: 90 })
+  })
+
+  test('it gives up soon, also where it only looks', async () => {
+    await using t = await testGroups()
+    const here = await received(t)
+    await t.db.sql.begin(async (sql) => {
+      await sql`lock table evidence`
+      expect(await t.commit([[here]])).toEqual({ outcome: 'contended' })
+    })
+  })
+
   test('and then for a deletion of it in another study: it is refused (P8)', async () => {
     await using t = await testGroups()
     const here = { ...(await received(t)), instance: uniqueUID() }
