@@ -12,7 +12,7 @@ import {
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { commitOrFindOut } from './commit-or-find-out.ts'
-import type { GroupedResult } from './group-commit.ts'
+import type { GroupedResult } from './group-members.ts'
 import type { AcceptedInstance } from './parts.ts'
 import { rewriteSegments, type SealedSegment } from './rewrite-segments.ts'
 import type { Transfer } from './transfer.ts'

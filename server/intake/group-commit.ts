@@ -1,35 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
-import {
-  commitGroup,
-  type GroupCommit,
-  type GroupedInstance,
-  type GroupMember,
-  type GroupResult,
-  rehearseCommit,
-} from '../../db/groups.ts'
-import type { CommitResult, Refusal, StagedInstance } from '../../db/transfers.ts'
+import { commitGroup, type GroupCommit, type GroupResult, rehearseCommit } from '../../db/groups.ts'
+import type { CommitResult } from '../../db/transfers.ts'
 import type { Log } from '../log.ts'
 import { type SegmentWriter, type Store, StoreError } from '../store/store.ts'
 import { findOutGroup, isReportedByPostgres } from './commit-or-find-out.ts'
-import type { HeldSegment } from './held-segment.ts'
+import {
+  appendGroup,
+  type GroupedResult,
+  type Place,
+  type SmallTransfer,
+  sortOut,
+  type Waiting,
+} from './group-members.ts'
 import { SharedSegment } from './shared-segment.ts'
-
-/** A small transfer that has come to its end, ready to be committed. */
-export interface SmallTransfer {
-  member: GroupMember
-  /** What is new, in the order of the parts; offsets are those in `held`. */
-  instances: StagedInstance[]
-  held: HeldSegment
-}
-
-/** What becomes of one in its group; `contended`: it would wait for long, and is to be committed on its own. */
-export type GroupedResult = CommitResult | { outcome: 'contended' }
-
-interface Waiting extends SmallTransfer {
-  resolve(result: GroupedResult): void
-  reject(error: unknown): void
-}
 
 /** Of one group: a statement of some 1 MB, and a write that does not hold up the next group for long. */
 const groupBytes = 4 * 1024 * 1024
@@ -206,10 +190,10 @@ export class GroupCommitter {
     const hasBytes = group.some((one) => one.instances.length > 0)
     const writer = hasBytes ? await this.#segment.open() : undefined
     const base = writer?.byteLength ?? 0
-    let appended: ReturnType<typeof append>
+    let appended: ReturnType<typeof appendGroup>
     let synced = Promise.resolve()
     try {
-      appended = append(group, writer)
+      appended = appendGroup(group, writer)
       // Nothing in between, so that all of it is written at once.
       if (writer !== undefined) synced = writer.sync()
     } catch (error) {
@@ -309,100 +293,4 @@ export class GroupCommitter {
       throw error
     }
   }
-}
-
-/** Hands the bytes of a group to the writer. @throws {StoreError} */
-function append(
-  group: Waiting[],
-  writer: SegmentWriter | undefined,
-): { instances: GroupedInstance[]; places: Place[] } {
-  const instances: GroupedInstance[] = []
-  const places: Place[] = []
-  if (writer === undefined) return { instances, places }
-  group.forEach((one, member) => {
-    let segmentOffset = writer.byteLength
-    const ranges = one.instances.map((row) => ({
-      offset: row.segment_offset,
-      length: row.byte_length + row.metadata_length,
-    }))
-    for (const piece of one.held.pieces(ranges)) writer.append(piece)
-    one.instances.forEach((row, index) => {
-      instances.push(inGroup(row, member, places.length, writer.segmentID, segmentOffset))
-      places.push({ member, part: row.position })
-      segmentOffset += ranges[index]?.length ?? 0
-    })
-  })
-  return { instances, places }
-}
-
-/** Written out: to spread it takes 9 µs. */
-function inGroup(
-  row: StagedInstance,
-  member: number,
-  position: number,
-  segmentID: string,
-  segmentOffset: number,
-): GroupedInstance {
-  return {
-    member,
-    part: row.position,
-    position,
-    study_instance_uid: row.study_instance_uid,
-    series_instance_uid: row.series_instance_uid,
-    sop_instance_uid: row.sop_instance_uid,
-    sop_class_uid: row.sop_class_uid,
-    transfer_syntax_uid: row.transfer_syntax_uid,
-    segment_id: segmentID,
-    segment_offset: segmentOffset,
-    byte_length: row.byte_length,
-    metadata_length: row.metadata_length,
-    digest: row.digest,
-    study: row.study,
-    series: row.series,
-    instance: row.instance,
-    evidence: row.evidence,
-  }
-}
-
-/** Where an instance of a group comes from. */
-interface Place {
-  member: number
-  part: number
-}
-
-/**
- * Tells the members that the database does not take what it found, with the positions of their own parts.
- * @returns the others.
- */
-function sortOut(
-  group: Waiting[],
-  places: Place[],
-  found: { duplicates: number[]; refused: Refusal[] },
-): Waiting[] {
-  const byMember = new Map<number, { duplicates: number[]; refused: Refusal[] }>()
-  function of(position: number) {
-    const { member, part } = places[position] as Place
-    const known = byMember.get(member) ?? { duplicates: [], refused: [] }
-    byMember.set(member, known)
-    return { known, part }
-  }
-  for (const position of found.duplicates) {
-    const { known, part } = of(position)
-    known.duplicates.push(part)
-  }
-  for (const refusal of found.refused) {
-    const { known, part } = of(refusal.position)
-    known.refused.push({ ...refusal, position: part })
-  }
-  return group.filter((one, index) => {
-    const known = byMember.get(index)
-    if (known === undefined) return true
-    const isRefused = one.member.handling === 'strict' && known.refused.length > 0
-    one.resolve(
-      isRefused
-        ? { outcome: 'refused', refused: known.refused }
-        : { outcome: 'superfluous', ...known },
-    )
-    return false
-  })
 }
