@@ -21,6 +21,10 @@ export class PartReceiver {
   readonly segmentID: string
   readonly segmentOffset: number
   readonly #reader: InstanceReader
+  /**
+   * In place. (By a thread of its own that is fed through a ring of shared memory, two processors took 0.86 of the 0.5 MB
+   * instances: the bytes go from one processor's cache to the other's, and the other one is needed for Postgres and the writes.)
+   */
   readonly #digest: Hash = createHash('sha256')
   byteLength = 0
   #error: DicomError | undefined

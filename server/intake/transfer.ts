@@ -18,6 +18,7 @@ import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { noSpan, type Span, traced } from '../trace.ts'
 import { BroughtStudies } from './brought-studies.ts'
+import { commitAccepted } from './commit-accepted.ts'
 import { type CommitFacts, type CommitWay, groupMember, groupWay, ownWay } from './commit-ways.ts'
 import type { Ending } from './ending.ts'
 import { InstanceTooLargeError, TransferLostError } from './errors.ts'
@@ -29,6 +30,7 @@ import { type AcceptedInstance, PartLedger, PartReceiver } from './parts.ts'
 import { holderOf } from './room.ts'
 import { SegmentChain } from './segments.ts'
 import { Spool } from './spool.ts'
+import { Staging } from './staging.ts'
 import { deleteDoomedSegments } from './sweep.ts'
 
 export interface TransferLimits {
@@ -70,11 +72,6 @@ export interface TransferDeps {
   /** Called once, when nothing of it is kept. Sees to it, now or later. Never throws. */
   end(transfer: Transfer, ending: Ending): Promise<void>
 }
-
-const queuedBatches = 2
-
-/** UIDs that are as large as one row. */
-const referencesOfARow = 10
 
 /**
  * One attempt to hand over a set of instances, from its first byte to its end.
@@ -127,10 +124,7 @@ export class Transfer {
   #isStudyNamed = false
   #part: PartReceiver | undefined
   #spool: Spool | undefined
-  #batch: StagedInstance[] = []
-  /** In rows: one that refers to many others is as large as several. */
-  #batchWeight = 0
-  #staging: Promise<void>[] = []
+  readonly #staging: Staging
   #opening: Promise<void> | undefined
   #isOpen = false
   #grouped: Promise<GroupedResult> | undefined
@@ -151,6 +145,7 @@ export class Transfer {
       deps.limits.segmentBytes,
       (segmentID) => this.#announce(segmentID),
     )
+    this.#staging = new Staging(deps.limits.batchRows, (batch) => this.#stage(batch))
     this.#ledger = new PartLedger(request.studyInstanceUID)
     this.#studies = new BroughtStudies(request.studyInstanceUID)
   }
@@ -200,17 +195,11 @@ export class Transfer {
 
   #tellStudies(): void {
     if (!this.#isOpen || !this.#studies.hasUntold) return
-    this.#inBackground(
+    this.#staging.beside(
       this.#studies.tell(async (studies) => {
         if (!(await announceStudies(this.#deps.db, this.transferID, studies))) this.lose()
       }),
     )
-  }
-
-  /** Awaited by drain and commit; until then a failure must not count as unhandled. */
-  #inBackground(work: Promise<void>): void {
-    work.catch(() => {})
-    this.#staging.push(work)
   }
 
   #mustNotHaveEnded(): void {
@@ -268,9 +257,7 @@ export class Transfer {
       return
     }
     if ('instance' in end) this.#segments.current.append(end.instance.metadata)
-    this.#batch.push(row)
-    this.#batchWeight += 1 + (row.evidence?.references?.length ?? 0) / referencesOfARow
-    if (this.#batchWeight >= this.#deps.limits.batchRows) this.#stage()
+    this.#staging.add(row)
   }
 
   /** Ends a part that no file can be made of, whatever was pushed of it. */
@@ -299,7 +286,7 @@ export class Transfer {
       this.#lost !== undefined ||
       this.#state === 'ended' ||
       (this.#opening !== undefined && !this.#isOpen) ||
-      this.#staging.length > queuedBatches ||
+      this.#staging.isBehind ||
       this.#segments.isBehind
     )
   }
@@ -311,7 +298,7 @@ export class Transfer {
   async drain(): Promise<void> {
     this.#mustNotHaveEnded()
     if (this.#opening !== undefined || this.#segments.held?.isTooMuch) await this.open()
-    while (this.#staging.length > queuedBatches) await this.#staging.shift()
+    await this.#staging.drain()
     await this.#segments.drain()
   }
 
@@ -329,45 +316,18 @@ export class Transfer {
     if (this.#isDoomed || (ledger.accepted.length === 0 && ledger.refused.length > 0)) {
       return this.#endRefused(ledger.refused)
     }
-    let way = this.#opening === undefined ? this.#inGroup() : await this.#onItsOwn()
-    let dropped = new Set<number>()
-    let refused = [...ledger.refused]
-    /** Found by the database. */
-    const duplicates = new Set<number>()
-    for (;;) {
-      const fresh = ledger.accepted.filter((a) => !a.duplicate && !dropped.has(a.position))
-      const result = await traced(
-        this.#span,
-        'commit',
-        () => way.commit(fresh, this.#facts(fresh, refused)),
-        { 'stowage.instances': fresh.length },
-      )
-      if (result.outcome === 'committed') return this.#endCommitted(result.disagreements, refused)
-      if (result.outcome === 'lost') throw new TransferLostError(result.reason)
-      if (result.outcome === 'contended') {
-        // From the beginning: its own commit finds again what is superfluous.
-        for (const position of duplicates) ledger.markDuplicate(position, false)
-        duplicates.clear()
-        dropped = new Set()
-        refused = [...ledger.refused]
-        way = await this.#onItsOwn()
-        continue
-      }
-      if (result.outcome === 'refused') {
-        return this.#endRefused(ledger.spread(result.refused))
-      }
-      const known = ledger.spread(result.refused)
-      refused.push(...known)
-      for (const position of result.duplicates) {
-        duplicates.add(position)
-        ledger.markDuplicate(position)
-      }
-      dropped = new Set([...dropped, ...result.duplicates, ...known.map((one) => one.position)])
-      const refusedPositions = new Set(refused.map((one) => one.position))
-      const nothingIsLeft = ledger.accepted.every((a) => refusedPositions.has(a.position))
-      if (nothingIsLeft) return this.#endRefused(refused)
-      await way.drop(fresh, dropped, ledger.handOn(dropped))
-    }
+    const first = this.#opening === undefined ? this.#inGroup() : await this.#onItsOwn()
+    const result = await commitAccepted(
+      ledger,
+      (way, fresh, refused) =>
+        traced(this.#span, 'commit', () => way.commit(fresh, this.#facts(fresh, refused)), {
+          'stowage.instances': fresh.length,
+        }),
+      first,
+      () => this.#onItsOwn(),
+    )
+    if (result.outcome === 'refused') return this.#endRefused(result.refused)
+    return this.#endCommitted(result.disagreements, result.refused)
   }
 
   /** The connection went away, or the server cannot go on: nothing is kept. Never throws. */
@@ -388,7 +348,7 @@ export class Transfer {
   /** Together with other small ones. */
   #inGroup(): CommitWay {
     const held = this.#segments.held as HeldSegment
-    return groupWay(this.#batch, (instances, facts) => {
+    return groupWay(this.#staging.held, (instances, facts) => {
       // One spread: a second one into the same object takes V8 ten times as long, 5 µs.
       const member = groupMember(this, facts, instances.length)
       this.#grouped = this.#deps.groups.commit({ member, instances, held })
@@ -400,11 +360,10 @@ export class Transfer {
   async #onItsOwn(): Promise<CommitWay> {
     if (this.#opening === undefined) this.#beginOpening()
     await this.#opening
-    this.#stage()
     const { transferID, handling } = this
     const [sealed] = await Promise.all([
       traced(this.#span, 'seal', () => this.#segments.seal()),
-      Promise.all(this.#staging),
+      this.#staging.finish(),
     ])
     return ownWay(this.#deps, {
       transferID,
@@ -446,25 +405,16 @@ export class Transfer {
     }
   }
 
-  #stage(): void {
-    if (this.#batch.length === 0) return
-    const batch = this.#batch
-    this.#batch = []
-    this.#batchWeight = 0
+  async #stage(batch: StagedInstance[]): Promise<void> {
     if (this.#opening === undefined) this.#beginOpening()
-    const staged = (this.#opening as Promise<void>)
-      .then(() =>
-        traced(
-          this.#span,
-          'part batch',
-          () => stageInstances(this.#deps.db, this.transferID, batch),
-          { 'stowage.instances': batch.length },
-        ),
-      )
-      .then((isStaged) => {
-        if (!isStaged) this.lose()
-      })
-    this.#inBackground(staged)
+    await this.#opening
+    const isStaged = await traced(
+      this.#span,
+      'part batch',
+      () => stageInstances(this.#deps.db, this.transferID, batch),
+      { 'stowage.instances': batch.length },
+    )
+    if (!isStaged) this.lose()
   }
 
   async #endCommitted(disagreements: Disagreement[], refused: Refusal[]): Promise<TransferOutcome> {
@@ -504,7 +454,7 @@ export class Transfer {
     await this.#opening?.catch(() => {})
     await this.#segments.abandon()
     await this.#spool?.abandon()
-    await Promise.allSettled(this.#staging)
+    await this.#staging.settled()
     const { transferID } = this
     const segmentIDs = this.#segmentIDs
     const ageMs = performance.now() - this.openedAt
