@@ -4,15 +4,17 @@ import { tagName, u16, u32 } from './bytes.ts'
 import { dictionaryVR } from './dictionary.ts'
 import { elementHeader, itemHeader, undefinedLength } from './element-writer.ts'
 import { TruncatedError } from './errors.ts'
-import { DATA_SET, FRAGMENTS, Level, SEQUENCE } from './level.ts'
+import { DATA_SET, FRAGMENTS, Level, SEQUENCE, tagPath } from './level.ts'
 import { definiteVR, OB, OW, UN } from './open-vr.ts'
 import type { TransferSyntax } from './transfer-syntaxes.ts'
 import { kinds, LONG_FORM, vrCode, vrFlags, vrKinds } from './vr.ts'
 
-/** What takes the place of elements of the root. */
+/** What takes the place of elements, in Explicit VR Little Endian. */
 export interface Replacements {
-  /** Whole elements by tag, in Explicit VR Little Endian, also new ones; an empty one leaves the element out. */
+  /** Whole elements of the root by tag, also new ones; an empty one leaves the element out. */
   elements?: ReadonlyMap<number, Uint8Array>
+  /** Whole elements of items by where they are: `00880200.1.7FE00010`. */
+  inItems?: ReadonlyMap<string, Uint8Array>
   /** The whole element Pixel Data (7FE0,0010). */
   pixelData?: AsyncIterable<Uint8Array>
 }
@@ -36,7 +38,7 @@ const pieceBytes = 64 * 1024
 export async function* rewriteDataSet(
   chunks: AsyncIterable<Uint8Array>,
   syntax: TransferSyntax,
-  { elements = new Map(), pixelData }: Replacements = {},
+  { elements = new Map(), inItems = new Map(), pixelData }: Replacements = {},
 ): AsyncGenerator<Uint8Array, void, void> {
   const reader = new ByteReader(chunks)
   const root = new Level()
@@ -46,10 +48,11 @@ export async function* rewriteDataSet(
   const pending = [...elements].sort(([a], [b]) => a - b)
   const outer = (): Level => levels.at(-1) as Level
 
-  function open(kind: number, length: number, implicit: boolean): void {
+  function open(kind: number, tag: number, length: number, implicit: boolean): void {
     const level = new Level()
     const isOpen = length === undefinedLength
     level.start(kind, outer(), isOpen ? outer().end : reader.offset + length, isOpen)
+    level.tag = tag
     if (implicit) {
       level.implicit = true
       level.bigEndian = false
@@ -80,7 +83,8 @@ export async function* rewriteDataSet(
           yield* copied(reader, length, 1)
         } else {
           yield itemHeader(0xe000, undefinedLength)
-          open(DATA_SET, length, false)
+          level.item++
+          open(DATA_SET, tag, length, false)
         }
         continue
       }
@@ -108,14 +112,22 @@ export async function* rewriteDataSet(
           continue
         }
       }
+      const inItem =
+        isRoot || inItems.size === 0 ? undefined : tagPath(levels, levels.length - 1, tag)
+      const replacement = inItem === undefined ? undefined : inItems.get(inItem)
+      if (replacement !== undefined) {
+        yield replacement
+        await skip(reader, length)
+        continue
+      }
       const isFragments =
         length === undefinedLength && (tag === pixelDataTag || vr === OB || vr === OW)
       if (isFragments) {
         yield elementHeader(tag, vr === OW && !level.implicit ? OW : OB, undefinedLength)
-        open(FRAGMENTS, length, false)
+        open(FRAGMENTS, tag, length, false)
       } else if (vr === SQ || length === undefinedLength) {
         yield elementHeader(tag, SQ, undefinedLength)
-        open(SEQUENCE, length, vr === UN)
+        open(SEQUENCE, tag, length, vr === UN)
       } else if ((tag & 0xffff) === 0) {
         await skip(reader, length)
       } else {

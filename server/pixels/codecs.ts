@@ -4,6 +4,7 @@ import { frameBytes, type ImagePixel } from './image-pixel.ts'
 import type { JobOutcome } from './job.ts'
 import { Context, log, NativeCodecs } from './library.ts'
 import { byPixel } from './planes.ts'
+import { encapsulatedUncompressed } from './syntaxes.ts'
 
 type Coder = (context: CodecContext, parameters: object) => CodecContext
 
@@ -76,6 +77,7 @@ export function decode(
   transferSyntaxUID: string,
   bytes: Uint8Array,
 ): JobOutcome {
+  if (transferSyntaxUID === encapsulatedUncompressed) return unpadded(image, bytes)
   const decoder = decoders.get(transferSyntaxUID)
   if (decoder === undefined) throw new Error('there is no decoder for this transfer syntax')
   if (transferSyntaxUID === rle) checkRLE(bytes, image)
@@ -100,6 +102,12 @@ export function decode(
   return { bytes: pixels, image: outcome }
 }
 
+function unpadded(image: ImagePixel, bytes: Uint8Array): JobOutcome {
+  const length = frameBytes(image)
+  if (bytes.length < length) throw new Error('the fragment is shorter than a frame')
+  return { image, bytes: bytes.slice(0, length) }
+}
+
 /** Decoders of unsigned code streams leave the bits above a negative value at 0. */
 function extendSigns(pixels: Uint8Array, { bitsStored }: ImagePixel): void {
   const unused = 32 - bitsStored
@@ -113,10 +121,6 @@ export function becomesRGB(image: ImagePixel, transferSyntaxUID: string): boolea
   if (samplesPerPixel !== 3) return false
   if (/\.4\.(50|51)$/.test(transferSyntaxUID)) return space.startsWith('YBR')
   return space === 'YBR_RCT' || space === 'YBR_ICT'
-}
-
-export function hasDecoder(transferSyntaxUID: string): boolean {
-  return decoders.has(transferSyntaxUID)
 }
 
 const encoders = new Map<string, Coder>([

@@ -1,4 +1,4 @@
-import { contextOf, decode, encodeLossless, hasDecoder } from './codecs.ts'
+import { contextOf, decode, encodeLossless } from './codecs.ts'
 import { gifFrame, gifHead, gifTail } from './gif.ts'
 import { jpegWithProfile } from './icc-profile.ts'
 import type { ImagePixel } from './image-pixel.ts'
@@ -7,6 +7,7 @@ import { NativeCodecs } from './library.ts'
 import { encodePNG } from './png.ts'
 import { render } from './render.ts'
 import type { Picture } from './rendering.ts'
+import { explicitLittleEndian } from './syntaxes.ts'
 
 /** Does what a codec worker is asked for. @throws {Error} it cannot be done with this frame */
 export function doJob(job: Job): JobOutcome {
@@ -16,9 +17,11 @@ export function doJob(job: Job): JobOutcome {
     const encoded = encodeLossless(image, transferSyntaxUID, bytes)
     return { ...encoded, bytes: ownBytes(encoded.bytes) }
   }
-  const frame = hasDecoder(transferSyntaxUID)
-    ? decode(image, transferSyntaxUID, bytes)
-    : { image, bytes }
+  // All else is a code stream, whether there is a decoder for it or not.
+  const frame =
+    transferSyntaxUID === explicitLittleEndian
+      ? { image, bytes }
+      : decode(image, transferSyntaxUID, bytes)
   const picture = render(frame.image, frame.bytes, job.rendering)
   const shown = { ...frame.image, rows: picture.height, columns: picture.width }
   return {

@@ -1,6 +1,8 @@
 const base = '1.2.840.10008.1.2'
 
 export const explicitLittleEndian = `${base}.1`
+/** Pixels as they are, in a fragment for each frame. */
+export const encapsulatedUncompressed = `${base}.1.98`
 
 /** What can be done with frames in a transfer syntax. */
 export interface FrameSyntax {
@@ -14,6 +16,8 @@ export interface FrameSyntax {
   canDecode?: boolean
   /** From pixels, without loss. */
   canEncode?: boolean
+  /** One stream for all frames, whatever its fragments are (PS3.5 8.2.5 to 8.2.8). */
+  isVideo?: boolean
 }
 
 const jpeg = { mediaType: 'image/jpeg', canDecode: true }
@@ -22,10 +26,11 @@ const jp2 = { mediaType: 'image/jp2', canDecode: true }
 const jphc = { mediaType: 'image/jphc', canDecode: true }
 const jxl = { mediaType: 'image/jxl' }
 const video = (mediaType: string, numbers: string[]): [string, FrameSyntax][] =>
-  numbers.map((number) => [`${base}.4.${number}`, { mediaType }])
+  numbers.map((number) => [`${base}.4.${number}`, { mediaType, isVideo: true }])
 
 /** The encapsulated transfer syntaxes that have a media type. */
 export const frameSyntaxes: ReadonlyMap<string, FrameSyntax> = new Map<string, FrameSyntax>([
+  [encapsulatedUncompressed, { mediaType: 'application/octet-stream', canDecode: true }],
   [`${base}.4.50`, jpeg],
   [`${base}.4.51`, jpeg],
   [`${base}.4.57`, jpeg],

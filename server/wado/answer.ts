@@ -70,26 +70,30 @@ export async function answerWhole(c: Context<AppEnv>, log: Log, whole: Whole): P
     const { 'content-type': _, 'content-encoding': __, ...rest } = headers
     return new Response(null, { status: 304, headers: rest })
   }
-  if (length === undefined) return stream(c, log, whole.read(), 200, headers)
+  if (length === undefined) return stream(c, log, whole.read(), () => 200, headers)
   headers['accept-ranges'] = 'bytes'
   const range = rangeOf(c, length, etag)
   if (range === undefined) {
-    return stream(c, log, whole.read(), 200, { ...headers, 'content-length': String(length) })
+    const all = { ...headers, 'content-length': String(length) }
+    return stream(c, log, whole.read(), () => 200, all)
   }
-  return stream(c, log, whole.read(range), 206, {
+  return stream(c, log, whole.read(range), () => 206, {
     ...headers,
     'content-range': `bytes ${range.offset}-${range.offset + range.length - 1}/${length}`,
     'content-length': String(range.length),
   })
 }
 
-/** Answers with several, as they are read (PS3.18 8.6.1.2). */
+/**
+ * Answers with several, as they are read (PS3.18 8.6.1.2).
+ * @param status Asked for when it has to be said.
+ */
 export function answerParts(
   c: Context<AppEnv>,
   log: Log,
   root: string,
   parts: AsyncIterable<Part>,
-  status: 200 | 206 = 200,
+  status: () => 200 | 206 = () => 200,
 ): Promise<Response> {
   const boundary = newBoundary()
   async function* body(): AsyncGenerator<Uint8Array, void, void> {
@@ -131,7 +135,7 @@ async function stream(
   c: Context<AppEnv>,
   log: Log,
   chunks: AsyncGenerator<Uint8Array, void, void>,
-  status: number,
+  statusOf: () => number,
   headers: Record<string, string>,
 ): Promise<Response> {
   const path = c.req.routePath
@@ -139,8 +143,11 @@ async function stream(
   const failed = (error: unknown) =>
     log.error('an answer was broken off', { request, path, error: describeError(error) })
   // Nobody reads the body of such an answer.
-  if (c.req.method === 'HEAD') return new Response(streamOf(chunks, failed), { status, headers })
+  if (c.req.method === 'HEAD') {
+    return new Response(streamOf(chunks, failed), { status: statusOf(), headers })
+  }
   const { pieces, isAll } = await beginning(chunks, c.req.raw.signal)
+  const status = statusOf()
   if (isAll) return new WholeResponse(pieces, { status, headers })
   const all = {
     next: async () => {

@@ -1,4 +1,6 @@
 import type { Instance } from '../../db/instances.ts'
+import { u32 } from '../dicom/bytes.ts'
+import { undefinedLength } from '../dicom/element-writer.ts'
 import { StructureError } from '../dicom/errors.ts'
 import { frameLength, locateFrames, readFrame } from '../dicom/fragments.ts'
 import type { DicomJson } from '../dicom/json-to-xml.ts'
@@ -6,7 +8,7 @@ import { transferSyntaxes } from '../dicom/transfer-syntaxes.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { frameBits, frameBytes, type ImagePixel, imagePixelOf } from '../pixels/image-pixel.ts'
 import type { JobOutcome } from '../pixels/job.ts'
-import { explicitLittleEndian } from '../pixels/syntaxes.ts'
+import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import type { WorkerPool } from '../pixels/worker-pool.ts'
 import type { Store } from '../store/store.ts'
 import { explicitBigEndian, gathered, rangesOf, readValue, tableBytes } from './stored-file.ts'
@@ -22,6 +24,8 @@ export interface Frames {
   /** What {@link read} gives: that of the file if it is encapsulated, else Explicit VR Little Endian. */
   transferSyntaxUID: string
   isEncapsulated: boolean
+  /** It is one stream for all frames, which stands for the first one here. */
+  isVideo: boolean
   /** Bytes of a frame, counted from 0. */
   length(index: number): Promise<number>
   /** Little endian pixels, or a code stream without item tags (WA-S11). */
@@ -46,6 +50,31 @@ export async function framesOf(
   return syntax?.encapsulated
     ? encapsulatedFrames(instance, store, model, image)
     : nativeFrames(instance, store, image)
+}
+
+/**
+ * The same of an item's pixel data, as of Icon Image Sequence. In a file of compressed pixels they may be compressed, too, or
+ * not: their length tells (PS3.5 A.4). Undefined: the item does not say what they are.
+ */
+export async function framesOfItem(
+  instance: Instance,
+  store: Store,
+  item: DicomJson,
+): Promise<Frames | undefined> {
+  const image = imagePixelOf(item)
+  if (image === undefined) return undefined
+  const isFragments =
+    transferSyntaxes.get(instance.transferSyntaxUID)?.encapsulated &&
+    (await lengthBefore(instance, store, image.offset)) === undefinedLength
+  return isFragments
+    ? encapsulatedFrames(instance, store, item, image)
+    : nativeFrames(instance, store, image)
+}
+
+/** What the element says that the length of its value is, which begins there. */
+async function lengthBefore(instance: Instance, store: Store, offset: number): Promise<number> {
+  const bytes = await gathered(rangesOf(instance, store)(offset - 4, 4))
+  return u32(bytes, 0, false)
 }
 
 /** The pixels of a frame, decoded where they have to be. */
@@ -81,7 +110,9 @@ async function encapsulatedFrames(
 ): Promise<Frames> {
   const read = rangesOf(instance, store)
   const extendedOffsetTable = await tableBytes(instance, store, model['7FE00001'])
-  const { offset, length, numberOfFrames } = image
+  const { offset, length } = image
+  const isVideo = frameSyntaxes.get(instance.transferSyntaxUID)?.isVideo === true
+  const numberOfFrames = isVideo ? 1 : image.numberOfFrames
   try {
     const pixelData = { offset, length, numberOfFrames, extendedOffsetTable }
     const spans = await locateFrames(read, pixelData)
@@ -91,6 +122,7 @@ async function encapsulatedFrames(
       count: spans.length,
       transferSyntaxUID: instance.transferSyntaxUID,
       isEncapsulated: true,
+      isVideo,
       length: (index) => frameLength(read, at(index)),
       read: (index) => readFrame(read, at(index)),
     }
@@ -113,6 +145,7 @@ function nativeFrames(instance: Instance, store: Store, image: ImagePixel): Fram
     count,
     transferSyntaxUID: explicitLittleEndian,
     isEncapsulated: false,
+    isVideo: false,
     length: async () => bytes,
     async *read(index) {
       const firstBit = index * bits

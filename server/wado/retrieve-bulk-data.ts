@@ -1,12 +1,15 @@
 import type { Context } from 'hono'
 import type { Instance } from '../../db/instances.ts'
-import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
+import type { DicomJson } from '../dicom/json-to-xml.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
-import { explicitLittleEndian } from '../pixels/syntaxes.ts'
+import { negotiate } from '../multipart/accept.ts'
+import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
+import { type BulkData, bulkDataOf, isPixelDataOfItem } from './bulk-data.ts'
 import type { WadoDeps } from './deps.ts'
-import { framesOf, pixelsOf } from './frames.ts'
+import { type Frames, framesOf, framesOfItem, pixelsOf } from './frames.ts'
+import { isUnable, LeftOut } from './left-out.ts'
 import { acceptedBy, choose } from './negotiation.ts'
 import { open, openInstance } from './open.ts'
 import { instanceURLOf, resourceOf } from './paths.ts'
@@ -15,15 +18,6 @@ import { readModel, readValue } from './stored-file.ts'
 
 const octets = { type: 'application/octet-stream' }
 export const bulkDataForm = { type: 'multipart/related', root: octets.type }
-
-/** A value that metadata name by a BulkDataURI. */
-interface BulkData {
-  /** `7FE00010/1024-524288`: what stands behind `bulkdata/`. */
-  name: string
-  vr: string
-  offset: number
-  length: number
-}
 
 /** One value by its BulkDataURI (WA-R4, WA-S12). Compressed pixel data are frames, which have no octets of their own. */
 export async function retrieveBulkData(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
@@ -34,15 +28,8 @@ export async function retrieveBulkData(c: Context<AppEnv>, deps: WadoDeps): Prom
   if (found === undefined) {
     throw new HttpProblem(404, 'Cannot retrieve this bulk data: its instance has none of this name')
   }
-  if (name.startsWith('7FE00010/')) {
-    const frames = await framesOf(instance, deps.store, model)
-    if (frames.isEncapsulated) {
-      const list = Array.from({ length: frames.count }, (_, index) => index + 1)
-      const digest = digestOf(instance)
-      const location = () => `${instanceURLOf(c, instance)}/bulkdata/${name}`
-      return answerFrames(c, deps, frames, list, location, digest)
-    }
-  }
+  const frames = await framesOfValue(instance, deps, model, found)
+  if (frames?.isEncapsulated) return answerAllFrames(c, deps, instance, frames, found)
   const { offer } = choose(acceptedBy(c), [bulkDataForm, octets])
   const read = (offset = 0, length = found.length) =>
     readRange(instance, deps, found, offset, length)
@@ -60,14 +47,51 @@ export async function retrieveBulkData(c: Context<AppEnv>, deps: WadoDeps): Prom
   return answerParts(c, deps.log, octets.type, parts())
 }
 
+/** Those of a value that is pixel data of the instance or of an item; undefined: it is none. */
+async function framesOfValue(
+  instance: Instance,
+  { store }: WadoDeps,
+  model: DicomJson,
+  { name, dataSet }: BulkData,
+): Promise<Frames | undefined> {
+  if (name.startsWith('7FE00010/')) return framesOf(instance, store, model)
+  return isPixelDataOfItem(name) ? framesOfItem(instance, store, dataSet) : undefined
+}
+
+function answerAllFrames(
+  c: Context<AppEnv>,
+  deps: WadoDeps,
+  instance: Instance,
+  frames: Frames,
+  value: BulkData,
+): Promise<Response> {
+  const list = Array.from({ length: frames.count }, (_, index) => index + 1)
+  return answerFrames(c, deps, frames, list, () => uriOf(c, instance, value), digestOf(instance))
+}
+
 /** All values of a study, series or instance that are bulk data, pixel data decoded (WA-R4). */
 export async function retrieveAllBulkData(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
   return retrieveMany(c, deps, () => true)
 }
 
-/** The pixel data of a study, series or instance, decoded (WA-R5). */
+/** The pixel data of a study, series or instance, decoded (WA-R5); of a video, itself. */
 export async function retrievePixelData(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
-  return retrieveMany(c, deps, ({ name }) => /^7FE000(08|09|10)\//.test(name))
+  const path = resourceOf(c.req.param())
+  if (path.sopInstanceUID !== undefined) {
+    const { first } = await open(deps, path)
+    const isVideo = frameSyntaxes.get(first.transferSyntaxUID)?.isVideo === true
+    const model = isVideo ? await readModel(first, deps.store) : {}
+    const value = bulkDataOf(model).find(({ name }) => isPixelData(name))
+    if (value !== undefined) {
+      return answerAllFrames(c, deps, first, await framesOf(first, deps.store, model), value)
+    }
+  }
+  return retrieveMany(c, deps, ({ name }) => isPixelData(name))
+}
+
+/** That of the instance, not of an item. */
+function isPixelData(name: string): boolean {
+  return /^7FE000(08|09|10)\//.test(name)
 }
 
 async function retrieveMany(
@@ -78,33 +102,50 @@ async function retrieveMany(
   const path = resourceOf(c.req.param())
   choose(acceptedBy(c), [bulkDataForm])
   const { all } = await open(deps, path)
+  const leftOut = new LeftOut(c)
   async function* parts(): AsyncGenerator<Part, void, void> {
     for await (const instance of all()) {
       const model = await readModel(instance, deps.store)
       for (const value of bulkDataOf(model).filter(isWanted)) {
-        const isPixelData = value.name.startsWith('7FE00010/')
-        const frames = isPixelData ? await framesOf(instance, deps.store, model) : undefined
-        if (!frames?.isEncapsulated) {
-          yield partOf(c, instance, deps, value)
-          continue
-        }
-        const decode = (index: number) => pixelsOf(frames, index, deps.codecs, c.req.raw.signal)
-        const first = await decode(0)
-        yield {
-          headers: headersOf(c, instance, value),
-          async *read() {
-            yield first.bytes
-            for (let index = 1; index < frames.count; index++) yield (await decode(index)).bytes
-          },
-        }
+        const part = await leftOut.unless(partOfAny(c, instance, deps, model, value))
+        if (part !== undefined) yield part
       }
     }
   }
   const found = await begun(parts())
   if (found === undefined) {
-    throw new HttpProblem(404, 'Cannot retrieve this: there is no such data in it')
+    throw leftOut.why ?? new HttpProblem(404, 'Cannot retrieve this: there is no such data in it')
   }
-  return answerParts(c, deps.log, octets.type, found)
+  return answerParts(c, deps.log, octets.type, found, () => leftOut.status())
+}
+
+/** A value as a part; compressed pixel data decoded, or as stored where they cannot be and that is acceptable, too. */
+async function partOfAny(
+  c: Context<AppEnv>,
+  instance: Instance,
+  deps: WadoDeps,
+  model: DicomJson,
+  value: BulkData,
+): Promise<Part> {
+  const frames = await framesOfValue(instance, deps, model, value)
+  if (!frames?.isEncapsulated) return partOf(c, instance, deps, value)
+  const decode = async (index: number) =>
+    (await pixelsOf(frames, index, deps.codecs, c.req.raw.signal)).bytes
+  const { transferSyntaxUID } = frames
+  try {
+    const first = await decode(0)
+    return {
+      headers: headersOf(c, instance, value),
+      async *read() {
+        yield first
+        for (let index = 1; index < frames.count; index++) yield await decode(index)
+      },
+    }
+  } catch (error) {
+    const isTaken = negotiate(acceptedBy(c), [{ ...bulkDataForm, transferSyntaxUID }])
+    if (!isUnable(error) || frames.count > 1 || !isTaken) throw error
+    return { headers: headersOf(c, instance, value, transferSyntaxUID), read: () => frames.read(0) }
+  }
 }
 
 function partOf(c: Context<AppEnv>, instance: Instance, deps: WadoDeps, value: BulkData): Part {
@@ -114,11 +155,20 @@ function partOf(c: Context<AppEnv>, instance: Instance, deps: WadoDeps, value: B
   }
 }
 
-function headersOf(c: Context<AppEnv>, instance: Instance, { name }: BulkData): Part['headers'] {
+function headersOf(
+  c: Context<AppEnv>,
+  instance: Instance,
+  value: BulkData,
+  transferSyntaxUID = explicitLittleEndian,
+): Part['headers'] {
   return [
-    ['Content-Type', `${octets.type}; transfer-syntax=${explicitLittleEndian}`],
-    ['Content-Location', `${instanceURLOf(c, instance)}/bulkdata/${name}`],
+    ['Content-Type', `${octets.type}; transfer-syntax=${transferSyntaxUID}`],
+    ['Content-Location', uriOf(c, instance, value)],
   ]
+}
+
+function uriOf(c: Context<AppEnv>, instance: Instance, { name }: BulkData): string {
+  return `${instanceURLOf(c, instance)}/bulkdata/${name}`
 }
 
 /** A range of a value. Words that are turned round are read as a whole. */
@@ -138,25 +188,6 @@ async function* readRange(
     if (piece.length > 0) yield piece
     at += chunk.length
   }
-}
-
-/** Every BulkDataURI of a data set, items included. */
-export function bulkDataOf(model: DicomJson): BulkData[] {
-  const found: BulkData[] = []
-  for (const attribute of Object.values(model)) {
-    if (attribute.vr === 'SQ') {
-      for (const item of attribute.Value ?? []) found.push(...bulkDataOf((item ?? {}) as DicomJson))
-    }
-    const value = bulkDataAt(attribute)
-    if (value !== undefined) found.push(value)
-  }
-  return found
-}
-
-function bulkDataAt({ vr, BulkDataURI }: DicomJsonAttribute): BulkData | undefined {
-  const [, name, offset, length] = /bulkdata\/(.+\/(\d+)-(\d+))$/.exec(BulkDataURI ?? '') ?? []
-  if (name === undefined) return undefined
-  return { name, vr, offset: Number(offset), length: Number(length) }
 }
 
 function digestOf(instance: Instance): string {

@@ -19,6 +19,12 @@ export async function retrieveFrames(c: Context<AppEnv>, deps: WadoDeps): Promis
   const list = frameListOf(c.req.param('list') ?? '')
   const instance = await openInstance(c, deps)
   const frames = await framesOf(instance, deps.store, await readModel(instance, deps.store))
+  if (frames.isVideo && frames.image.numberOfFrames > 1) {
+    throw new HttpProblem(
+      406,
+      'Cannot retrieve frames of a video, which is one stream: retrieve its bulk data, or /pixeldata',
+    )
+  }
   checkList(list, frames)
   const location = (frame: number) => `${instanceURLOf(c, instance)}/frames/${frame}`
   return answerFrames(c, deps, frames, list, location, Buffer.from(instance.digest).toString('hex'))
@@ -101,7 +107,7 @@ function offersOf(frames: Frames, isSingle: boolean): FrameOffer[] {
     return offers
   }
   const { mediaType, aliases, canDecode } = frameSyntaxes.get(stored) ?? {}
-  if (mediaType !== undefined) add(mediaType, stored, true, aliases)
+  if (mediaType !== undefined && mediaType !== octets) add(mediaType, stored, true, aliases)
   // Many clients ask for octets with transfer-syntax=* and mean the code stream.
   add(octets, stored, !canDecode)
   if (canDecode) add(octets, explicitLittleEndian, true)

@@ -2,12 +2,12 @@ import type { Context } from 'hono'
 import type { Instance, ResourcePath } from '../../db/instances.ts'
 import { transferSyntaxesOf } from '../../db/retrieve.ts'
 import type { AppEnv } from '../http/env.ts'
-import { HttpProblem } from '../http/problem.ts'
 import { type AcceptEntry, negotiate, type Offer } from '../multipart/accept.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import { readMoving, readSmallMoving } from '../store/read-moving.ts'
 import { answerPart, answerParts, answerWhole, begun, type Part, smallBytes } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
+import { isUnable, LeftOut } from './left-out.ts'
 import { acceptedBy, choose, notAcceptable } from './negotiation.ts'
 import { notFound, open } from './open.ts'
 import { instanceURLOf, resourceOf } from './paths.ts'
@@ -31,9 +31,20 @@ export async function retrieveInstances(c: Context<AppEnv>, deps: WadoDeps): Pro
   // Some can be had as the client wants, some not: it gets those, and hears that they are not all. (WA-N13, WA-S2)
   const isAll = stored.every((syntax) => offersOfOne(entries, syntax).part !== undefined)
   const { all } = await open(deps, path)
-  const parts = await begun(partsOf(c, deps, all(), entries))
-  if (parts === undefined) throw await notFound(deps, path)
-  return answerParts(c, deps.log, 'application/dicom', parts, isAll ? 200 : 206)
+  return answerInstances(c, deps, path, all(), entries, new LeftOut(c, !isAll))
+}
+
+async function answerInstances(
+  c: Context<AppEnv>,
+  deps: WadoDeps,
+  path: ResourcePath,
+  instances: AsyncIterable<Instance>,
+  entries: readonly AcceptEntry[],
+  leftOut: LeftOut,
+): Promise<Response> {
+  const parts = await begun(partsOf(c, deps, instances, entries, leftOut))
+  if (parts === undefined) throw leftOut.why ?? (await notFound(deps, path))
+  return answerParts(c, deps.log, 'application/dicom', parts, () => leftOut.status())
 }
 
 async function retrieveOne(
@@ -52,9 +63,7 @@ async function retrieveOne(
       const bytes = await readSmallMoving(deps.store, first, 0, first.byteLength)
       return answerPart('application/dicom', partHeadersOf(c, first, offer, bytes.length), bytes)
     }
-    const parts = await begun(partsOf(c, deps, all(), entries))
-    if (parts === undefined) throw await notFound(deps, path)
-    return answerParts(c, deps.log, 'application/dicom', parts)
+    return answerInstances(c, deps, path, all(), entries, new LeftOut(c))
   }
   const { signal } = c.req.raw
   const chosen = offer as SyntaxOffer
@@ -88,11 +97,15 @@ async function* partsOf(
   deps: WadoDeps,
   instances: AsyncIterable<Instance>,
   entries: readonly AcceptEntry[],
+  leftOut: LeftOut,
 ): AsyncGenerator<Part, void, void> {
   for await (const instance of instances) {
     const { part } = offersOfOne(entries, instance.transferSyntaxUID)
     if (part === undefined) continue
-    const encoded = await encodedOrStored(instance, part, deps, entries, c.req.raw.signal)
+    const encoded = await leftOut.unless(
+      encodedOrStored(instance, part, deps, entries, c.req.raw.signal),
+    )
+    if (encoded === undefined) continue
     yield {
       headers: partHeadersOf(c, instance, encoded, encoded.length),
       read: () => encoded.read(),
@@ -158,8 +171,7 @@ async function encodedOrStored(
   } catch (error) {
     const stored = instance.transferSyntaxUID
     const asStored = { ...form, transferSyntaxUID: stored, isDefaultSyntax: true }
-    const isUnable = error instanceof UndecodableError || error instanceof HttpProblem
-    if (!isUnable || !negotiate(entries, [asStored])) throw error
+    if (!isUnable(error) || !negotiate(entries, [asStored])) throw error
     return encodeAs(instance, stored, deps, signal)
   }
 }

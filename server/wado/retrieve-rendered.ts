@@ -11,6 +11,7 @@ import { UndecodableError } from '../pixels/worker-pool.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import { type Frames, frameInMemory, framesOf } from './frames.ts'
+import { LeftOut } from './left-out.ts'
 import { acceptedRendered, choose, notAcceptable } from './negotiation.ts'
 import { open, openInstance } from './open.ts'
 import { overlaysOf } from './overlays.ts'
@@ -29,6 +30,9 @@ import { readModel } from './stored-file.ts'
 const jpeg = { type: 'image/jpeg' as const }
 const png = { type: 'image/png' as const }
 const gif = { type: 'image/gif' as const }
+
+/** Images of a study or series of which one can be shown stands for it. */
+const thumbnailTries = 5
 
 /** An instance with what is needed to show frames of it. */
 interface Shown {
@@ -57,7 +61,7 @@ export async function retrieveRendered(c: Context<AppEnv>, deps: WadoDeps): Prom
     return renderOne(c, deps, shown, wanted[0] as number, offer.type, parameters)
   }
   const pictures = wanted.map((frame) => ({ shown, frame }))
-  return answerPictures(c, deps, asyncOf(pictures), offer.type, parameters)
+  return answerPictures(c, deps, asyncOf(pictures), offer.type, parameters, new LeftOut(c))
 }
 
 /** One small JPEG of a study, series, instance or frame, without a word about the patient (WA-R7). */
@@ -68,12 +72,17 @@ export async function retrieveThumbnail(c: Context<AppEnv>, deps: WadoDeps): Pro
   const path = resourceOf(c.req.param())
   const { all } = await open(deps, path)
   choose(acceptedRendered(c), [jpeg])
-  for await (const shown of imagesOf(all(), deps)) {
+  const leftOut = new LeftOut(c)
+  let tries = 0
+  for await (const shown of imagesOf(all(), deps, leftOut)) {
     if (numbers !== undefined) checkList(numbers, shown.frames)
     const frame = numbers?.[0] ?? Math.ceil(shown.frames.count / 2)
-    return renderOne(c, deps, shown, frame, jpeg.type, parameters)
+    const made = renderOne(c, deps, shown, frame, jpeg.type, parameters)
+    const answer = await leftOut.unless(made)
+    if (answer !== undefined) return answer
+    if (++tries === thumbnailTries) break
   }
-  throw new HttpProblem(404, 'Cannot make a thumbnail: there is no image')
+  throw leftOut.why ?? new HttpProblem(404, 'Cannot make a thumbnail: there is no image')
 }
 
 async function renderOne(
@@ -137,13 +146,14 @@ async function renderMany(
     gif,
     ...[jpeg, png, gif].map(({ type }) => ({ type: 'multipart/related', root: type })),
   ])
+  const leftOut = new LeftOut(c)
   async function* pictures(): AsyncGenerator<{ shown: Shown; frame: number }, void, void> {
-    for await (const shown of imagesOf(all(), deps)) {
+    for await (const shown of imagesOf(all(), deps, leftOut)) {
       for (let frame = 1; frame <= shown.frames.count; frame++) yield { shown, frame }
     }
   }
   const type = ('root' in offer ? offer.root : offer.type) as PictureType
-  return answerPictures(c, deps, pictures(), type, parameters)
+  return answerPictures(c, deps, pictures(), type, parameters, leftOut)
 }
 
 async function answerPictures(
@@ -152,10 +162,13 @@ async function answerPictures(
   pictures: AsyncGenerator<{ shown: Shown; frame: number }, void, void>,
   type: PictureType,
   parameters: RenderedParameters,
+  leftOut: LeftOut,
 ): Promise<Response> {
   async function* parts(): AsyncGenerator<Part, void, void> {
     for await (const { shown, frame } of pictures) {
-      const { bytes } = await renderFrame(c, deps, shown, frame, type, parameters)
+      const made = await leftOut.unless(renderFrame(c, deps, shown, frame, type, parameters))
+      if (made === undefined) continue
+      const { bytes } = made
       yield {
         headers: [
           ['Content-Type', type],
@@ -169,8 +182,10 @@ async function answerPictures(
     }
   }
   const made = await begun(parts())
-  if (made === undefined) throw new HttpProblem(404, 'Cannot render: there is no image')
-  return answerParts(c, deps.log, type, made)
+  if (made === undefined) {
+    throw leftOut.why ?? new HttpProblem(404, 'Cannot render: there is no image')
+  }
+  return answerParts(c, deps.log, type, made, () => leftOut.status())
 }
 
 /** @throws {HttpProblem} 406 the frame cannot be decoded or shown */
@@ -208,14 +223,17 @@ async function renderFrame(
 async function* imagesOf(
   instances: AsyncIterable<Instance>,
   { store }: WadoDeps,
+  leftOut: LeftOut,
 ): AsyncGenerator<Shown, void, void> {
   for await (const instance of instances) {
     if (instance.rows === null || instance.columns === null) continue
     const model = await readModel(instance, store)
-    const frames = await framesOf(instance, store, model).catch((error) => {
-      if (error instanceof HttpProblem) return undefined
+    const found = framesOf(instance, store, model).catch((error) => {
+      // It has none, after all.
+      if (error instanceof HttpProblem && error.status === 404) return undefined
       throw error
     })
+    const frames = await leftOut.unless(found)
     if (frames !== undefined && frames.count > 0) yield { instance, model, frames }
   }
 }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { Instance } from '../../db/instances.ts'
+import { tagHex } from '../dicom/bytes.ts'
 import {
   elementHeader,
   itemHeader,
@@ -7,6 +8,7 @@ import {
   textElement,
   undefinedLength,
 } from '../dicom/element-writer.ts'
+import type { DicomJson } from '../dicom/json-to-xml.ts'
 import { reEncode } from '../dicom/re-encode.ts'
 import { transferSyntaxes } from '../dicom/transfer-syntaxes.ts'
 import { vrCode } from '../dicom/vr.ts'
@@ -15,11 +17,12 @@ import { frameBytes, type ImagePixel } from '../pixels/image-pixel.ts'
 import type { JobOutcome } from '../pixels/job.ts'
 import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
+import { bulkDataOf, isPixelDataOfItem } from './bulk-data.ts'
 import type { WadoDeps } from './deps.ts'
-import { type Frames, frameInMemory, framesOf, pixelsOf } from './frames.ts'
+import { type Frames, frameInMemory, framesOf, framesOfItem, pixelsOf } from './frames.ts'
 import { explicitBigEndian, implicitLittleEndian, readFile, readModel } from './stored-file.ts'
 
-const pixelData = 0x7fe00010
+const pixelDataTag = 0x7fe00010
 
 /** An instance in one transfer syntax, ready to be sent. */
 export interface Encoded {
@@ -99,18 +102,45 @@ export async function encodeAs(
   }
   const convert = converterOf(frames, target, deps, signal)
   const first = await convert(0)
-  const element =
-    target === explicitLittleEndian
-      ? nativeElement(frames, first, convert)
-      : encapsulatedElement(frames, first, convert)
+  const isDecoded = target === explicitLittleEndian
+  const pixelData = isDecoded
+    ? nativeElement(frames, first, convert)
+    : encapsulatedElement(frames, first, convert)
+  const elements = imageElements(first.image)
+  // In a file of compressed pixels those of an item may be as they are (PS3.5 A.4), the other way round they may not.
+  const inItems = isDecoded ? await decodedItems(instance, model, deps, signal) : new Map()
   return {
     transferSyntaxUID: target,
-    read: () =>
-      reEncode(readFile(instance, deps.store), target, {
-        elements: imageElements(first.image),
-        pixelData: element,
-      }),
+    read: () => reEncode(readFile(instance, deps.store), target, { elements, inItems, pixelData }),
   }
+}
+
+/** What takes the place of compressed pixel data of items, as of Icon Image Sequence, and of what says how they are written. */
+async function decodedItems(
+  instance: Instance,
+  model: DicomJson,
+  { store, codecs }: WadoDeps,
+  signal: AbortSignal,
+): Promise<Map<string, Uint8Array>> {
+  const elements = new Map<string, Uint8Array>()
+  for (const { name, dataSet } of bulkDataOf(model)) {
+    if (!isPixelDataOfItem(name)) continue
+    const frames = await framesOfItem(instance, store, dataSet)
+    if (frames === undefined) throw new UndecodableError('an item does not say what its pixels are')
+    if (!frames.isEncapsulated) continue
+    const { image, bytes } = await pixelsOf(frames, 0, codecs, signal)
+    const path = name.slice(0, name.indexOf('7FE00010/'))
+    for (const [tag, element] of imageElements(image)) elements.set(path + tagHex(tag), element)
+    const padding = Buffer.alloc(bytes.length % 2)
+    const header = nativeHeader(image, bytes.length + padding.length)
+    elements.set(`${path}7FE00010`, Buffer.concat([header, bytes, padding]))
+  }
+  return elements
+}
+
+/** Of Pixel Data that is not compressed (PS3.5 A.2). */
+function nativeHeader({ bitsAllocated }: ImagePixel, length: number): Buffer {
+  return elementHeader(pixelDataTag, vrCode(bitsAllocated > 8 ? 'OW' : 'OB'), length)
 }
 
 type Convert = (index: number) => Promise<JobOutcome>
@@ -154,9 +184,8 @@ function nativeElement(
   if (length + padding >= undefinedLength) {
     throw new UndecodableError('the decoded pixels are more than a data set can hold')
   }
-  const vr = vrCode(image.bitsAllocated > 8 ? 'OW' : 'OB')
   async function* element(): AsyncGenerator<Uint8Array, void, void> {
-    yield elementHeader(pixelData, vr, length + padding)
+    yield nativeHeader(image, length + padding)
     yield first.bytes
     for (let index = 1; index < count; index++) yield (await convert(index)).bytes
     if (padding === 1) yield Buffer.alloc(1)
@@ -171,7 +200,7 @@ function encapsulatedElement(
   convert: Convert,
 ): AsyncGenerator<Uint8Array, void, void> {
   async function* element(): AsyncGenerator<Uint8Array, void, void> {
-    yield elementHeader(pixelData, vrCode('OB'), undefinedLength)
+    yield elementHeader(pixelDataTag, vrCode('OB'), undefinedLength)
     yield itemHeader(0xe000, 0)
     for (let index = 0; index < count; index++) {
       const { bytes } = index === 0 ? first : await convert(index)

@@ -245,7 +245,11 @@ describe('Compressed frames (PS3.18 8.7.3)', () => {
       const named = `${form}; transfer-syntax=${explicitLittleEndian}`
       expect((await retrieve(url, named)).status).toBe(406)
     }
-    expect((await retrieve(`${url}/pixeldata`)).status).toBe(406)
+    expect((await retrieve(`${url}/pixeldata`, multipartOctets)).status).toBe(406)
+    const any = await retrieve(`${url}/pixeldata`, '*/*')
+    const [part] = partsOf(any.type, any.body)
+    expect(part?.headers['content-type']).toBe(`${octets}; transfer-syntax=${jpegBaseline}`)
+    expect(part?.bytes).toEqual(broken)
     expect((await retrieve(`${url}/frames/1`, 'image/jpeg')).body).toEqual(broken)
     expect((await retrieve(`${url}/rendered`)).status).toBe(406)
   })

@@ -131,7 +131,7 @@ export function dataSet(
   const syntax = {
     explicit: transferSyntaxUID !== implicitLittleEndian,
     bigEndian: transferSyntaxUID === explicitBigEndian,
-    encapsulated: /^1\.2\.840\.10008\.1\.2\.(4\.|5$)/.test(transferSyntaxUID),
+    encapsulated: /^1\.2\.840\.10008\.1\.2\.(4\.|5$|1\.98$|8\.1$)/.test(transferSyntaxUID),
   }
   return elements.flatMap((element) => encode(element, syntax))
 }
