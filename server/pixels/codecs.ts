@@ -1,10 +1,11 @@
+import { inflateRawSync } from 'node:zlib'
 import type { Context as CodecContext } from 'dcmjs-codecs'
 import { checkCodeStream, checkRLE } from './code-stream.ts'
 import { frameBytes, type ImagePixel } from './image-pixel.ts'
 import type { JobOutcome } from './job.ts'
 import { Context, log, NativeCodecs } from './library.ts'
 import { byPixel } from './planes.ts'
-import { encapsulatedUncompressed } from './syntaxes.ts'
+import { deflatedFrames, encapsulatedUncompressed } from './syntaxes.ts'
 
 type Coder = (context: CodecContext, parameters: object) => CodecContext
 
@@ -78,6 +79,7 @@ export function decode(
   bytes: Uint8Array,
 ): JobOutcome {
   if (transferSyntaxUID === encapsulatedUncompressed) return unpadded(image, bytes)
+  if (transferSyntaxUID === deflatedFrames) return unpadded(image, inflated(image, bytes))
   const decoder = decoders.get(transferSyntaxUID)
   if (decoder === undefined) throw new Error('there is no decoder for this transfer syntax')
   if (transferSyntaxUID === rle) checkRLE(bytes, image)
@@ -102,9 +104,15 @@ export function decode(
   return { bytes: pixels, image: outcome }
 }
 
+/** @throws {Error} it is broken, or longer than a frame is */
+function inflated(image: ImagePixel, bytes: Uint8Array): Uint8Array {
+  // An even frame, as every fragment is, may have one byte more.
+  return inflateRawSync(bytes, { maxOutputLength: frameBytes(image) + 1 })
+}
+
 function unpadded(image: ImagePixel, bytes: Uint8Array): JobOutcome {
   const length = frameBytes(image)
-  if (bytes.length < length) throw new Error('the fragment is shorter than a frame')
+  if (bytes.length < length) throw new Error('it is shorter than a frame')
   return { image, bytes: bytes.slice(0, length) }
 }
 

@@ -3,6 +3,8 @@ const base = '1.2.840.10008.1.2'
 export const explicitLittleEndian = `${base}.1`
 /** Pixels as they are, in a fragment for each frame. */
 export const encapsulatedUncompressed = `${base}.1.98`
+/** Each frame deflated (RFC 1951), as one fragment. */
+export const deflatedFrames = `${base}.8.1`
 
 /** What can be done with frames in a transfer syntax. */
 export interface FrameSyntax {
@@ -31,6 +33,7 @@ const video = (mediaType: string, numbers: string[]): [string, FrameSyntax][] =>
 /** The encapsulated transfer syntaxes that have a media type. */
 export const frameSyntaxes: ReadonlyMap<string, FrameSyntax> = new Map<string, FrameSyntax>([
   [encapsulatedUncompressed, { mediaType: 'application/octet-stream', canDecode: true }],
+  [deflatedFrames, { mediaType: 'application/octet-stream', canDecode: true }],
   [`${base}.4.50`, jpeg],
   [`${base}.4.51`, jpeg],
   [`${base}.4.57`, jpeg],
