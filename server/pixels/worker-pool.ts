@@ -8,10 +8,12 @@ export interface PoolLimits {
   workers: number
   /** Jobs that wait for a thread; the next is refused. */
   waiting: number
-  /** Milliseconds that one job may take, at most. */
+  /** Milliseconds of the processor that one job may take, at most. */
   jobMs: number
-  /** Milliseconds that a job with few pixels may take, which a broken code stream would take far more of. */
+  /** Those that a job with few pixels may take, which a broken code stream would take far more of. */
   smallJobMs: number
+  /** How many times as long it may take by the clock, on a machine that has other things to do. */
+  busyTimes: number
   /** Bytes that the codecs of one thread may take, beside the frame and what becomes of it. */
   memoryBytes: number
 }
@@ -21,6 +23,7 @@ export const defaultPoolLimits: PoolLimits = {
   waiting: 256,
   jobMs: 20_000,
   smallJobMs: 4000,
+  busyTimes: 5,
   // A frame of 256 MiB, and in JPEG 2000 four bytes for each sample of it, do not fit; one of half of that does.
   memoryBytes: 2 ** 30,
 }
@@ -51,13 +54,16 @@ interface Task {
  */
 export class WorkerPool implements AsyncDisposable {
   readonly #limits: PoolLimits
+  readonly #usedMs: () => number
   readonly #waiting: Task[] = []
   readonly #idle: Worker[] = []
   readonly #all = new Set<Worker>()
   #isClosed = false
 
-  constructor(limits: PoolLimits = defaultPoolLimits) {
+  /** @param usedMs Milliseconds of the processor that this process has used: no less than one of its threads. */
+  constructor(limits: PoolLimits = defaultPoolLimits, usedMs = processorMs) {
     this.#limits = limits
+    this.#usedMs = usedMs
   }
 
   /**
@@ -145,10 +151,20 @@ export class WorkerPool implements AsyncDisposable {
     }
     const ended = () => broken(new Error('the codec ended'))
     const jobMs = this.#jobMs(job)
-    const timer = setTimeout(() => {
+    const beganAt = performance.now()
+    const usedBefore = this.#usedMs()
+    const lookAgain = () => {
+      // Of a job that waits for a processor nothing is known yet.
+      const leftMs = jobMs - (this.#usedMs() - usedBefore)
+      const isOver = performance.now() - beganAt >= jobMs * this.#limits.busyTimes
+      if (leftMs > 0 && !isOver) {
+        timer = setTimeout(lookAgain, leftMs)
+        return
+      }
       settle(true)
       reject(new UndecodableError(`it takes longer than ${jobMs / 1000} s`))
-    }, jobMs)
+    }
+    let timer = setTimeout(lookAgain, jobMs)
     worker.on('message', answered)
     worker.on('error', broken)
     worker.on('exit', ended)
@@ -174,4 +190,9 @@ export class WorkerPool implements AsyncDisposable {
     worker.on('error', () => {})
     void worker.terminate()
   }
+}
+
+function processorMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }

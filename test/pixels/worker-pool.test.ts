@@ -124,6 +124,12 @@ describe('WorkerPool', () => {
     await expect(slow.run(job)).rejects.toThrow('takes longer than')
   })
 
+  test('a job is not ended for what a busy machine takes', async () => {
+    const limits = { ...defaultPoolLimits, workers: 1, jobMs: 1, busyTimes: Infinity }
+    await using pool = new WorkerPool(limits, () => 0)
+    expect((await pool.run(encode(`${base}.4.90`))).bytes.length).toBeGreaterThan(100)
+  })
+
   test('a job that takes too much memory ends its thread, and the next is done by another', async () => {
     await using small = new WorkerPool({
       ...defaultPoolLimits,
