@@ -9,7 +9,7 @@ import { HttpProblem } from '../http/problem.ts'
 import { frameBits, frameBytes, type ImagePixel, imagePixelOf } from '../pixels/image-pixel.ts'
 import type { JobOutcome } from '../pixels/job.ts'
 import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
-import type { WorkerPool } from '../pixels/worker-pool.ts'
+import { UndecodableError, type WorkerPool } from '../pixels/worker-pool.ts'
 import type { Store } from '../store/store.ts'
 import { explicitBigEndian, gathered, rangesOf, readValue, tableBytes } from './stored-file.ts'
 
@@ -77,7 +77,7 @@ async function lengthBefore(instance: Instance, store: Store, offset: number): P
   return u32(bytes, 0, false)
 }
 
-/** The pixels of a frame, decoded where they have to be. */
+/** The pixels of a frame, decoded where they have to be. @throws {UndecodableError} they cannot be */
 export async function pixelsOf(
   frames: Frames,
   index: number,
@@ -85,9 +85,16 @@ export async function pixelsOf(
   signal?: AbortSignal,
 ): Promise<JobOutcome> {
   const { image, transferSyntaxUID, isEncapsulated } = frames
+  mustHaveDecoder(frames)
   const bytes = await frameInMemory(frames, index)
   if (!isEncapsulated) return { image, bytes }
   return codecs.run({ kind: 'decode', image, transferSyntaxUID, bytes }, signal)
+}
+
+/** Before a frame is read, which of a video may be large. @throws {UndecodableError} */
+export function mustHaveDecoder({ isEncapsulated, transferSyntaxUID }: Frames): void {
+  if (!isEncapsulated || frameSyntaxes.get(transferSyntaxUID)?.canDecode) return
+  throw new UndecodableError('there is no decoder for its transfer syntax')
 }
 
 /** @throws {HttpProblem} 413 it, or what it becomes, is larger than what is held in memory (WA-S8) */

@@ -10,7 +10,7 @@ import type { PictureType } from '../pixels/rendering.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
-import { type Frames, frameInMemory, framesOf } from './frames.ts'
+import { type Frames, frameInMemory, framesOf, mustHaveDecoder } from './frames.ts'
 import { LeftOut } from './left-out.ts'
 import { acceptedRendered, choose, notAcceptable } from './negotiation.ts'
 import { open, openInstance } from './open.ts'
@@ -201,6 +201,7 @@ async function renderFrame(
   const choice = type === 'image/jpeg' || type === 'image/png' ? profile : 'no'
   const iccProfile = await profileFor(instance, deps.store, model, choice)
   try {
+    mustHaveDecoder(frames)
     const found = await renderingOf(instance, deps.store, model, image, frame - 1)
     const rendering = {
       ...found,
