@@ -36,6 +36,11 @@ export interface SearchAttribute {
   dateTag?: string
 }
 
+/** Implicit VR and big endian are never sent: such an instance is encoded anew. (PS3.18 8.7.3, 10.6.3.3) */
+const availableTransferSyntax = `case
+  when i.transfer_syntax_uid in ('1.2.840.10008.1.2', '1.2.840.10008.1.2.2') then '1.2.840.10008.1.2.1'
+  else i.transfer_syntax_uid end`
+
 /**
  * The attributes that rows hold: what a search matches, and what it answers without being asked.
  *
@@ -101,7 +106,7 @@ export const searchAttributes: readonly SearchAttribute[] = [
 
   instance('00080016', 'SOPClassUID', 'UI', 'uid', 'i.sop_class_uid'),
   instance('00080018', 'SOPInstanceUID', 'UI', 'uid', 'i.sop_instance_uid'),
-  instance('00083002', 'AvailableTransferSyntaxUID', 'UI', 'uid', 'i.transfer_syntax_uid'),
+  instance('00083002', 'AvailableTransferSyntaxUID', 'UI', 'uid', availableTransferSyntax),
   instance('00200013', 'InstanceNumber', 'IS', 'code', 'i.instance_number'),
   optional(instance('00280008', 'NumberOfFrames', 'IS', 'number', 'i.number_of_frames')),
   optional(instance('00280010', 'Rows', 'US', 'number', 'i.rows')),

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  type DicomFileOptions,
+  dicomFile,
+  explicitBigEndian,
+  explicitLittleEndian,
+  implicitLittleEndian,
+  jpegBaseline,
+  uniqueUID,
+} from '../support/dicom-file.ts'
+import { type StowageServer, startServer } from '../support/server.ts'
+import { type StowAnswer, stow } from '../support/stow.ts'
+import { call, type Dataset } from './dicomweb.ts'
+
+let server: StowageServer
+
+beforeAll(async () => {
+  server = await startServer()
+})
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+const get = (path: string): Promise<StowAnswer> => call(`${server.dicomWeb}${path}`)
+
+/** Stores instances, each in a study and a series of its own unless it says another. @returns The UIDs of the first one. */
+async function store(...list: DicomFileOptions[]) {
+  const files = list.map((options) => ({
+    studyInstanceUID: uniqueUID(),
+    seriesInstanceUID: uniqueUID(),
+    sopInstanceUID: uniqueUID(),
+    ...options,
+  }))
+  const answer = await stow(`${server.dicomWeb}/studies`, files.map(dicomFile))
+  expect(answer.status).toBeLessThan(300)
+  return files
+}
+
+/** The UIDs of what is found, sorted. */
+async function found(path: string): Promise<string[]> {
+  const answer = await get(path)
+  expect([200, 204]).toContain(answer.status)
+  const uidOf = (result: Dataset) =>
+    (result['00080018'] ?? result['0020000E'] ?? result['0020000D'])?.Value?.[0] as string
+  return answer.status === 204 ? [] : (answer.body as Dataset[]).map(uidOf).sort()
+}
+
+describe('Available Transfer Syntax UID (PS3.18 10.6.3.3, 8.7.3)', () => {
+  test('names what can be retrieved: never Implicit VR or big endian (WA-N12)', async () => {
+    const studyInstanceUID = uniqueUID()
+    const syntaxes = [
+      implicitLittleEndian,
+      explicitBigEndian,
+      explicitLittleEndian,
+      jpegBaseline,
+    ] as const
+    const [implicit, big, explicit, jpeg] = (
+      await store(
+        ...syntaxes.map((transferSyntaxUID) => ({
+          studyInstanceUID,
+          transferSyntaxUID,
+          ...(transferSyntaxUID === jpegBaseline ? { pixelBytes: [Buffer.alloc(100, 1)] } : {}),
+        })),
+      )
+    ).map(({ sopInstanceUID }) => sopInstanceUID) as [string, string, string, string]
+    const path = `/studies/${studyInstanceUID}/instances`
+    const told = ((await get(path)).body as Dataset[]).map((result) => [
+      result['00080018']?.Value?.[0],
+      result['00083002']?.Value,
+    ])
+    expect(Object.fromEntries(told)).toEqual({
+      [implicit]: [explicitLittleEndian],
+      [big]: [explicitLittleEndian],
+      [explicit]: [explicitLittleEndian],
+      [jpeg]: [jpegBaseline],
+    })
+    const by = (syntax: string) => found(`${path}?AvailableTransferSyntaxUID=${syntax}`)
+    expect(await by(explicitLittleEndian)).toEqual([implicit, big, explicit].sort())
+    expect(await by(jpegBaseline)).toEqual([jpeg])
+    expect(await by(implicitLittleEndian)).toEqual([])
+    expect(await by(explicitBigEndian)).toEqual([])
+  })
+})
