@@ -1,10 +1,12 @@
+import { integerOf } from './integer-of.ts'
+
 /** The levels that are searched, from the highest down. */
 export const searchLevels = ['study', 'series', 'instance'] as const
 export type SearchLevel = (typeof searchLevels)[number]
 
 /**
  * How the values of an attribute are compared. `text`: as they are, with wildcards. `uid`, `number`: as they
- * are. `name`, `time`: in the form of the column `key`. `modality`: some series of the study has it.
+ * are. `name`, `time`, `integer`: in the form of `key`. `modality`: some series of the study has it.
  * `request`: a member of the items of Request Attributes Sequence.
  */
 export type Comparison =
@@ -12,6 +14,7 @@ export type Comparison =
   | 'code'
   | 'uid'
   | 'number'
+  | 'integer'
   | 'name'
   | 'date'
   | 'time'
@@ -78,7 +81,14 @@ export const searchAttributes: readonly SearchAttribute[] = [
   optional(series('0008103E', 'SeriesDescription', 'LO', 'text', 'e.series_description')),
   optional(series('00180015', 'BodyPartExamined', 'CS', 'code', 'e.body_part_examined')),
   series('0020000E', 'SeriesInstanceUID', 'UI', 'uid', 'e.series_instance_uid'),
-  series('00200011', 'SeriesNumber', 'IS', 'code', 'e.series_number'),
+  series(
+    '00200011',
+    'SeriesNumber',
+    'IS',
+    'integer',
+    'e.series_number',
+    integerOf('e.series_number'),
+  ),
   series('00201209', 'NumberOfSeriesRelatedInstances', 'IS', 'number', 'e.instance_count'),
   optional(
     series(
@@ -107,7 +117,14 @@ export const searchAttributes: readonly SearchAttribute[] = [
   instance('00080016', 'SOPClassUID', 'UI', 'uid', 'i.sop_class_uid'),
   instance('00080018', 'SOPInstanceUID', 'UI', 'uid', 'i.sop_instance_uid'),
   instance('00083002', 'AvailableTransferSyntaxUID', 'UI', 'uid', availableTransferSyntax),
-  instance('00200013', 'InstanceNumber', 'IS', 'code', 'i.instance_number'),
+  instance(
+    '00200013',
+    'InstanceNumber',
+    'IS',
+    'integer',
+    'i.instance_number',
+    integerOf('i.instance_number'),
+  ),
   optional(instance('00280008', 'NumberOfFrames', 'IS', 'number', 'i.number_of_frames')),
   optional(instance('00280010', 'Rows', 'US', 'number', 'i.rows')),
   optional(instance('00280011', 'Columns', 'US', 'number', 'i.columns')),

@@ -51,9 +51,7 @@ export function conditionSql(sql: Database['sql'], condition: Condition): Fragme
   const { attribute } = condition
   if ('zone' in condition && condition.zone) return zonedSql(sql, condition, condition.zone)
   const column = constant(sql, attribute.key ?? attribute.column)
-  if ('isEmpty' in condition) {
-    return attribute.comparison === 'modality' ? sql`${column} = '{}'` : sql`${column} is null`
-  }
+  if ('isEmpty' in condition) return emptySql(sql, attribute)
   if ('words' in condition) return all(sql, condition.words, (word) => wordSql(sql, column, word))
   if ('range' in condition) return rangeSql(sql, column, condition.range)
   if ('instants' in condition) {
@@ -63,6 +61,14 @@ export function conditionSql(sql: Database['sql'], condition: Condition): Fragme
     return all(sql, condition.allOf, (value) => anyOfSql(sql, attribute, [value]))
   }
   return anyOfSql(sql, attribute, condition.anyOf)
+}
+
+function emptySql(sql: Database['sql'], { comparison, column, key }: SearchAttribute): Fragment {
+  const stored = constant(sql, column)
+  if (comparison === 'modality') return sql`${stored} = '{}'`
+  const compared = sql`${constant(sql, key ?? column)} is null`
+  // What is no integer is a value all the same; the key is there for its index.
+  return comparison === 'integer' ? sql`(${compared} and ${stored} is null)` : compared
 }
 
 /** SQL that is written in the code, never what somebody sent. */
@@ -91,6 +97,7 @@ function anyOfSql(sql: Database['sql'], attribute: SearchAttribute, values: stri
         where m.study_key = t.study_key
         and ${textSql(sql, sql`m.modality`, values)})`
     case 'number':
+    case 'integer':
       return sql`${column} = any(${values.map(Number)}::bigint[])`
     case 'text':
     case 'code':

@@ -1,3 +1,4 @@
+import { integerOf } from './integer-of.ts'
 import { type SearchAttribute, type SearchLevel, searchAttributes } from './search-attributes.ts'
 
 /** Whether a series or an instance tells what its study says, and an instance what its series says. */
@@ -78,9 +79,7 @@ function valueSql(vr: string, comparison: SearchAttribute['comparison'], column:
   if (comparison === 'uid') return `'"' || ${column} || '"'`
   if (vr === 'PN') return personName(column)
   // A number where it is one, else as it is. (JS-14)
-  if (vr === 'IS') {
-    return `case when ${column} ~ '^[+-]?\\d{1,12}$' then ${column}::bigint::text else ${quoted(column)} end`
-  }
+  if (vr === 'IS') return `coalesce((${integerOf(column)})::text, ${quoted(column)})`
   return quoted(column)
 }
 

@@ -9,6 +9,7 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import { integerOf } from '../integer-of.ts'
 import { bytea, bytes, count, instant, key } from './columns.ts'
 
 /**
@@ -170,7 +171,7 @@ export const series = pgTable(
     index('series_study_key_series_key').on(t.studyKey, t.seriesKey),
     // Required keys of a search; Modality also for Modalities in Study.
     index('series_modality').on(t.modality.op('text_pattern_ops'), t.studyKey),
-    index('series_series_number').on(t.seriesNumber.op('text_pattern_ops')),
+    index('series_series_number').on(sql.raw(`(${integerOf('series_number')})`)),
     index('series_start_date_time').on(
       t.performedProcedureStepStartDate,
       t.performedProcedureStepStartTimeKey,
@@ -222,6 +223,9 @@ export const instances = pgTable(
     index('instances_segment_key').on(t.segmentKey),
     // Required keys of a search. The series second, so that a page of many matches needs no sorting of all.
     index('instances_sop_class_uid').on(t.sopClassUID, t.seriesKey),
-    index('instances_instance_number').on(t.instanceNumber, t.seriesKey),
+    index('instances_instance_number').on(
+      sql.raw(`(${integerOf('instance_number')})`),
+      t.seriesKey,
+    ),
   ],
 )

@@ -72,26 +72,21 @@ export function valuesOf(parameter: string, { vr, comparison }: SearchAttribute,
     parameter,
     values.filter((one) => /[*?]/.test(one)),
   )
-  return values.flatMap((one) => {
+  return values.map((one) => {
     if (vr === 'UI' && !isUID(one)) throw badParameter(parameter, 'its value is no UID')
     if (one === '') throw badParameter(parameter, 'its list has an empty value')
-    if (vr === 'IS' || vr === 'US') return numberForms(parameter, one, comparison)
+    if (vr === 'IS' || vr === 'US') return usualForm(parameter, one)
     if (/[*?]/.test(one) && !wildcardVRs.has(vr)) {
       throw badParameter(parameter, 'it takes no wildcards')
     }
-    return [one]
+    return one
   })
 }
 
-/** As it is, for texts of numbers are kept as they came, and in the usual form. */
-function numberForms(
-  parameter: string,
-  value: string,
-  comparison: SearchAttribute['comparison'],
-): string[] {
+/** Zeros before a number and a plus sign say nothing. */
+function usualForm(parameter: string, value: string): string {
   if (!/^[+-]?\d{1,12}$/.test(value)) throw badParameter(parameter, 'its value is no number')
-  const usual = String(Number(value))
-  return comparison === 'number' || usual === value ? [usual] : [value, usual]
+  return String(Number(value))
 }
 
 function nameCondition(

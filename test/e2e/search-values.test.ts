@@ -82,3 +82,42 @@ describe('Available Transfer Syntax UID (PS3.18 10.6.3.3, 8.7.3)', () => {
     expect(await by(explicitBigEndian)).toEqual([])
   })
 })
+
+describe('Series Number and Instance Number (IS; PS3.5 6.2, PS3.4 C.2.2.2.1)', () => {
+  test('match as the integers they are, whatever zeros, spaces or sign they have', async () => {
+    const studyInstanceUID = uniqueUID()
+    const numbers = ['0003', ' 3 ', '+3', '3', '-03', '30', 'A3', '']
+    const files = await store(
+      ...numbers.map((value) => ({
+        studyInstanceUID,
+        elements: ['00200011', '00200013'].map((tag) => ({ tag, vr: 'IS', value })),
+      })),
+    )
+    const uids = (name: 'seriesInstanceUID' | 'sopInstanceUID', ...places: number[]) =>
+      places.map((place) => files[place]?.[name]).sort()
+    const study = `/studies/${studyInstanceUID}`
+    for (const value of ['3', '0003', '%2B3', '000000000003']) {
+      const [series, instances] = [
+        `series?SeriesNumber=${value}`,
+        `instances?InstanceNumber=${value}`,
+      ]
+      for (const path of [study, '']) {
+        expect(await found(`${path}/${series}`)).toEqual(uids('seriesInstanceUID', 0, 1, 2, 3))
+        expect(await found(`${path}/${instances}`)).toEqual(uids('sopInstanceUID', 0, 1, 2, 3))
+      }
+      expect(await found(`${study}/series/${files[0]?.seriesInstanceUID}/${instances}`)).toEqual(
+        uids('sopInstanceUID', 0),
+      )
+    }
+    expect(await found(`/series?SeriesNumber=-3,30`)).toEqual(uids('seriesInstanceUID', 4, 5))
+    // What is no integer has a value all the same.
+    for (const path of [study, '']) {
+      expect(await found(`${path}/series?SeriesNumber=%22%22&emptyvaluematching=true`)).toEqual(
+        uids('seriesInstanceUID', 7),
+      )
+      expect(
+        await found(`${path}/instances?InstanceNumber=%22%22&emptyvaluematching=true`),
+      ).toEqual(uids('sopInstanceUID', 7))
+    }
+  })
+})

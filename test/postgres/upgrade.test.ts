@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { integerOf } from '../../db/integer-of.ts'
 import { migrateDatabase, readJournal } from '../../server/postgres/migrate.ts'
 import { MIGRATIONS_FOLDER } from '../../server/postgres/open.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -21,14 +22,14 @@ test('a database as an older Stowage left it, with studies in it, goes through a
     insert into studies (study_instance_uid, patient_key, patient_id, patient_name, series_count, instance_count, byte_length, first_received_at, last_received_at)
     select '2.25.1.' || n, n, 'P' || n, 'Doe^' || n, 1, 2, 200, now(), now() from generate_series(1, 100) n`
   await direct`
-    insert into series (series_instance_uid, study_key, modality, instance_count, byte_length, first_received_at, last_received_at)
-    select '2.25.2.' || n, n, 'CT', 2, 200, now(), now() from generate_series(1, 100) n`
+    insert into series (series_instance_uid, study_key, modality, series_number, instance_count, byte_length, first_received_at, last_received_at)
+    select '2.25.2.' || n, n, 'CT', (array['0003', '3.5', 'A3', '٣', ${'9'.repeat(256)}])[1 + n % 5], 2, 200, now(), now() from generate_series(1, 100) n`
   await direct`
     insert into segments (segment_id, transfer_id, state, byte_length)
     select gen_random_uuid(), gen_random_uuid(), 'kept', 220 from generate_series(1, 100) n`
   await direct`
-    insert into instances (sop_instance_uid, study_key, series_key, segment_key, segment_offset, byte_length, metadata_length, digest, sop_class_uid, transfer_syntax_uid, received_at)
-    select '2.25.3.' || n, 1 + (n - 1) / 2, 1 + (n - 1) / 2, 1 + (n - 1) / 2, 110 * ((n - 1) % 2), 100, 10, sha256(n::text::bytea), '1.2', '1.2.840.10008.1.2.1', now()
+    insert into instances (sop_instance_uid, study_key, series_key, segment_key, segment_offset, byte_length, metadata_length, digest, sop_class_uid, transfer_syntax_uid, instance_number, received_at)
+    select '2.25.3.' || n, 1 + (n - 1) / 2, 1 + (n - 1) / 2, 1 + (n - 1) / 2, 110 * ((n - 1) % 2), 100, 10, sha256(n::text::bytea), '1.2', '1.2.840.10008.1.2.1', (array['+3', '', 'A3', '٣', ${'9'.repeat(256)}])[1 + n % 5], now()
     from generate_series(1, 200) n`
 
   const { applied } = await migrateDatabase(direct, { folder: MIGRATIONS_FOLDER })
@@ -43,4 +44,10 @@ test('a database as an older Stowage left it, with studies in it, goes through a
   const [deleted] =
     await direct`select count(*)::int as count from studies where patient_name_key = 'doe^7'`
   expect(deleted?.count).toBe(1)
+  // Numbers that are none were stored, too.
+  const [numbers] = await direct`
+    select
+      (select count(*)::int from series where ${direct.unsafe(integerOf('series_number'))} = 3) as series,
+      (select count(*)::int from instances where ${direct.unsafe(integerOf('instance_number'))} = 3) as instances`
+  expect(numbers).toEqual({ series: 20, instances: 40 })
 })

@@ -124,6 +124,8 @@ describe(`Plans of searches among ${studyCount * seriesOfStudy * instancesOfSeri
     ['series', 'Modality=PT'],
     ['series', `SeriesInstanceUID=${uid}.1`],
     ['series', 'SeriesNumber=7'],
+    ['series', 'SeriesNumber=0007,8'],
+    ['series', 'SeriesNumber=%22%22&emptyvaluematching=true'],
     ['series', 'PerformedProcedureStepStartDate=20150303'],
     ['series', 'PerformedProcedureStepStartTime=101500-101505'],
     ['series', 'RequestAttributesSequence.ScheduledProcedureStepID=SPS500'],
@@ -131,6 +133,8 @@ describe(`Plans of searches among ${studyCount * seriesOfStudy * instancesOfSeri
     ['instance', 'SOPClassUID=1.2.3.128'],
     ['instance', `SOPInstanceUID=${uid}.1.1`],
     ['instance', 'InstanceNumber=1003'],
+    ['instance', 'InstanceNumber=%2B01003'],
+    ['instance', 'InstanceNumber=%22%22&emptyvaluematching=true'],
     // Keys of higher levels.
     ['series', 'PatientName=name500*'],
     ['series', 'StudyDate=20150303'],
