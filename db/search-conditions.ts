@@ -24,8 +24,11 @@ export type Condition =
     }
   /** No value. (C.2.2.2.7) */
   | { attribute: SearchAttribute; isEmpty: true }
-  /** Members of one and the same item of Request Attributes Sequence, by keyword; with wildcards. (C.2.2.2.6) */
-  | { item: Record<string, string[]> }
+  /** Members of one and the same item of Request Attributes Sequence, by keyword. (C.2.2.2.6) */
+  | { item: Record<string, ItemKey> }
+
+/** One of these values, with wildcards; null: no value. */
+export type ItemKey = string[] | null
 
 /** The zone of the times that are searched for: of which date and time, and its offset, `+0100`. (0008,0201) */
 export interface Zone {
@@ -215,17 +218,22 @@ function daysFrom(day: string, count: number): string {
   return moved.toISOString().slice(0, 10).replaceAll('-', '')
 }
 
-function itemSql(sql: Database['sql'], item: Record<string, string[]>): Fragment {
+function itemSql(sql: Database['sql'], item: Record<string, ItemKey>): Fragment {
   const keys = Object.entries(item)
   const column = sql`e.request_attributes_sequence`
-  const isPlain = keys.every(
-    ([, values]) => values.length === 1 && !hasWildcard(values[0] as string),
+  const plain = keys.filter(
+    ([, values]) => values?.length === 1 && !hasWildcard(values[0] as string),
   )
-  if (isPlain) {
-    const wanted = Object.fromEntries(keys.map(([keyword, [value]]) => [keyword, value as string]))
-    return sql`${column} @> ${JSON.stringify([wanted])}::text::jsonb`
+  const wanted = Object.fromEntries(plain.map(([keyword, values]) => [keyword, values?.[0]]))
+  // By an index, as far as there is something to look up.
+  const contains = sql`${column} @> ${JSON.stringify([wanted])}::text::jsonb`
+  if (plain.length === keys.length) return contains
+  const memberSql = ([keyword, values]: [string, ItemKey]) => {
+    const member = sql`(x.item ->> ${keyword}::text)`
+    return values === null ? sql`${member} is null` : textSql(sql, member, values)
   }
-  return sql`exists (
+  const exists = sql`exists (
     select from jsonb_array_elements(${column}) x (item)
-    where ${all(sql, keys, ([keyword, values]) => textSql(sql, sql`(x.item ->> ${keyword}::text)`, values))})`
+    where ${all(sql, keys, memberSql)})`
+  return plain.length === 0 ? exists : sql`${contains} and ${exists}`
 }

@@ -1,5 +1,5 @@
 import { type SearchLevel, searchAttributes, searchLevels } from '../../db/search-attributes.ts'
-import type { Condition, InstantRange } from '../../db/search-conditions.ts'
+import type { Condition, InstantRange, ItemKey } from '../../db/search-conditions.ts'
 import { parseAttributePath } from './attribute-path.ts'
 import { badParameter } from './bad-parameter.ts'
 import { type Field, IncludedFields } from './fields.ts'
@@ -69,7 +69,7 @@ class KeyReader {
   readonly #level: SearchLevel
   readonly #matching: Matching
   readonly #conditions: Condition[] = []
-  readonly #item: Record<string, string[]> = {}
+  readonly #item: Record<string, ItemKey> = {}
   readonly #seen = new Set<string>()
 
   constructor(level: SearchLevel, matching: Matching) {
@@ -108,7 +108,9 @@ class KeyReader {
     if (isUniversal(value)) return
     if (attribute.comparison === 'request') {
       const keyword = attribute.keyword.split('.').at(-1) as string
-      this.#item[keyword] = valuesOf(parameter, attribute, value)
+      this.#item[keyword] = isEmptyValue(value, this.#matching)
+        ? null
+        : valuesOf(parameter, attribute, value)
     } else if (isEmptyValue(value, this.#matching)) {
       this.#conditions.push({ attribute, isEmpty: true })
     } else {

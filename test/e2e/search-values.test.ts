@@ -121,3 +121,43 @@ describe('Series Number and Instance Number (IS; PS3.5 6.2, PS3.4 C.2.2.2.1)', (
     }
   })
 })
+
+describe('Items of Request Attributes Sequence', () => {
+  const request = (...items: [scheduled: string | undefined, requested: string | undefined][]) => ({
+    elements: [
+      {
+        tag: '00400275',
+        vr: 'SQ',
+        items: items.map(([scheduled, requested], index) => [
+          { tag: '00400007', vr: 'LO', value: `Step ${index}` },
+          ...(scheduled === undefined ? [] : [{ tag: '00400009', vr: 'SH', value: scheduled }]),
+          ...(requested === undefined ? [] : [{ tag: '00401001', vr: 'SH', value: requested }]),
+        ]),
+      },
+    ],
+  })
+
+  test('an empty value matches an item without a value, and all keys the same item (QI-P10; PS3.4 C.2.2.2.6)', async () => {
+    const [missing, empty, full] = (
+      await store(
+        request(['S1', 'RP1'], [undefined, 'RP3']),
+        request(['', 'RP3']),
+        request(['S3', 'RP3'], ['S4', undefined]),
+        {},
+      )
+    ).map(({ seriesInstanceUID }) => seriesInstanceUID) as [string, string, string]
+    const by = (scheduled: string, requested: string, way = 'emptyvaluematching=true') =>
+      found(
+        `/series?${way}&00400275.00400009=${encodeURIComponent(scheduled)}` +
+          `&RequestAttributesSequence.RequestedProcedureID=${encodeURIComponent(requested)}`,
+      )
+    expect(await by('""', 'RP3')).toEqual([missing, empty].sort())
+    expect(await by('""', 'RP*')).toEqual([missing, empty].sort())
+    expect(await by('""', 'RP1')).toEqual([])
+    expect(await by('""', '')).toEqual([missing, empty].sort())
+    expect(await by('S4', '""')).toEqual([full])
+    expect(await by('S3', '""')).toEqual([])
+    // Without the word it is a value like any other.
+    expect(await by('""', 'RP3', 'emptyvaluematching=false')).toEqual([])
+  })
+})

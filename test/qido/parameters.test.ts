@@ -97,6 +97,11 @@ describe('Keys of a search (PS3.18 8.3.4.1, PS3.4 C.2.2.2)', () => {
       'RequestAttributesSequence.ScheduledProcedureStepID=S1&00400275.00401001=R1',
       [{ item: { ScheduledProcedureStepID: ['S1'], RequestedProcedureID: ['R1'] } }],
     ],
+    [
+      'QI-P10: an item without a value',
+      'emptyvaluematching=true&00400275.00400009=""&00400275.00401001=R1',
+      [{ item: { ScheduledProcedureStepID: null, RequestedProcedureID: ['R1'] } }],
+    ],
     ['Specific Character Set, which is never matched', 'SpecificCharacterSet=ISO_IR%20192', []],
     ['content negotiation', 'accept=application/json&charset=utf-8', []],
   ])('%s: %s', (_id, query, conditions) => {

@@ -130,6 +130,8 @@ describe(`Plans of searches among ${studyCount * seriesOfStudy * instancesOfSeri
     ['series', 'PerformedProcedureStepStartTime=101500-101505'],
     ['series', 'RequestAttributesSequence.ScheduledProcedureStepID=SPS500'],
     ['series', 'RequestAttributesSequence.RequestedProcedureID=RP500'],
+    ['series', '00400275.00401001=RP500&00400275.00400009=%22%22&emptyvaluematching=true'],
+    ['series', '00400275.00401001=RP500&00400275.00400009=SPS*'],
     ['instance', 'SOPClassUID=1.2.3.128'],
     ['instance', `SOPInstanceUID=${uid}.1.1`],
     ['instance', 'InstanceNumber=1003'],
