@@ -16,8 +16,8 @@ const completeness = 'StowageCompleteness'
 const alwaysTold = new Set(['00080056', '00080201', '00081190'])
 
 /** Its items are told with what is required of them beside what is asked for. (PS3.18 Table 10.6.3-4) */
-const requestAttributesSequence = '00400275'
-const requestAttributes = ['00400009', '00401001']
+export const requestAttributesSequence = '00400275'
+export const requestAttributes = ['00400009', '00401001']
 
 /**
  * What a search is to tell beyond the attributes of its level. (PS3.18 8.3.4.3; QI-P6, QI-A1 to QI-A6)

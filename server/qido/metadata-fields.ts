@@ -3,7 +3,7 @@ import type { MetadataPlace } from '../../db/search-metadata.ts'
 import type { DicomJson, DicomJsonAttribute } from '../dicom/json-to-xml.ts'
 import { readMoving } from '../store/read-moving.ts'
 import type { Store } from '../store/store.ts'
-import type { Field } from './fields.ts'
+import { type Field, requestAttributes, requestAttributesSequence } from './fields.ts'
 
 /**
  * Reads fields from the metadata of an instance, as they were written at receipt.
@@ -23,7 +23,7 @@ export async function readFields(
   const metadata = JSON.parse(Buffer.concat(chunks).toString()) as DicomJson
   const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = place
   const url = `${studiesURL}/${studyInstanceUID}/series/${seriesInstanceUID}/instances/${sopInstanceUID}`
-  return absolute(pick(metadata, fields), url)
+  return absolute(withRequired(pick(metadata, fields)), url)
 }
 
 function pick(dataset: DicomJson, fields: readonly Field[]): DicomJson {
@@ -41,6 +41,15 @@ function pick(dataset: DicomJson, fields: readonly Field[]): DicomJson {
     picked[tag] = isWhole ? attribute : pickNested(attribute, nested)
   }
   return picked
+}
+
+/** What is required of an item is there all the same if it has no value. (PS3.18 Table 10.6.3-4) */
+function withRequired(picked: DicomJson): DicomJson {
+  const sequence = picked[requestAttributesSequence]
+  if (sequence?.Value === undefined) return picked
+  const empty = Object.fromEntries(requestAttributes.map((tag) => [tag, { vr: 'SH' }]))
+  const items = sequence.Value.map((item) => ({ ...empty, ...(item as DicomJson | null) }))
+  return { ...picked, [requestAttributesSequence]: { ...sequence, Value: items } }
 }
 
 function pickNested(attribute: DicomJsonAttribute, fields: Field[]): DicomJsonAttribute {

@@ -160,4 +160,29 @@ describe('Items of Request Attributes Sequence', () => {
     // Without the word it is a value like any other.
     expect(await by('""', 'RP3', 'emptyvaluematching=false')).toEqual([])
   })
+
+  test('have what is required of them beside what is asked for, empty if they have no value (PS3.18 Table 10.6.3-4)', async () => {
+    const [{ studyInstanceUID } = { studyInstanceUID: '' }] = await store(
+      request(['S5', undefined], [undefined, 'RP5'], [undefined, undefined]),
+    )
+    const required = [
+      { '00400009': { vr: 'SH', Value: ['S5'] }, '00401001': { vr: 'SH' } },
+      { '00400009': { vr: 'SH' }, '00401001': { vr: 'SH', Value: ['RP5'] } },
+      { '00400009': { vr: 'SH' }, '00401001': { vr: 'SH' } },
+    ]
+    const withStep = required.map((item, index) => ({
+      '00400007': { vr: 'LO', Value: [`Step ${index}`] },
+      ...item,
+    }))
+    for (const [field, items] of [
+      ['RequestAttributesSequence.00400007', withStep],
+      ['RequestAttributesSequence', withStep],
+      ['00400275.00321060', required],
+    ] as const) {
+      for (const level of ['series', 'instances']) {
+        const { body } = await get(`/studies/${studyInstanceUID}/${level}?includefield=${field}`)
+        expect(body[0]['00400275']).toEqual({ vr: 'SQ', Value: items })
+      }
+    }
+  })
 })
