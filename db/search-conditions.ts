@@ -151,13 +151,32 @@ function nameSql(sql: Database['sql'], key: string, value: string): Fragment {
 }
 
 function groupSql(sql: Database['sql'], column: Fragment, group: number, value: string): Fragment {
-  const pattern = sql`like_pattern(person_name_key(${value}))`
+  const pattern = (text: string) => sql`like_pattern(person_name_key(${text}))`
   if (group > 0) {
-    return sql`(${column} like '%=%' and split_part(${column}, '=', ${constant(sql, String(group + 1))}) like ${pattern})`
+    const own = sql`split_part(${column}, '=', ${constant(sql, String(group + 1))})`
+    return sql`(${column} like '%=%' and ${any(sql, namesOf(value), (name) => sql`${own} like ${pattern(name)}`)})`
   }
-  return value.endsWith('*')
-    ? sql`${column} like ${pattern}`
-    : sql`(${column} like ${pattern} or ${column} like ${pattern} || '=%')`
+  return any(sql, namesOf(value), (name) =>
+    name.endsWith('*')
+      ? sql`${column} like ${pattern(name)}`
+      : sql`(${column} like ${pattern(name)} or ${column} like ${pattern(name)} || '=%')`,
+  )
+}
+
+/**
+ * Asterisks match nothing, too, and empty components at the end make no difference: `Doe^*` is all that begins so, or
+ * `Doe`. `Doe*^*` is no more than `Doe*`.
+ */
+function namesOf(value: string): string[] {
+  const components = value.split('^').map((component) => component.trim())
+  const isOpen = (component: string) => /^\**$/.test(component)
+  let length = components.length
+  while (length > 1 && isOpen(components[length - 1] as string)) length--
+  const least = components.slice(0, length).join('^')
+  const asterisk = components.findIndex((component, index) => index >= length && component !== '')
+  if (asterisk < 0 || least.endsWith('*')) return [least]
+  const open = components.slice(0, asterisk + 1).join('^')
+  return least === '' ? [open] : [open, least]
 }
 
 function wordSql(sql: Database['sql'], column: Fragment, word: string): Fragment {

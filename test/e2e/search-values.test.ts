@@ -186,3 +186,39 @@ describe('Items of Request Attributes Sequence', () => {
     }
   })
 })
+
+describe('The wildcard of a name (PS3.4 C.2.2.2.4)', () => {
+  test('is the empty run, too, and empty components make no difference', async () => {
+    const names = [
+      'Roe',
+      'Roe^^',
+      'Roe^Jane',
+      'Roeder^Jane',
+      'Roe^Jane^Q',
+      'Roe^^Q',
+      'Roe=R^J=',
+      'X=Roe',
+    ]
+    const files = await store(...names.map((patientName) => ({ patientName })))
+    const by = async (value: string) => {
+      const uids = await found(`/studies?PatientName=${encodeURIComponent(value)}`)
+      return files.flatMap((file) =>
+        uids.includes(file.studyInstanceUID) ? [file.patientName] : [],
+      )
+    }
+    const without = ['Roe', 'Roe^^', 'Roe=R^J=', 'X=Roe']
+    const all = names.filter((name) => name !== 'Roeder^Jane')
+    expect(await by('Roe^')).toEqual(without)
+    expect(await by('Roe^*')).toEqual(all)
+    expect(await by('roe^ * ')).toEqual(all)
+    expect(await by('Roe^^*')).toEqual([...without.slice(0, 2), 'Roe^^Q', ...without.slice(2)])
+    expect(await by('Roe^*^*')).toEqual(all)
+    expect(await by('Roe^*^')).toEqual(all)
+    expect(await by('Roe*^*')).toEqual(names)
+    expect(await by('Roe^J*^*')).toEqual(['Roe^Jane', 'Roe^Jane^Q'])
+    expect(await by('Roe^*=R^*')).toEqual(['Roe=R^J='])
+    expect(await by('=Roe^*')).toEqual(['X=Roe'])
+    expect(await by('^*')).toEqual([])
+    expect(await by('Roe^?*')).toEqual(['Roe^Jane', 'Roe^Jane^Q', 'Roe^^Q'])
+  })
+})
