@@ -77,6 +77,11 @@ function optionalMember(tag: string, vr: string, value: string): Piece[] {
 function valueSql(vr: string, comparison: SearchAttribute['comparison'], column: string): string {
   if (comparison === 'number') return column
   if (comparison === 'uid') return `'"' || ${column} || '"'`
+  // The standard wants one, but what came may have several. (JS-19)
+  return `case when strpos(${column}, '\\') > 0 then several_values('${vr}', ${column}) else ${oneValue(vr, column)} end`
+}
+
+function oneValue(vr: string, column: string): string {
   if (vr === 'PN') return personName(column)
   // A number where it is one, else as it is. (JS-14)
   if (vr === 'IS') return `coalesce((${integerOf(column)})::text, ${quoted(column)})`
@@ -101,9 +106,10 @@ function personName(column: string): string {
 }
 
 function modalities(tag: string, vr: string, column: string): Piece[] {
+  const list = `case when strpos(array_to_string(${column}, ''), '\\') > 0 then single_modalities(${column}) else ${column} end`
   return [
     literal(`,"${tag}":{"vr":"${vr}"`),
-    { sql: `case when ${column} <> '{}' then ',"Value":' || array_to_json(${column})::text end` },
+    { sql: `',"Value":' || array_to_json(nullif(${list}, '{}'))::text` },
     literal('}'),
   ]
 }

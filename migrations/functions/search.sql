@@ -23,3 +23,35 @@ begin
 exception when data_exception then
   return rpad(coalesce(day, ''), 8) || coalesce(clock, '');
 end $$;
+
+-- Several values in one text, as members of a JSON array. (JS-07, JS-14, JS-19)
+create or replace function several_values(vr text, value text) returns text
+language plpgsql immutable strict parallel safe as $$
+begin
+  return (
+    select string_agg(
+      case
+        when one = '' then 'null'
+        when vr = 'PN' then json_strip_nulls(json_build_object(
+          'Alphabetic', nullif(split_part(one, '=', 1), ''),
+          'Ideographic', nullif(split_part(one, '=', 2), ''),
+          'Phonetic', nullif(split_part(one, '=', 3), '')))::text
+        when vr = 'IS' and one ~ '^[+-]?[0-9]{1,12}$' then one::bigint::text
+        else to_json(one)::text
+      end, ',' order by place)
+    from unnest(string_to_array(value, '\')) with ordinality x (text, place)
+    cross join rtrim(x.text) one
+  );
+end $$;
+
+-- The modalities of a study, if one of its series names several.
+create or replace function single_modalities(modalities text[]) returns text[]
+language plpgsql immutable strict parallel safe as $$
+begin
+  return array(
+    select distinct trim(one)
+    from unnest(string_to_array(array_to_string(modalities, '\'), '\')) one
+    where trim(one) <> ''
+    order by 1
+  );
+end $$;

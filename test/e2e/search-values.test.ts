@@ -222,3 +222,31 @@ describe('The wildcard of a name (PS3.4 C.2.2.2.4)', () => {
     expect(await by('Roe^?*')).toEqual(['Roe^Jane', 'Roe^Jane^Q', 'Roe^^Q'])
   })
 })
+
+describe('Several values where the standard lets an attribute have one (JS-19)', () => {
+  test('are told apart, as metadata have them', async () => {
+    const [{ studyInstanceUID } = { studyInstanceUID: '' }] = await store({
+      modality: 'CT\\PT',
+      patientID: 'a "b"\\ c',
+      accessionNumber: '\\A2',
+      elements: [
+        { tag: '00080090', vr: 'PN', value: 'A^B \\C^D==E\\=' },
+        { tag: '0008103E', vr: 'LO', value: 'one\\two\\' },
+        { tag: '00200011', vr: 'IS', value: '1\\2' },
+      ],
+    })
+    const tags = ['00080050', '00080060', '00080090', '0008103E', '00100020']
+    const path = `/studies/${studyInstanceUID}`
+    const [result] = (await get(`${path}/instances?includefield=all`)).body
+    const [metadata] = (await get(`${path}/metadata`)).body
+    const only = (dataset: Dataset) => Object.fromEntries(tags.map((tag) => [tag, dataset[tag]]))
+    expect(metadata['00080090'].Value).toHaveLength(3)
+    expect(only(result)).toEqual(only(metadata))
+    expect(result['00200011'].Value.map(Number)).toEqual([1, 2])
+    const [study] = (await get(`/studies?StudyInstanceUID=${studyInstanceUID}`)).body
+    expect(study['00080061'].Value).toEqual(['CT', 'PT'])
+    // They are matched as the one text that they came in.
+    expect(await found('/studies?ModalitiesInStudy=*PT')).toEqual([studyInstanceUID])
+    expect(await found('/studies?ReferringPhysicianName=*c^d*')).toEqual([studyInstanceUID])
+  })
+})
