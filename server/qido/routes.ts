@@ -4,12 +4,11 @@ import { countedBeyond, type Search } from '../../db/search.ts'
 import type { SearchLevel } from '../../db/search-attributes.ts'
 import { isUID } from '../dicom/uid.ts'
 import type { AppEnv } from '../http/env.ts'
+import { acceptedBy, choose } from '../http/negotiation.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { describeError, type Log } from '../log.ts'
-import { negotiate, parseAccept } from '../multipart/accept.ts'
 import type { Store } from '../store/store.ts'
 import { answerTypes, jsonAnswer, xmlAnswer } from './answer.ts'
-import { takesUTF8 } from './charset.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import { Patience } from './patience.ts'
 import { beginResults } from './results.ts'
@@ -33,7 +32,7 @@ export function qidoRoutes(deps: QidoDeps): Hono<AppEnv> {
 }
 
 async function search(c: Context<AppEnv>, level: SearchLevel, deps: QidoDeps): Promise<Response> {
-  const type = chooseType(c)
+  const { type } = choose(acceptedBy(c), answerTypes).offer
   const parameters = parseParameters(level, new URL(c.req.url).searchParams)
   const asked: Search = { level, ...pathOf(c), ...parameters, told: toldOf(c, parameters) }
   const patience = new Patience(c.req.raw.signal)
@@ -59,22 +58,6 @@ async function search(c: Context<AppEnv>, level: SearchLevel, deps: QidoDeps): P
   return type === 'multipart/related'
     ? xmlAnswer(blocks, headers, failed)
     : jsonAnswer(blocks, hasOneBlock, headers, failed)
-}
-
-/** @throws {HttpProblem} 406 (QI-S8, QI-P14, QI-P15) */
-function chooseType(c: Context<AppEnv>): string {
-  const accept = c.req.query('accept') ?? c.req.header('accept')
-  const choice = negotiate(parseAccept(accept), answerTypes)
-  if (choice === undefined) {
-    throw new HttpProblem(
-      406,
-      'Cannot answer a search but in application/dicom+json or multipart/related; type="application/dicom+xml"; accept one of them',
-    )
-  }
-  if (!takesUTF8(c.req.query('charset') ?? c.req.header('accept-charset'))) {
-    throw new HttpProblem(406, 'Cannot answer a search but in UTF-8; accept that')
-  }
-  return choice.offer.type
 }
 
 function remaining(beyondCount: number): string[] {

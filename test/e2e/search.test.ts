@@ -312,7 +312,10 @@ describe('Search (PS3.18 10.6; Tables 10.6.3-3 to 10.6.3-5)', () => {
     ['application/dicom+json;q=0, application/json;q=0', 406],
     ['multipart/related; type="application/dicom"', 406],
     ['text/html', 406],
-  ])('QI-S8: Accept: %s is %i', async (accept, status) => {
+    ['application/dicom+json;charset=utf-8', 200],
+    ['application/dicom+json;charset=iso-8859-1', 406],
+    ['application/dicom+json, image/png', 400],
+  ])('QI-S8, WA-N6, WA-N17: Accept: %s is %i', async (accept, status) => {
     expect((await get('/studies', { accept })).status).toBe(status)
   })
 })
@@ -498,12 +501,18 @@ describe('Matching (PS3.4 C.2.2.2)', () => {
   })
 
   test.each([
-    ['accept=application/json', 200],
-    ['accept=text/html', 406],
-    ['charset=utf-8', 200],
-    ['charset=latin1', 406],
-  ])('QI-P14: the parameter %s is %i', async (query, status) => {
-    expect((await get(`/studies?${query}`)).status).toBe(status)
+    ['accept=application/json', '*/*', 200],
+    ['accept=application/dicom%2Bjson', '*/*', 200],
+    ['accept=application/dicom%2Bjson', 'multipart/related; type="application/dicom+xml"', 406],
+    // As people write it.
+    ['accept=application/dicom+json', '*/*', 200],
+    ['accept=text/html', '*/*', 406],
+    ['accept=*/*', '*/*', 400],
+    ['accept=application/*', '*/*', 400],
+    ['charset=utf-8', '*/*', 200],
+    ['charset=latin1', '*/*', 406],
+  ])('QI-P14, WA-N8: the parameter %s, with Accept: %s, is %i', async (query, accept, status) => {
+    expect((await get(`/studies?${query}`, { accept })).status).toBe(status)
   })
 
   // The study `a` is of 2 January 2026, 10:15, at +0100; of `b` no zone is known.

@@ -27,7 +27,7 @@ const allowed: Record<string, string[]> = {
   'server/trace.ts': pure,
   'server/tracing': ['server/log.ts', 'server/trace.ts'],
   'server/operator-error.ts': pure,
-  'server/http': ['server/trace.ts'],
+  'server/http': ['server/multipart', 'server/trace.ts'],
   'server/pixels': ['server/dicom'],
   'server/store': pure,
   'server/listen': ['server/http', 'server/operator-error.ts'],

@@ -1,10 +1,10 @@
 import { parseModel } from '../../../server/commitment/request.ts'
 import { baseURLOf, clientAddressOf } from '../../../server/http/base-url.ts'
 import { DigestCheck } from '../../../server/http/digest.ts'
+import { takesUTF8 } from '../../../server/http/negotiation.ts'
 import { readSessionCookie } from '../../../server/http/session-cookie.ts'
 import { negotiate, parseAccept } from '../../../server/multipart/accept.ts'
 import { answerTypes } from '../../../server/qido/answer.ts'
-import { takesUTF8 } from '../../../server/qido/charset.ts'
 import {
   parseAnswerType,
   parseDeclaration,

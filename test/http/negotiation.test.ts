@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
 import type { AppEnv } from '../../server/http/env.ts'
+import { acceptedBy } from '../../server/http/negotiation.ts'
 import type { HttpProblem } from '../../server/http/problem.ts'
-import { acceptedBy } from '../../server/wado/negotiation.ts'
 
 async function statusOf(query: string, headers: Record<string, string> = {}): Promise<number> {
   const app = new Hono<AppEnv>()

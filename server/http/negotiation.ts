@@ -1,6 +1,4 @@
 import type { Context } from 'hono'
-import type { AppEnv } from '../http/env.ts'
-import { HttpProblem } from '../http/problem.ts'
 import {
   type AcceptEntry,
   type Choice,
@@ -8,6 +6,8 @@ import {
   type Offer,
   parseAccept,
 } from '../multipart/accept.ts'
+import type { AppEnv } from './env.ts'
+import { HttpProblem } from './problem.ts'
 
 /** Answers to headers that came before: a client sends the same ones with each request. */
 const known = new Map<string, readonly AcceptEntry[]>()
@@ -18,7 +18,7 @@ const knownLength = 500
  * What the client takes, best first: the header, or the query parameter `accept`, which goes before it (PS3.18 8.3.3.1).
  *
  * Entries whose charset is not UTF-8 are dropped: all our text is that; so it is with Accept-Charset, and with the
- * parameter `charset`, which goes before it (PS3.18 8.3.3.2; WA-N17).
+ * parameter `charset`, which goes before it (PS3.18 8.3.3.2; WA-N17, QI-P15).
  *
  * @throws {HttpProblem} 400 a wildcard in the parameter (WA-N8), or DICOM and rendered types in one request (WA-N6);
  *   406 no charset of ours is accepted
@@ -58,16 +58,7 @@ function read(
   return entries.filter(({ parameters }) => takesUTF8(parameters.get('charset')))
 }
 
-/** The same, of a rendered resource. @throws {HttpProblem} 400 a transfer syntax, which pictures have none of (WA-N14) */
-export function acceptedRendered(c: Context<AppEnv>): readonly AcceptEntry[] {
-  const entries = acceptedBy(c)
-  if (entries.some(({ transferSyntax }) => transferSyntax !== undefined)) {
-    throw new HttpProblem(400, 'Cannot render: a rendered type in Accept has a transfer-syntax')
-  }
-  return entries
-}
-
-/** @throws {HttpProblem} 406 with what there is (WA-N5) */
+/** @throws {HttpProblem} 406 with what there is (WA-N5, QI-S8) */
 export function choose<T extends Offer>(
   entries: readonly AcceptEntry[],
   offers: readonly T[],
@@ -123,8 +114,9 @@ function isRenderedType({ type }: AcceptEntry): boolean {
   return /^(image\/(gif|png)|text\/(html|plain|xml|rtf)|application\/pdf)$/.test(type)
 }
 
-function takesUTF8(charsets: string | undefined): boolean {
-  if (!charsets) return true
+/** @param charsets Missing or blank takes everything. */
+export function takesUTF8(charsets: string | undefined): boolean {
+  if (charsets === undefined || charsets.trim() === '') return true
   const named = charsets.split(',').map((entry) => {
     const [name = '', ...parameters] = entry.split(';').map((text) => text.trim().toLowerCase())
     return { name, isRefused: parameters.some((text) => /^q=0(\.0*)?$/.test(text)) }
