@@ -138,6 +138,16 @@ export async function findPasswordDigest(
   return (row?.password_digest as string | null | undefined) ?? undefined
 }
 
+/** The roles of somebody who may sign in with a password; undefined: nobody of this name may. */
+export async function findRoles({ sql }: Database, name: string): Promise<string[] | undefined> {
+  const [row] = await sql`
+    select roles
+    from users
+    where name = ${name}
+    and password_digest is not null`
+  return row?.roles as string[] | undefined
+}
+
 /**
  * Opens a session, if the password is still the one that was compared. Sessions that are over are swept.
  *

@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util'
-import { forgetPassword, setPassword } from '../../db/access.ts'
+import { findRoles, forgetPassword, hasCredentials, setPassword } from '../../db/access.ts'
 import { addAuditEvents } from '../../db/audit.ts'
+import type { Database } from '../../db/database.ts'
 import { digestPassword, passwordLengths } from '../access/passwords.ts'
+import { ROLES } from '../http/identity.ts'
 import { OperatorError } from '../operator-error.ts'
 import { withDatabase } from './beside-server.ts'
 import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
@@ -15,7 +17,8 @@ const help = `Usage: stowage password NAME [--role ROLE[,ROLE]]
 Sets the password with which somebody signs in on the page, and ends all sessions under that name. The password is
 asked for, or read from the first line of standard input; it never stands in the command.
 
-  --role    sender, reader, operator, admin (docs/access.md says who may do what); default admin
+  --role    sender, reader, operator, admin (docs/access.md says who may do what). Whoever has a password keeps his
+            roles without it; the first of an archive that has no credentials yet is admin
   --remove  This name may not sign in any more. Of oidc:SUBJECT, whom a provider knows: he is signed out everywhere`
 
 export async function run({ args, env, print }: CommandContext): Promise<number> {
@@ -36,6 +39,8 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     print(isIssued(name) ? `${name} is signed out` : `${name} may not sign in any more`)
     return EXIT_DONE
   }
+  // Before a password is typed in vain.
+  await withDatabase(env, (db) => rolesOf(db, name, roles))
   const password = await readSecret(`Password for ${name}: `)
   const { least, most } = passwordLengths
   if (password.length < least || password.length > most) {
@@ -44,12 +49,29 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     )
   }
   const passwordDigest = await digestPassword(password)
-  await withDatabase(env, async (db) => {
-    await setPassword(db, { name, roles, passwordDigest })
-    await addAuditEvents(db, [configured(`a password was set for ${name}: ${roles}`)])
+  const given = await withDatabase(env, async (db) => {
+    // Again: somebody may have changed them while the password was typed.
+    const given = await rolesOf(db, name, roles)
+    await setPassword(db, { name, roles: given, passwordDigest })
+    await addAuditEvents(db, [configured(`a password was set for ${name}: ${given}`)])
+    return given
   })
-  print(`${name} may sign in, as ${roles.join(', ')}`)
+  print(`${name} may sign in, as ${given.join(', ')}`)
   return EXIT_DONE
+}
+
+/** @throws {UsageError} Nobody says which roles, and nothing does. */
+async function rolesOf(
+  db: Database,
+  name: string,
+  asked: readonly string[] | undefined,
+): Promise<readonly string[]> {
+  const roles = asked ?? (await findRoles(db, name))
+  if (roles !== undefined) return roles
+  if (!(await hasCredentials(db))) return ['admin']
+  throw new UsageError(
+    `Cannot set the password: "${name}" has no roles yet; write --role with one of ${ROLES.join(', ')}, or several with commas`,
+  )
 }
 
 function isIssued(name: string): boolean {
@@ -62,14 +84,15 @@ function parse(args: string[]) {
       args,
       allowPositionals: true,
       options: {
-        role: { type: 'string', default: 'admin' },
+        role: { type: 'string' },
         remove: { type: 'boolean', default: false },
       },
     })
     const [name, ...more] = positionals
     if (name === undefined || more.length > 0) throw new Error('one name')
     if (!values.remove || !isIssued(name)) checkName(name)
-    return { name, roles: parseRoles(values.role), remove: values.remove }
+    const { role, remove } = values
+    return { name, roles: role === undefined ? undefined : parseRoles(role), remove }
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError(

@@ -53,8 +53,8 @@ test('a fresh server asks for nothing and says so; the first token closes it, a 
 
 test('a password is read from standard input, and opens the page', async () => {
   await using server = await startServer()
-  const [code, output] = await setPassword(server, 'correct horse battery staple\n')
-  expect([code, output]).toEqual([0, 'ann may sign in, as admin\n'])
+  const { code, stdout } = await setPassword(server, ['ann'])
+  expect([code, stdout]).toEqual([0, 'ann may sign in, as admin\n'])
   await server.until(async () => (await fetch(`${server.url}/api/transfers`)).status === 401)
   const answer = await fetch(`${server.url}/login`, {
     method: 'POST',
@@ -64,6 +64,27 @@ test('a password is read from standard input, and opens the page', async () => {
   expect(answer.status).toBe(303)
   const cookie = (answer.headers.get('set-cookie') ?? '').split(';')[0] as string
   expect((await fetch(`${server.url}/health`, { headers: { cookie } })).status).toBe(200)
+})
+
+test('another password leaves somebody the roles that he has', async () => {
+  await using server = await startServer()
+  await setPassword(server, ['rob', '--role', 'reader'])
+  const reset = await setPassword(server, ['rob'])
+  expect([reset.code, reset.stdout]).toEqual([0, 'rob may sign in, as reader\n'])
+  const promoted = await setPassword(server, ['rob', '--role', 'sender,reader'])
+  expect(promoted.stdout).toBe('rob may sign in, as sender, reader\n')
+})
+
+test('whoever has no roles yet is given none silently, but for the first of an archive', async () => {
+  await using server = await startServer()
+  expect((await setPassword(server, ['ann'])).stdout).toBe('ann may sign in, as admin\n')
+  const unnamed = await setPassword(server, ['eve'])
+  expect([unnamed.code, unnamed.stdout]).toEqual([2, ''])
+  expect(unnamed.stderr).toMatch(/"eve" has no roles yet; .* --role .*sender, reader, operator/)
+  // Whoever was shut out comes back as what somebody says, not as what he was.
+  await server.run('password', 'ann', '--remove')
+  const back = await setPassword(server, ['ann'])
+  expect([back.code, back.stdout]).toEqual([2, ''])
 })
 
 test('a public address without credentials is refused, with the sentence that mends it', async () => {
@@ -151,17 +172,23 @@ async function runWith(env: NodeJS.ProcessEnv, ...args: string[]) {
   return { code, stderr }
 }
 
-async function setPassword(server: StowageServer, text: string): Promise<[number, string]> {
+async function setPassword(
+  server: StowageServer,
+  args: string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const [command, ...rest] = commands[runtime] as [string, ...string[]]
-  const child = spawn(command, [...rest, 'password', 'ann'], {
-    env: server.env,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  const child = spawn(command, [...rest, 'password', ...args], { env: server.env })
   let stdout = ''
+  let stderr = ''
   child.stdout.on('data', (chunk) => {
     stdout += chunk
   })
-  child.stdin.end(text)
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  // One that is refused does not read it.
+  child.stdin.on('error', () => {})
+  child.stdin.end('correct horse battery staple\n')
   const [code] = await once(child, 'close')
-  return [code as number, stdout]
+  return { code: code as number, stdout, stderr }
 }
