@@ -1,28 +1,23 @@
-import { type Database, openDatabase as overPool } from '../../db/database.ts'
+import { type Database, openDatabase } from '../../db/database.ts'
 import { type Environment, readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
-import { placeCluster } from '../postgres/cluster.ts'
-import { connectDatabase } from '../postgres/connect.ts'
-import { openDatabase } from '../postgres/open.ts'
-import { findServersPostgres } from '../postgres/running.ts'
+import { connectExisting, refuseOtherSchema } from './existing-database.ts'
 
 /**
- * Does a command's work on the database of the settings: beside a server that runs on the data folder, over its
- * Postgres; where none runs, the database is opened (made, brought up to date) as a server would.
+ * Does a command's work on the database of the settings, which a server may be using.
+ *
+ * A credential that lies in an archive made by mistake closes nothing, and its owner believes that it does: none is made here.
+ *
+ * @param what What the command would do, as in "Cannot make the token".
+ * @throws {ArchiveError} There is no archive, or it is of another Stowage.
  */
 export async function withDatabase<T>(
   env: Environment,
+  what: string,
   work: (db: Database) => Promise<T>,
 ): Promise<T> {
-  const config = readConfig(env)
-  const log = createLog('warn')
-  const running =
-    config.databaseURL === undefined
-      ? await findServersPostgres(await placeCluster(config.dataDir, log))
-      : undefined
-  await using database =
-    running === undefined
-      ? await openDatabase(config, log)
-      : await connectDatabase(config, { embedded: running, log })
-  return await work(overPool(database.sql))
+  const orElse = ', or run "stowage migrate" first to begin a new archive'
+  await using database = await connectExisting(readConfig(env), createLog('warn'), what, orElse)
+  await refuseOtherSchema(database.direct, what)
+  return await work(openDatabase(database.sql))
 }

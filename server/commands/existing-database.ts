@@ -25,12 +25,18 @@ export type Connected = AsyncDisposable & { sql: Sql; direct: Sql }
  * A server that runs on the data folder keeps its Postgres: that one is asked, over its own socket. Where
  * no server runs, Postgres is started for as long as the command takes.
  *
- * @param what What the command would do, as in "Cannot check".
+ * @param what   What the command would do, as in "Cannot check".
+ * @param orElse What else can be done where there is no database.
  */
-export async function connectExisting(config: Config, log: Log, what: string): Promise<Connected> {
+export async function connectExisting(
+  config: Config,
+  log: Log,
+  what: string,
+  orElse = '',
+): Promise<Connected> {
   if (config.databaseURL !== undefined) return connectDatabase(config, { log })
   const { dataDir } = config
-  const nothing = `Cannot ${what}: there is no database in ${dataDir}; set STOWAGE_DATA_DIR to the folder that the server uses`
+  const nothing = `Cannot ${what}: there is no database in ${dataDir}; set STOWAGE_DATA_DIR to the folder that the server uses${orElse}`
   // Else it would be made, and an empty archive is always in order.
   if (!(await isThere(dataDir, what))) throw new ArchiveError(nothing)
   const place = await placeCluster(dataDir, log)
@@ -73,9 +79,14 @@ export async function refuseOtherSchema(sql: Sql, what: string): Promise<void> {
   })
   const applied = new Set(rows.map(({ when }) => Number(when)))
   const known = new Set(journal.entries.map(({ when }) => when))
+  if (applied.size === 0) {
+    throw new ArchiveError(
+      `Cannot ${what}: there are no tables of Stowage in the database; set DATABASE_URL or STOWAGE_DATA_DIR as the server has them, or run "stowage migrate" first`,
+    )
+  }
   if ([...known].some((when) => !applied.has(when))) {
     throw new ArchiveError(
-      `Cannot ${what}: the database is older than this Stowage; run "stowage migrate" first`,
+      `Cannot ${what}: the database is older than this Stowage; restart the server, or run "stowage migrate" where none runs`,
     )
   }
   if ([...applied].some((when) => !known.has(when))) {
@@ -101,7 +112,9 @@ async function isThere(path: string, what: string): Promise<boolean> {
     () => true,
     (error) => {
       if (error.code === 'ENOENT') return false
-      throw new ArchiveError(`Cannot ${what}: ${path} cannot be read: ${error.code}`)
+      throw new ArchiveError(
+        `Cannot ${what}: ${path} cannot be read (${error.code}); run this as the user of the server`,
+      )
     },
   )
 }

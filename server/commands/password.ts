@@ -15,7 +15,8 @@ const help = `Usage: stowage password NAME [--role ROLE[,ROLE]]
        stowage password NAME --remove
 
 Sets the password with which somebody signs in on the page, and ends all sessions under that name. The password is
-asked for, or read from the first line of standard input; it never stands in the command.
+asked for, or read from the first line of standard input; it never stands in the command. May run while servers
+do; as their user, and with their settings.
 
   --role    sender, reader, operator, admin (docs/access.md says who may do what). Whoever has a password keeps his
             roles without it; the first of an archive that has no credentials yet is admin
@@ -28,7 +29,7 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   }
   const { name, roles, remove } = parse(args)
   if (remove) {
-    const isForgotten = await withDatabase(env, async (db) => {
+    const isForgotten = await withDatabase(env, 'remove the password', async (db) => {
       const forgotten = await forgetPassword(db, name)
       if (forgotten) await addAuditEvents(db, [configured(`the password of ${name} was removed`)])
       return forgotten
@@ -39,8 +40,9 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     print(isIssued(name) ? `${name} is signed out` : `${name} may not sign in any more`)
     return EXIT_DONE
   }
+  const what = 'set the password'
   // Before a password is typed in vain.
-  await withDatabase(env, (db) => rolesOf(db, name, roles))
+  await withDatabase(env, what, (db) => rolesOf(db, name, roles))
   const password = await readSecret(`Password for ${name}: `)
   const { least, most } = passwordLengths
   if (password.length < least || password.length > most) {
@@ -49,14 +51,14 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     )
   }
   const passwordDigest = await digestPassword(password)
-  const given = await withDatabase(env, async (db) => {
+  const rolesNow = await withDatabase(env, what, async (db) => {
     // Again: somebody may have changed them while the password was typed.
     const given = await rolesOf(db, name, roles)
     await setPassword(db, { name, roles: given, passwordDigest })
     await addAuditEvents(db, [configured(`a password was set for ${name}: ${given}`)])
     return given
   })
-  print(`${name} may sign in, as ${given.join(', ')}`)
+  print(`${name} may sign in, as ${rolesNow.join(', ')}`)
   return EXIT_DONE
 }
 

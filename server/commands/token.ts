@@ -13,7 +13,7 @@ const help = `Usage: stowage token create --name NAME --role ROLE[,ROLE] [--expi
        stowage token revoke NAME
 
 Tokens for programs: they show one as "Authorization: Bearer ...". May run while servers do, and counts at once
-on all of them.
+on all of them; as their user, and with their settings.
 
   --role     sender, reader, operator, admin (docs/access.md says who may do what)
   --expires  A number of days like 90d, or a date like 2027-01-31; without it the token is good until it is revoked
@@ -31,7 +31,7 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   if (action === 'create') {
     const { name, roles, expiresAt } = parseCreate(rest)
     const token = newToken()
-    const isAdded = await withDatabase(env, async (db) => {
+    const isAdded = await withDatabase(env, 'make the token', async (db) => {
       const added = await addToken(db, { name, roles, digest: digestOf(token), expiresAt })
       if (added) await addAuditEvents(db, [configured(`token ${name} was made: ${roles}`)])
       return added
@@ -46,7 +46,7 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   }
   if (action === 'list') {
     const { json } = parse(rest, { json: { type: 'boolean', default: false } }).values
-    const tokens = await withDatabase(env, listTokens)
+    const tokens = await withDatabase(env, 'list the tokens', listTokens)
     for (const token of tokens) print(json ? JSON.stringify(token) : renderToken(token))
     if (tokens.length === 0 && !json) print('no tokens; "stowage token create" makes one')
     return EXIT_DONE
@@ -55,7 +55,7 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     const { positionals } = parse(rest, {})
     const [name, ...more] = positionals
     if (name === undefined || more.length > 0) throw wrong(args)
-    const isRevoked = await withDatabase(env, async (db) => {
+    const isRevoked = await withDatabase(env, 'revoke the token', async (db) => {
       const revoked = await revokeToken(db, name)
       if (revoked) await addAuditEvents(db, [configured(`token ${name} was revoked`)])
       return revoked
