@@ -81,24 +81,29 @@ function isIssued(name: string): boolean {
 }
 
 function parse(args: string[]) {
+  const { values, positionals } = parseWords(args)
+  const [name, ...more] = positionals
+  if (name === undefined) throw wrong('whose it is, is missing')
+  if (more.length > 0)
+    throw wrong('one name is taken, and the password never stands in the command')
+  const { role, remove } = values
+  if (!remove || !isIssued(name)) checkName(name)
+  return { name, roles: role === undefined ? undefined : parseRoles(role), remove }
+}
+
+function parseWords(args: string[]) {
   try {
-    const { values, positionals } = parseArgs({
+    return parseArgs({
       args,
       allowPositionals: true,
-      options: {
-        role: { type: 'string' },
-        remove: { type: 'boolean', default: false },
-      },
+      options: { role: { type: 'string' }, remove: { type: 'boolean', default: false } },
     })
-    const [name, ...more] = positionals
-    if (name === undefined || more.length > 0) throw new Error('one name')
-    if (!values.remove || !isIssued(name)) checkName(name)
-    const { role, remove } = values
-    return { name, roles: role === undefined ? undefined : parseRoles(role), remove }
   } catch (error) {
-    if (error instanceof UsageError) throw error
-    throw new UsageError(
-      'Cannot run "stowage password" with these arguments; see "stowage password --help"',
-    )
+    const [sentence] = (error as Error).message.split(/\. |\n/)
+    throw wrong(sentence as string)
   }
+}
+
+function wrong(why: string): UsageError {
+  return new UsageError(`Cannot set the password: ${why}; see "stowage password --help"`)
 }

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { addToken, listTokens, revokeToken, type TokenListing } from '../../db/access.ts'
 import { addAuditEvents } from '../../db/audit.ts'
 import { digestOf, newToken } from '../access/secrets.ts'
+import { ROLES } from '../http/identity.ts'
 import { OperatorError } from '../operator-error.ts'
 import { withDatabase } from './beside-server.ts'
 import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
@@ -45,17 +46,21 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     return EXIT_DONE
   }
   if (action === 'list') {
-    const { json } = parse(rest, { json: { type: 'boolean', default: false } }).values
-    const tokens = await withDatabase(env, 'list the tokens', listTokens)
+    const what = 'list the tokens'
+    const { values, positionals } = parse(rest, { json: { type: 'boolean' } }, what)
+    const { json } = values
+    if (positionals.length > 0) throw wrong(what, `"${positionals[0]}" belongs to nothing`)
+    const tokens = await withDatabase(env, what, listTokens)
     for (const token of tokens) print(json ? JSON.stringify(token) : renderToken(token))
     if (tokens.length === 0 && !json) print('no tokens; "stowage token create" makes one')
     return EXIT_DONE
   }
   if (action === 'revoke') {
-    const { positionals } = parse(rest, {})
-    const [name, ...more] = positionals
-    if (name === undefined || more.length > 0) throw wrong(args)
-    const isRevoked = await withDatabase(env, 'revoke the token', async (db) => {
+    const what = 'revoke the token'
+    const [name, ...more] = parse(rest, {}, what).positionals
+    if (name === undefined) throw wrong(what, 'its name is missing')
+    if (more.length > 0) throw wrong(what, 'one name at a time')
+    const isRevoked = await withDatabase(env, what, async (db) => {
       const revoked = await revokeToken(db, name)
       if (revoked) await addAuditEvents(db, [configured(`token ${name} was revoked`)])
       return revoked
@@ -66,17 +71,25 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     print(`revoked ${name}`)
     return EXIT_DONE
   }
-  throw wrong(args)
+  throw wrong(`run "stowage token ${action}"`, 'it is create, list or revoke')
 }
 
 function parseCreate(args: string[]) {
-  const { values, positionals } = parse(args, {
+  const what = 'make the token'
+  const options = {
     name: { type: 'string' },
     role: { type: 'string' },
     expires: { type: 'string' },
-  })
+  } as const
+  const { values, positionals } = parse(args, options, what)
   const { name, role, expires } = values as Record<string, string | undefined>
-  if (name === undefined || role === undefined || positionals.length > 0) throw wrong(args)
+  if (name === undefined) {
+    throw wrong(what, '--name is missing; write whose it is, such as --name ct-2')
+  }
+  if (role === undefined) {
+    throw wrong(what, `--role is missing; write one of ${ROLES.join(', ')}, or several with commas`)
+  }
+  if (positionals.length > 0) throw wrong(what, `"${positionals[0]}" belongs to nothing`)
   return {
     name: checkName(name),
     roles: parseRoles(role),
@@ -115,14 +128,16 @@ function renderToken(token: TokenListing): string {
 function parse(
   args: string[],
   options: NonNullable<Parameters<typeof parseArgs>[0]>['options'] & {},
+  what: string,
 ) {
   try {
     return parseArgs({ args, options, allowPositionals: true })
-  } catch {
-    throw wrong(args)
+  } catch (error) {
+    const [sentence] = (error as Error).message.split(/\. |\n/)
+    throw wrong(what, sentence as string)
   }
 }
 
-function wrong(args: string[]): UsageError {
-  return new UsageError(`Cannot run "stowage token ${args.join(' ')}"; see "stowage token --help"`)
+function wrong(what: string, why: string): UsageError {
+  return new UsageError(`Cannot ${what}: ${why}; see "stowage token --help"`)
 }

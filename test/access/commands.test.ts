@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { listTokens } from '../../db/access.ts'
 import { openDatabase } from '../../db/database.ts'
-import type { CommandModule } from '../../server/commands/command.ts'
+import { type CommandModule, UsageError } from '../../server/commands/command.ts'
 import * as migrate from '../../server/commands/migrate.ts'
 import * as password from '../../server/commands/password.ts'
 import * as token from '../../server/commands/token.ts'
@@ -62,5 +62,31 @@ describe('credentials in the wrong folder', () => {
     } finally {
       await rm(dataDir, { recursive: true })
     }
+  })
+})
+
+describe('what is missing is named', () => {
+  test.each([
+    ['token create --name a', /Cannot make the token: --role is missing; .*sender, reader, oper/],
+    ['token create --role reader', /Cannot make the token: --name is missing; .*--name ct-2/],
+    ['token create', /Cannot make the token: --name is missing;/],
+    ['token create a --role reader', /Cannot make the token: --name is missing;/],
+    ['token create --name a --role reader b', /Cannot make the token: "b" belongs to nothing/],
+    ['token create --name a --rolle reader', /Cannot make the token: Unknown option '--rolle'/],
+    ['token create --name a --role', /Cannot make the token: .*'--role <value>'.* missing/],
+    ['token revoke', /Cannot revoke the token: its name is missing/],
+    ['token revoke a b', /Cannot revoke the token: one name at a time/],
+    ['token list all', /Cannot list the tokens: "all" belongs to nothing/],
+    ['token make', /Cannot run "stowage token make": it is create, list or revoke/],
+    ['password --role reader', /Cannot set the password: whose it is, is missing/],
+    ['password ann secret', /Cannot set the password: one name is taken, and the password never/],
+    ['password ann --rolle reader', /Cannot set the password: Unknown option '--rolle'/],
+  ])('stowage %s', async (line, why) => {
+    const [name, ...args] = line.split(' ')
+    const attempt = stowage({}, name as string, ...args)
+    await expect(attempt).rejects.toThrow(UsageError)
+    await expect(attempt).rejects.toThrow(why)
+    await expect(attempt).rejects.toThrow(`see "stowage ${name} --help"`)
+    await expect(attempt).rejects.not.toThrow('secret')
   })
 })
