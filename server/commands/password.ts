@@ -8,14 +8,14 @@ import { OperatorError } from '../operator-error.ts'
 import { withDatabase } from './beside-server.ts'
 import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
 import { configured } from './configured.ts'
-import { readSecret } from './read-secret.ts'
+import { readNewSecret } from './read-secret.ts'
 import { checkName, parseRoles } from './roles.ts'
 
 const help = `Usage: stowage password NAME [--role ROLE[,ROLE]]
        stowage password NAME --remove
 
 Sets the password with which somebody signs in on the page, and ends all sessions under that name. The password is
-asked for, or read from the first line of standard input; it never stands in the command. May run while servers
+asked for twice, or read from the first line of standard input; it never stands in the command. May run while servers
 do; as their user, and with their settings.
 
   --role    sender, reader, operator, admin (docs/access.md says who may do what). Whoever has a password keeps his
@@ -43,7 +43,7 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   const what = 'set the password'
   // Before a password is typed in vain.
   await withDatabase(env, what, (db) => rolesOf(db, name, roles))
-  const password = await readSecret(`Password for ${name}: `)
+  const password = await readNewSecret(`Password for ${name}`)
   const { least, most } = passwordLengths
   if (password.length < least || password.length > most) {
     throw new OperatorError(
