@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { firstSet, ownURL } from '../demo/demonstration.ts'
-import { sendDemo } from '../demo/send-demo.ts'
+import { findAway, sendDemo } from '../demo/send-demo.ts'
+import { OperatorError } from '../operator-error.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, readVersion, UsageError } from './command.ts'
 import { Interruption } from './interruption.ts'
 import { parseHeaders } from './send.ts'
@@ -27,8 +28,15 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
   }
   const { url, isNew, speed, headers } = parseDemoArguments(args, env)
   using interruption = new Interruption()
-  print(`Watch it on ${url}`)
   const target = { url, headers, product: `stowage-demo/${await readVersion()}` }
+  const away = await findAway(target, interruption.signal)
+  if (interruption.signal.aborted) return interruption.exitCode
+  if (away !== undefined) {
+    throw new OperatorError(
+      `Cannot send the demonstration: ${away}; start the server, or write its address after --url`,
+    )
+  }
+  print(`Watch it on ${url}`)
   const isFine = await sendDemo(isNew ? randomUUID() : firstSet, target, {
     signal: interruption.signal,
     say: print,

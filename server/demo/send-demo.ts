@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { StudyFile } from '../send/find-studies.ts'
 import { Meter } from '../send/meter.ts'
-import { judgeError } from '../send/retry.ts'
+import { cannotReach, judgeError } from '../send/retry.ts'
 import { type StudyOutcome, sendStudy } from '../send/send-study.ts'
 import { type DemoStudy, demoStudies } from './studies.ts'
 
@@ -27,6 +27,25 @@ export interface DemoDeps {
 const atOnce = 2
 const retries = 5
 const requestMs = 30_000
+
+/** @returns Why the server cannot be reached; undefined: it answers. */
+export async function findAway(
+  { url, headers, product }: DemoTarget,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const answer = await fetch(`${url}/healthz`, {
+      headers: headersOf({ ...headers, 'user-agent': product }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(requestMs)]),
+    })
+    // Whatever it says: the sending will tell what it takes.
+    await answer.body?.cancel()
+    return undefined
+  } catch (error) {
+    const { isAway, reason } = judgeError(error, url)
+    return isAway ? reason : cannotReach(url, reason)
+  }
+}
 
 /**
  * Makes the studies of a demonstration and sends each as one STOW-RS request, two at once, so slowly that one can watch.
@@ -63,7 +82,7 @@ async function sendOne(study: DemoStudy, target: DemoTarget, deps: DemoDeps): Pr
     return judgeOutcome(study, outcome, deps)
   } catch (error) {
     if (!deps.signal.aborted) {
-      deps.say(`failed    ${studyInstanceUID}  ${judgeError(error).reason}`)
+      deps.say(`failed    ${studyInstanceUID}  ${judgeError(error, target.url).reason}`)
     }
     return false
   } finally {

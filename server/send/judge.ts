@@ -7,11 +7,11 @@ export type Verdict =
   /** The server said what became of each instance. `failure`: and that does not fit together. */
   | { kind: 'answered'; response: StoreResponse; failure?: string }
   /** The same request again may succeed. */
-  | { kind: 'passing'; reason: string; retryAfterMs?: number | undefined }
+  | { kind: 'passing'; reason: string; retryAfterMs?: number | undefined; isAway?: boolean }
   /** The server does not take `Expect`: the same again without. */
   | { kind: 'unexpected' }
   /** `isForAll`: and no other study would fare better. */
-  | { kind: 'failed'; reason: string; isForAll?: boolean }
+  | { kind: 'failed'; reason: string; isForAll?: boolean; isAway?: boolean }
 
 const passingStatuses = new Set([408, 429, 502, 503, 504])
 

@@ -49,6 +49,16 @@ const passingCodes = new Set([
   'EAI_AGAIN',
 ])
 
+/** No connection came about: whatever was to be sent, nobody was there to take it. */
+const awayCodes = new Set([
+  'ECONNREFUSED',
+  'ConnectionRefused',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'ENOTFOUND',
+])
+
 const words: Record<string, string> = {
   ECONNREFUSED: 'nobody listens there',
   ConnectionRefused: 'nobody listens there',
@@ -62,18 +72,41 @@ const words: Record<string, string> = {
   ENOTFOUND: 'there is no host of that name',
 }
 
-/** Whether the same request may succeed later, and what is wrong in words. */
-export function judgeError(error: unknown): { isPassing: boolean; reason: string } {
-  if (error instanceof TimeoutError) return { isPassing: true, reason: error.message }
+/** What to think of an error of a connection. */
+export interface ErrorVerdict {
+  /** The same request may succeed later. */
+  isPassing: boolean
+  /** Nobody was reached at that address. */
+  isAway: boolean
+  /** What is wrong, in words. */
+  reason: string
+}
+
+/** @param url Where the request went: whoever cannot be reached is named by its origin. */
+export function judgeError(error: unknown, url: string): ErrorVerdict {
+  if (error instanceof TimeoutError) {
+    return { isPassing: true, isAway: false, reason: error.message }
+  }
   const codes = codesOf(error)
   const code = codes.find((one) => words[one] !== undefined) ?? codes[0]
-  if (code === undefined) {
-    return { isPassing: false, reason: error instanceof Error ? error.message : String(error) }
-  }
+  if (code === undefined) return { isPassing: false, isAway: false, reason: messageOf(error) }
+  const isAway = codes.every((one) => awayCodes.has(one))
+  const why = words[code] ?? `the connection failed: ${code}`
   return {
     isPassing: codes.every((one) => passingCodes.has(one)),
-    reason: words[code] ?? `the connection failed: ${code}`,
+    isAway,
+    reason: isAway ? cannotReach(url, why) : why,
   }
+}
+
+export function cannotReach(url: string, why: string): string {
+  return `${new URL(url).origin} cannot be reached: ${why}`
+}
+
+/** Of fetch the cause: it says "fetch failed" of everything. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? error.cause.message : error.message
 }
 
 /** A name with several addresses fails once for each, in one AggregateError. */

@@ -5,8 +5,8 @@ import { type SendDeps, type StudyOutcome, sendStudy, type Target } from './send
 /**
  * Sends studies, a few at once, each as one request.
  *
- * Ends early, with the rest untried, when it is interrupted or when the server answers what it would
- * answer to all of them.
+ * Ends early, with the rest untried, when it is interrupted, when the server answers what it would
+ * answer to all of them, or when nobody was ever there. One that was there and went away may come back.
  *
  * @returns an outcome for each study, in their order.
  */
@@ -18,6 +18,7 @@ export async function sendAll(
 ): Promise<StudyOutcome[]> {
   const outcomes = new Array<StudyOutcome>(studies.length)
   let next = 0
+  let wasReached = false
   let isHopeless = false
   async function sendOn(): Promise<void> {
     while (next < studies.length) {
@@ -29,7 +30,8 @@ export async function sendAll(
       }
       const outcome = await sendStudy(study, target, deps)
       outcomes[index] = outcome
-      if (outcome.isForAll === true) isHopeless = true
+      if (outcome.isAway !== true) wasReached = true
+      if (outcome.isForAll === true || !wasReached) isHopeless = true
       deps.say(renderOutcome(outcome))
     }
   }

@@ -43,6 +43,8 @@ export interface StudyOutcome {
   failure?: string
   /** No other study would fare better. */
   isForAll?: boolean
+  /** Nobody was there at last. Where nobody ever was, no other study would fare better. */
+  isAway?: boolean
   elapsedMs: number
 }
 
@@ -95,7 +97,8 @@ export async function sendStudy(
     const giveUp = reasonToGiveUp(verdict, attempt, target.retries)
     if (giveUp !== undefined || verdict.kind !== 'passing') {
       const isForAll = verdict.kind === 'failed' && verdict.isForAll === true
-      return { ...nothing, state: 'incomplete', failure: giveUp ?? '', isForAll, elapsedMs }
+      const isAway = verdict.kind !== 'unexpected' && verdict.isAway === true
+      return { ...nothing, state: 'incomplete', failure: giveUp ?? '', isForAll, isAway, elapsedMs }
     }
     const waitMs = retryDelayMs(attempt, verdict.retryAfterMs, Math.random())
     attempt++
@@ -162,8 +165,8 @@ async function attemptOnce(
     if (error instanceof FileChangedError || error instanceof FileUnreadableError) {
       return { kind: 'failed', reason: error.message }
     }
-    const { isPassing, reason } = judgeError(error)
-    return { kind: isPassing ? 'passing' : 'failed', reason }
+    const { isPassing, isAway, reason } = judgeError(error, target.baseURL)
+    return { kind: isPassing ? 'passing' : 'failed', reason, isAway }
   }
   return judge(answer, files, target.baseURL, Date.now())
 }

@@ -11,6 +11,8 @@ const namedFiles = 10
 export function* renderSummary(found: Found, outcomes: StudyOutcome[]): Generator<string> {
   for (const outcome of outcomes) yield* renderTrouble(outcome)
   yield* renderFailedFiles(found)
+  const reasons = outcomes.flatMap((one) => (isOfAll(one) ? (one.failure ?? []) : []))
+  for (const reason of new Set(reasons)) yield `gave up   ${reason}`
   const stored = outcomes.filter((one) => one.state === 'stored')
   const counts = {
     stored: sum(outcomes, (one) => one.storedCount),
@@ -45,7 +47,7 @@ function* renderTrouble(outcome: StudyOutcome): Generator<string> {
   const none = failure === undefined ? 'not stored' : 'not acknowledged as stored'
   const held = storedCount === 0 ? none : `${storedCount} stored`
   yield `study ${study.studyInstanceUID}: ${count}, ${state === 'untried' ? 'not sent' : held}`
-  if (failure) yield `  ${failure}`
+  if (failure && !isOfAll(outcome)) yield `  ${failure}`
   for (const [failureReason, files] of byReason(refused)) {
     yield `  ${describeFailureReason(failureReason)}: ${counted(files.length, 'instance')}`
     // Nobody has to look at these: they are named by the others.
@@ -53,6 +55,11 @@ function* renderTrouble(outcome: StudyOutcome): Generator<string> {
     for (const path of paths.slice(0, namedFiles)) yield `    ${path}`
     if (paths.length > namedFiles) yield `    and ${paths.length - namedFiles} more`
   }
+}
+
+/** It is nothing of the study: told once, after those whom it befell. */
+function isOfAll({ isForAll, isAway }: StudyOutcome): boolean {
+  return isForAll === true || isAway === true
 }
 
 function* renderFailedFiles({ failed, studies }: Found): Generator<string> {

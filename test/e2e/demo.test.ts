@@ -88,9 +88,16 @@ describe('stowage demo', () => {
   test('tells who is not there, and what is wrong with its arguments', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`
     const away = await server.run('demo', '--url', nowhere, '--fast')
-    expect(away.code).toBe(1)
-    // Under Deno an error of fetch has no code.
-    expect(away.stdout).toMatch(/^failed .*(nobody listens there|fetch failed)/m)
+    expect([away.code, away.stdout]).toEqual([1, ''])
+    expect(away.stderr).toMatch(
+      // Under Deno an error of fetch has no code.
+      /^stowage: Cannot send the demonstration: http:\S+ cannot be reached: (nobody listens there|.*error.*); start the server, .* --url\n$/,
+    )
+    expect(away.stderr).toContain(nowhere)
+    // Where fetch would not go at all.
+    const barred = await server.run('demo', '--url', 'http://127.0.0.1:1', '--fast')
+    expect([barred.code, barred.stderr]).toEqual([1, expect.stringContaining('cannot be reached:')])
+    expect(barred.stderr).not.toContain('fetch failed')
     const wrong = await server.run('demo', '--url', 'ftp://h')
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toContain('write the server after --url')

@@ -74,13 +74,45 @@ describe('sending again', () => {
     const { outcomes, waitsMs } = await sendFolder([folder.path], base, { retries: 4 })
     expect(outcomes[0]).toMatchObject({
       state: 'incomplete',
-      failure: 'nobody listens there, 5 times',
+      failure: `${new URL(base).origin} cannot be reached: nobody listens there, 5 times`,
     })
     expect(waitsMs.length).toBe(4)
     for (const [attempt, waitMs] of waitsMs.entries()) {
       expect(waitMs).toBeGreaterThanOrEqual(250 * 2 ** attempt)
       expect(waitMs).toBeLessThanOrEqual(500 * 2 ** attempt)
     }
+  })
+
+  test('a server that was never reached is told once, with its address, and ends the sending', async () => {
+    await using folder = await temporaryFolder()
+    for (const name of ['a', 'b', 'c', 'd']) await folder.putStudy(name, 1)
+    const server = await PlayServer.start([says(200)])
+    const { base } = server
+    await server[Symbol.asyncDispose]()
+    const { outcomes, summary } = await sendFolder([folder.path], base, { concurrency: 2 })
+    expect(outcomes.map(({ state }) => state)).toEqual([
+      ...['incomplete', 'incomplete'],
+      ...['untried', 'untried'],
+    ])
+    expect(summary.match(/cannot be reached/g)).toHaveLength(1)
+    const why = `gave up   ${new URL(base).origin} cannot be reached: nobody listens there, 3 times`
+    expect(summary.split('\n')).toContain(why)
+  })
+
+  test('a server that goes away in the middle is tried again with each study, and told once', async () => {
+    await using folder = await temporaryFolder()
+    const { uids } = await folder.putStudy('a', 1)
+    for (const name of ['b', 'c']) await folder.putStudy(name, 1)
+    const server = await PlayServer.start([
+      (request, answer, record) => {
+        answer.once('close', () => void server[Symbol.asyncDispose]())
+        return answers(200, { stored: uids })(request, answer, record)
+      },
+    ])
+    const { outcomes, waitsMs, summary } = await sendFolder([folder.path], server.base)
+    expect(outcomes.map(({ state }) => state)).toEqual(['stored', 'incomplete', 'incomplete'])
+    expect(waitsMs).toHaveLength(4)
+    expect(summary.match(/cannot be reached/g)).toHaveLength(1)
   })
 
   test('does not come again to a host that does not exist', async () => {
