@@ -58,6 +58,11 @@ export interface Snapshot {
 
 export const manifestName = 'manifest.json'
 const segmentListName = 'segments.txt'
+const unreadable: Record<string, string> = {
+  ENOENT: 'there is no such folder; write the one that "stowage backup" was given',
+  ENOTDIR: 'it is no folder; write the one that "stowage backup" was given',
+  EACCES: 'this user may not read it; run this as the one who made the backups',
+}
 const namePattern = /^\d{8}T\d{9}Z$/
 
 export function backupFolder(path: string): BackupFolder {
@@ -109,7 +114,8 @@ export async function readSegmentList(snapshotPath: string): Promise<SavedSegmen
 /** Finished backups, the oldest first. @throws {BackupError} the folder cannot be read */
 export async function listSnapshots({ path }: BackupFolder): Promise<Snapshot[]> {
   const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
-    throw new BackupError(`Cannot read the backups in ${path}: ${error.code}`)
+    const why = unreadable[error.code ?? ''] ?? String(error.code)
+    throw new BackupError(`Cannot read the backups in ${path}: ${why}`)
   })
   const snapshots: Snapshot[] = []
   for (const name of names.filter((one) => namePattern.test(one)).sort()) {
