@@ -5,6 +5,7 @@ import { type BackupResult, makeBackup, pruneBackups } from '../backup/backup.ts
 import { backupFolder } from '../backup/snapshot.ts'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
+import { counted, formatBytes } from '../send/format.ts'
 import { fileStore } from '../store/file-store.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, readVersion, UsageError } from './command.ts'
 import { connectExisting, refuseMissingStore, refuseOtherSchema } from './existing-database.ts'
@@ -61,7 +62,9 @@ function* renderResult({ name, manifest, copiedCount, copiedBytes }: BackupResul
   for (const segmentID of missing) {
     yield `missing ${segmentID}: it is not in the store, or too short; see "stowage check"`
   }
-  yield `${name}: ${instanceCount} instances, ${segmentCount} segments, ${segmentBytes} bytes; ${copiedCount} segments of ${copiedBytes} bytes were new`
+  const all = `${counted(instanceCount, 'instance')}, ${counted(segmentCount, 'segment')}, ${formatBytes(segmentBytes)}`
+  const copied = `${counted(copiedCount, 'segment')} of ${formatBytes(copiedBytes)}`
+  yield `${name}: ${all}; ${copied} ${copiedCount === 1 ? 'was' : 'were'} new`
 }
 
 function parse(args: string[]): { path: string; keep: number | undefined } {

@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import { OperatorError } from '../operator-error.ts'
 import type { Sql } from '../postgres/connect.ts'
+import { counted, formatBytes } from '../send/format.ts'
 import { fileStore } from '../store/file-store.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts'
 import { connectExisting, refuseMissingStore, refuseOtherSchema } from './existing-database.ts'
@@ -125,18 +126,19 @@ function* renderResult(result: CheckResult, isQuick: boolean): Generator<string>
   if (receivingCount > 0) {
     const over =
       leaselessCount > 0 ? `; ${leaselessCount} of a server that died, to be ended by the next` : ''
-    yield `normal: ${receivingCount} transfers are being received${over}`
+    yield `normal: ${counted(receivingCount, 'transfer')} under way${over}`
   }
-  if (doomedCount > 0) yield `normal: ${doomedCount} segments are about to be deleted`
+  if (doomedCount > 0) yield `normal: ${counted(doomedCount, 'segment')} to be deleted soon`
   if (uncommittedBytes > 0)
-    yield `normal: ${uncommittedBytes} bytes lie behind what was committed in shared segments, from servers that were killed; unless the database is older than the store, nobody needs them`
+    yield `normal: ${formatBytes(uncommittedBytes)} behind what was committed in shared segments, from servers that were killed; unless the database is older than the store, nobody needs that`
   if (youngCount > 0)
-    yield `normal: ${youngCount} objects are so young that their rows may be on their way`
-  const problems = findingCount === 1 ? '1 problem found' : `${findingCount || 'no'} problems found`
+    yield `normal: ${counted(youngCount, 'object')} so young that their rows may be on their way`
   const left = isQuick ? ' (without digests)' : ''
-  yield `${renderTotals(result)} checked${left}: ${findingCount === 0 ? 'no problem found' : problems}`
+  const problems = findingCount === 0 ? 'no problem' : counted(findingCount, 'problem')
+  yield `${renderTotals(result)} checked${left}: ${problems} found`
 }
 
 function renderTotals(totals: Pick<CheckResult, 'instanceCount' | 'segmentCount' | 'byteLength'>) {
-  return `${totals.instanceCount} instances, ${totals.segmentCount} segments, ${totals.byteLength} bytes`
+  const { instanceCount, segmentCount, byteLength } = totals
+  return `${counted(instanceCount, 'instance')}, ${counted(segmentCount, 'segment')}, ${formatBytes(byteLength)}`
 }

@@ -8,6 +8,7 @@ import { connectDatabase } from '../postgres/connect.ts'
 import { markMoved } from '../postgres/moved.ts'
 import { MIGRATIONS_FOLDER, openDatabase } from '../postgres/open.ts'
 import { findServersPostgres } from '../postgres/running.ts'
+import { counted } from '../send/format.ts'
 import { type CommandContext, EXIT_DONE, UsageError } from './command.ts'
 import { Interruption } from './interruption.ts'
 
@@ -66,7 +67,8 @@ async function move(
     const moved = await moveRows(from.direct, to.direct, options)
     const { host, port, database } = to.direct.options
     await markMoved(config.dataDir, `${host.join(',')}:${port.join(',')}/${database}`, new Date())
-    for (const { name, rowCount } of moved) if (rowCount > 0) print(`${name}: ${rowCount} rows`)
+    for (const { name, rowCount } of moved)
+      if (rowCount > 0) print(`${name}: ${counted(rowCount, 'row')}`)
     print('moved; now set DATABASE_URL to it, and start the server')
     return EXIT_DONE
   } catch (error) {

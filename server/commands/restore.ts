@@ -7,6 +7,7 @@ import { createLog } from '../log.ts'
 import { connectDatabase } from '../postgres/connect.ts'
 import { startEmbeddedPostgres } from '../postgres/embedded.ts'
 import { MIGRATIONS_FOLDER } from '../postgres/open.ts'
+import { counted } from '../send/format.ts'
 import { fileStore } from '../store/file-store.ts'
 import { checkDatabase } from './check.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts'
@@ -50,8 +51,14 @@ export async function run({ args, env, print }: CommandContext): Promise<number>
     await using database = await connectDatabase(config, { embedded: embedded?.connection, log })
     await restore(deps, database.direct, folder, snapshot)
     const { instanceCount, lastSeq, missing } = snapshot.manifest
-    print(`${snapshot.name} is restored: ${instanceCount} instances; the feed ends at ${lastSeq}`)
-    if (missing.length > 0) print(`${missing.length} segments were missing from the store already`)
+    print(
+      `${snapshot.name} is restored: ${counted(instanceCount, 'instance')}; the feed ends at ${lastSeq}`,
+    )
+    if (missing.length > 0) {
+      print(
+        `${counted(missing.length, 'segment')} missing from the store already, when it was made`,
+      )
+    }
     if (!options.isChecked) return EXIT_DONE
     const how = { quick: false, deep: true, json: false, signal }
     const { findingCount } = await checkDatabase(database.sql, config, how, print)

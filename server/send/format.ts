@@ -1,14 +1,18 @@
-const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+const units = ['kB', 'MB', 'GB', 'TB', 'PB'] as const
 
-/** `1.4 GiB`. */
-export function formatBytes(bytes: number): string {
-  let value = bytes
+/** `512 bytes`, `61.2 MB`: powers of 1000, three digits, as on the page. */
+export function formatBytes(byteLength: number): string {
+  const bytes = Math.round(byteLength)
+  if (bytes < 1000) return counted(bytes, 'byte')
+  let value = bytes / 1000
   let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
+  // 999.5 would be shown as 1000.
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
     unit++
   }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+  const digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
+  return `${value.toFixed(digits)} ${units[unit]}`
 }
 
 /** `1:02:03`, or `2:03` where there are no hours. */
@@ -21,7 +25,6 @@ export function formatDuration(ms: number): string {
 }
 
 /** `1 instance`, `2 instances`, `2 studies`. */
-export function counted(count: number, noun: 'instance' | 'study' | 'file'): string {
-  if (count === 1) return `1 ${noun}`
-  return noun === 'study' ? `${count} studies` : `${count} ${noun}s`
+export function counted(count: number, one: string): string {
+  return count === 1 ? `1 ${one}` : `${count} ${one.replace(/y$/, 'ie')}s`
 }

@@ -29,7 +29,9 @@ export function* renderSummary(found: Found, outcomes: StudyOutcome[]): Generato
   const lost = counts.sent - counts.stored - counts.refused
   if (lost > 0) yield `not sent  ${counted(lost, 'instance')}, or sent without a clear answer`
   if (found.skippedCount > 0) {
-    yield `skipped   ${counted(found.skippedCount, 'file')} that are no DICOM instances`
+    const what =
+      found.skippedCount === 1 ? 'that is no DICOM instance' : 'that are no DICOM instances'
+    yield `skipped   ${counted(found.skippedCount, 'file')} ${what}`
   }
   if (found.failed.length > 0) yield `failed    ${counted(found.failed.length, 'file')}`
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { run } from '../../server/commands/check.ts'
 import { UsageError } from '../../server/commands/command.ts'
+import { bytesText } from '../../web/parts/quantity.tsx'
 import { dicomFile } from '../support/dicom-file.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
 
@@ -36,7 +37,7 @@ describe('stowage check', () => {
     const env = await environment(archive)
     expect(await stowageCheck(env)).toEqual({
       code: 0,
-      lines: [`1 instances, 1 segments, ${file.length} bytes checked: no problem found`],
+      lines: [`1 instance, 1 segment, ${bytesText(file.length)} checked: no problem found`],
     })
     expect((await stowageCheck(env, '--quick')).lines.at(-1)).toContain('checked (without digests)')
     await archive.db.sql`update studies set series_count = 4`

@@ -11,6 +11,7 @@ import { startEmbeddedPostgres } from '../../server/postgres/embedded.ts'
 import { migrateDatabase } from '../../server/postgres/migrate.ts'
 import { MIGRATIONS_FOLDER } from '../../server/postgres/open.ts'
 import { fileStore } from '../../server/store/file-store.ts'
+import { bytesText } from '../../web/parts/quantity.tsx'
 import { dicomFile } from '../support/dicom-file.ts'
 import { temporaryFolder } from '../support/server.ts'
 
@@ -19,7 +20,7 @@ test('a running server is not disturbed, and without one Postgres runs for as lo
   const first = dicomFile()
   await whileServing(dataDir, async (send, pid) => {
     await send([first])
-    expect(await stowageCheck(dataDir)).toEqual({ code: 0, last: summary(1, first.length) })
+    expect(await stowageCheck(dataDir)).toEqual({ code: 0, last: summary(first.length) })
     // The server has its folder and its Postgres still.
     expect(pid()).toBe(await postmasterOf(dataDir))
     await send([dicomFile({ pixelBytes: 10 })])
@@ -30,8 +31,8 @@ test('a running server is not disturbed, and without one Postgres runs for as lo
   expect(await postmasterOf(dataDir)).toBeUndefined()
 }, 120_000)
 
-function summary(count: number, bytes: number): string {
-  return `${count} instances, ${count} segments, ${bytes} bytes checked: no problem found`
+function summary(bytes: number): string {
+  return `1 instance, 1 segment, ${bytesText(bytes)} checked: no problem found`
 }
 
 /** What a server does with a data folder: its Postgres, its lock, its store. */

@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../../server/commands/command.ts'
 import { parseSendArguments } from '../../server/commands/send.ts'
+import { counted, formatBytes } from '../../server/send/format.ts'
 import { Meter } from '../../server/send/meter.ts'
 import { Progress, renderBar } from '../../server/send/progress.ts'
+import { bytesText } from '../../web/parts/quantity.tsx'
 import { answers, PlayServer } from './play-server.ts'
 import { temporaryFolder } from './support.ts'
 
@@ -67,13 +69,24 @@ describe('the arguments of "stowage send"', () => {
   })
 })
 
+describe('what is counted', () => {
+  test('is written as the page writes it', () => {
+    const sizes = [
+      0, 1, 999, 1000, 61_234, 99_949, 99_951, 999_499, 999_500, 1e6, 1.5e9, 2e12, 3e15,
+    ]
+    expect(sizes.map(formatBytes)).toEqual(sizes.map(bytesText))
+    expect(formatBytes(61_234_567)).toBe('61.2 MB')
+    expect([1, 2].map((count) => counted(count, 'study'))).toEqual(['1 study', '2 studies'])
+  })
+})
+
 describe('the progress', () => {
   test('has bytes, instances, rate and time left, and fits the terminal', () => {
     let now = 0
     const meter = new Meter({ bytes: 100 * 1024 ** 2, instances: 40 }, () => now)
     for (; now < 5000; now += 500) meter.add(1024 ** 2, 1)
     const bar = renderBar(meter.read(), 200)
-    expect(bar).toContain('10%  10.0 MiB of 100 MiB  10 of 40 instances  2.0 MiB/s  0:45 left')
+    expect(bar).toContain('10%  10.5 MB of 105 MB  10 of 40 instances  2.10 MB/s  0:45 left')
     expect(renderBar(meter.read(), 40).length).toBeLessThan(40)
   })
 
@@ -111,7 +124,7 @@ describe('the exit code of "stowage send"', () => {
     ])
     const good = await stowage(folder.path, '--to', server.base)
     expect(good.stdout).toMatch(/stored {4}1 of 1 study, 2 of 2 instances/)
-    expect(good.stdout).toContain('skipped   1 file')
+    expect(good.stdout).toContain('skipped   1 file that is no DICOM instance\n')
     expect(good.code).toBe(0)
     const bad = await stowage(folder.path, '--to', server.base)
     expect(bad.stdout).toContain('0xA700')
