@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { endBackupLease, renewBackupLease, takeBackupLease } from '../../db/backups.ts'
 import type { Database } from '../../db/database.ts'
 import type { Store } from '../store/store.ts'
-import { copySegment, wholeSegments } from './copy-segment.ts'
+import { copySegment, segmentLengths } from './copy-segment.ts'
 import { syncFile, writeRowsFile } from './files.ts'
 import {
   BackupError,
@@ -133,19 +133,23 @@ async function saveRows({ db, signal }: BackupDeps, path: string): Promise<Rows>
 
 async function saveSegments(
   { store, signal, report }: BackupDeps,
-  { shared }: BackupFolder,
+  folder: BackupFolder,
   path: string,
   segments: readonly SavedSegment[],
 ) {
-  const here = await wholeSegments(shared)
+  const { shared } = folder
+  const marked = await segmentLengths(shared, true)
+  const named = await namedSegments(folder)
   const growing = growingStore(path)
   const missing: string[] = []
   let copiedCount = 0
   let copiedBytes = 0
   let reportedAt = Date.now()
   for (const { segmentID, byteLength, isGrowing } of segments) {
-    if (here.has(segmentID)) continue
+    if (Math.max(marked.get(segmentID) ?? 0, named.get(segmentID) ?? 0) >= byteLength) continue
     const to = isGrowing ? growing : shared
+    // Marked, and shorter: somebody else has cut it.
+    if (!isGrowing && marked.has(segmentID)) await shared.discard(segmentID)
     if (await copySegment(store, to, segmentID, byteLength, signal)) {
       copiedCount++
       copiedBytes += byteLength
@@ -159,6 +163,24 @@ async function saveSegments(
 }
 
 const reportMs = 10_000
+
+/**
+ * The shared segments that finished backups name, and that are no shorter than these say: they were whole, with the mark
+ * or without. Where modes are lost it is their copies that earlier backups would lose.
+ */
+async function namedSegments(folder: BackupFolder): Promise<Map<string, number>> {
+  const lengths = await segmentLengths(folder.shared)
+  const named = new Map<string, number>()
+  for (const { path, manifest } of await listSnapshots(folder)) {
+    const missing = new Set(manifest.missing)
+    for (const { segmentID, byteLength, isGrowing } of await readSegmentList(path)) {
+      if (isGrowing || missing.has(segmentID)) continue
+      const length = lengths.get(segmentID) ?? 0
+      if (length >= byteLength) named.set(segmentID, length)
+    }
+  }
+  return named
+}
 
 async function finish(path: string, manifest: Manifest): Promise<void> {
   const unfinished = join(path, `${manifestName}.new`)

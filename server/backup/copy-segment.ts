@@ -33,11 +33,11 @@ export async function copySegment(
   }
 }
 
-/** The segments of a store that are whole, by id, with their lengths. */
-export async function wholeSegments(store: Store): Promise<Map<string, number>> {
+/** The segments of a store, by id, with their lengths. @param areKept Only those with the mark: no copy of them was cut off. */
+export async function segmentLengths(store: Store, areKept = false): Promise<Map<string, number>> {
   const found = new Map<string, number>()
   for await (const { segmentID, byteLength, isKept } of store.list()) {
-    if (isKept) found.set(segmentID, byteLength)
+    if (isKept || !areKept) found.set(segmentID, byteLength)
   }
   return found
 }

@@ -5,7 +5,7 @@ import { sweepTransfers } from '../intake/sweep.ts'
 import type { Sql } from '../postgres/connect.ts'
 import { migrateDatabase, readJournal } from '../postgres/migrate.ts'
 import type { Store } from '../store/store.ts'
-import { copySegment, wholeSegments } from './copy-segment.ts'
+import { copySegment, segmentLengths } from './copy-segment.ts'
 import { digestOf, readRowsFile } from './files.ts'
 import {
   BackupError,
@@ -67,9 +67,10 @@ export async function examine(
       )
     }
   }
+  // By length, not by mark: the manifest says that all of them were whole, and copies elsewhere have other modes.
   const [shared, growing] = await Promise.all([
-    wholeSegments(folder.shared),
-    wholeSegments(growingStore(path)),
+    segmentLengths(folder.shared),
+    segmentLengths(growingStore(path)),
   ])
   const wanted = await readSegmentList(path)
   const lost = wanted.filter(({ segmentID, byteLength }) => {
@@ -171,9 +172,9 @@ async function restoreSegments(
   path: string,
   missing: readonly string[],
 ): Promise<void> {
-  const here = await wholeSegments(store)
+  const here = await segmentLengths(store, true)
   const growing = growingStore(path)
-  const grew = await wholeSegments(growing)
+  const grew = await segmentLengths(growing)
   const segments = await readSegmentList(path)
   let count = 0
   let reportedAt = Date.now()
