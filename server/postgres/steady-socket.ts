@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect, Socket } from 'node:net'
+import postgres from 'postgres'
+import { BackendMessages } from './backend-messages.ts'
 import { type PostgresTLS, secure } from './tls.ts'
 
 /** What postgres.js has read of its options. */
@@ -19,12 +21,13 @@ export function steadySockets(tls?: PostgresTLS): (target: Target) => Promise<So
   let index = 0
   return async ({ path, host, port, connect_timeout: seconds }) => {
     const at = index++ % host.length
+    const isOnlyHost = host.length === 1
     const to = path ? { path } : { host: host[at] as string, port: port[at] as number }
     try {
       // For what postgres.js says of it.
-      return Object.assign(keepSteady(await open(to, tls, seconds)), to)
+      return Object.assign(keepSteady(await open(to, tls, seconds), isOnlyHost), to)
     } catch (error) {
-      return keepSteady(new Socket(), error as Error)
+      return keepSteady(new Socket(), isOnlyHost, error as Error)
     }
   }
 }
@@ -62,23 +65,27 @@ const later = new Error('There is something to be written first')
  * and forgets them. So both are told at the same time. What it writes goes out in an immediate; if it hears of a close
  * before that, it takes the immediate back and goes on believing that there is one: this connection never sends anything
  * again, and whoever is given it waits for ten seconds in vain. So the close is told when nothing is about to be written.
- * (Decision 29)
  *
+ * The error with which Postgres ends a connection it keeps, over the reconnect, until Postgres is ready again, and then rejects
+ * the statement that is about to be sent. So that error is not handed on: the connection is lost with it; one that never
+ * was ready is lost by it. (Decision 29)
+ *
+ * @param isOnlyHost Else an error of this socket makes postgres.js try the next one, not tell anybody.
  * @param error The socket is lost already, by this.
  */
-function keepSteady(socket: Socket, error?: Error): Socket {
+function keepSteady(socket: Socket, isOnlyHost: boolean, error?: Error): Socket {
   const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
   const end = socket.end.bind(socket) as (...args: unknown[]) => Socket
+  const messages = new BackendMessages()
   let isLost = false
-  let isReady = false
   let isLeft = false
   let delays = 0
   if (error !== undefined || socket.destroyed) lose()
   return Object.assign(socket, {
     emit(event: string | symbol, ...args: unknown[]): boolean {
-      if (event === 'data') isReady ||= endsWithReady(args[0] as Uint8Array)
-      if (event === 'error') error ??= args[0] as Error
+      if (event === 'data') hear(args[0] as Buffer)
+      else if (event === 'error') error ??= args[0] as Error
       else if (event === 'close') lose()
       else return emit(event, ...args)
       return true
@@ -97,6 +104,20 @@ function keepSteady(socket: Socket, error?: Error): Socket {
     },
   })
 
+  function hear(chunk: Buffer): void {
+    if (isLost) return
+    const { bytes, fatal } = messages.take(chunk)
+    if (bytes.length > 0) emit('data', bytes)
+    if (fatal === undefined) return
+    if (!messages.isReady) {
+      if (!isOnlyHost) return void emit('data', fatal.bytes)
+      error ??= new postgres.PostgresError(fatal.fields as never)
+    }
+    // What comes after it would be taken for an answer: a pooler may go on.
+    socket.destroy()
+    lose()
+  }
+
   function lose(): void {
     if (isLost) return
     isLost = true
@@ -105,7 +126,7 @@ function keepSteady(socket: Socket, error?: Error): Socket {
 
   function tell(): void {
     // Closed before it was ready: to postgres.js that were a reason to try again at once, and for ever.
-    if (!isReady && !isLeft) error ??= reason()
+    if (!messages.isReady && !isLeft) error ??= reason()
     if (error !== undefined && socket.listenerCount('error') > 0) emit('error', error)
     delays++
     if (!tellClosed()) setImmediate(tell)
@@ -137,9 +158,4 @@ function keepSteady(socket: Socket, error?: Error): Socket {
   function reason(): Error {
     return error ?? Object.assign(new Error('Connection closed'), { code: 'ECONNRESET' })
   }
-}
-
-/** Whether Postgres says that it waits for statements: ReadyForQuery, six bytes, with which it ends what it sends. */
-function endsWithReady(chunk: Uint8Array): boolean {
-  return chunk.at(-6) === 0x5a && chunk.at(-2) === 5
 }

@@ -102,6 +102,29 @@ describe('a transaction that is committed when something else is done', () => {
     expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
   })
 
+  test('begins on a new connection when the last one was ended under its statement (P1)', async () => {
+    await using t = await table()
+    // As of a server that has committed before: all three statements are on their way at once.
+    await commitWhen(t.one, Promise.resolve(), t.insert)
+    const lost = commitWhen(
+      t.one,
+      Promise.resolve(),
+      (sql) => sql`select pg_sleep(60) as "slept beside things"`,
+    )
+    lost.catch(() => {})
+    await expect
+      .poll(async () => {
+        const rows = await t.pool`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and query like '%slept beside%' and pid <> pg_backend_pid()`
+        return rows.length
+      })
+      .toBeGreaterThan(0)
+    await expect(lost).rejects.toThrow()
+    expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
+    expect(await t.count()).toBe(2)
+  })
+
   test('is not ended in the middle because its connection has an age at which others end', async () => {
     await using t = await table()
     Object.assign(t.pool.options, { max_lifetime: 1 })

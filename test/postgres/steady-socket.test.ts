@@ -57,24 +57,16 @@ test('a statement that is begun while its connection breaks is answered, and so 
     },
   )
   const { sql } = database
-  const says = (statement: Promise<unknown>) =>
-    Promise.race([
-      statement.then(
-        () => 'answered',
-        (error) => error.code,
-      ),
-      sleep(10_000, 'lost', { ref: false }),
-    ])
   for (let round = 1; round <= 3; round++) {
     await sql`select 1`
-    const running = says(sql`select pg_sleep(60)`)
+    const running = outcomeOf(sql`select pg_sleep(60)`)
     // As one does who is told that his statement failed, and writes that down.
-    const next = running.then(() => says(sql`select 2`))
+    const next = running.then(() => outcomeOf(sql`select 2`))
     while ((await sleepers()) === 0) await sleep(10)
     network.cut()
     expect(await running).toMatch(/ECONNRESET|CONNECTION_CLOSED/)
     expect(await next).toMatch(/answered|ECONNRESET|CONNECTION_CLOSED/)
-    expect(await says(sql`select 3`)).toBe('answered')
+    expect(await outcomeOf(sql`select 3`)).toBe('answered')
   }
 
   async function sleepers(): Promise<number> {
@@ -83,6 +75,65 @@ test('a statement that is begun while its connection breaks is answered, and so 
     return row?.count
   }
 }, 60_000)
+
+test('a statement whose backend is ended fails alone: the next one is done, however late it comes', async () => {
+  await using shared = await startSharedPostgres()
+  await using database = await connectDatabase(
+    { databaseURL: shared.url, databaseConnections: 1, databaseWaitMs: 0 },
+    { log: silentLog },
+  )
+  const { sql, direct } = database
+  for (let round = 1; round <= 3; round++) {
+    const running = outcomeOf(sql`select pg_sleep(60)`)
+    await endBackend(direct, 'select pg_sleep%')
+    expect(await running).toMatch(/ECONNRESET|CONNECTION_CLOSED/)
+    await sleep(300)
+    expect(await outcomeOf(sql`select 1`)).toBe('answered')
+  }
+}, 60_000)
+
+test('a connection that is refused after one was lost is told why, and the next statement is done', async () => {
+  await using shared = await startSharedPostgres()
+  const url = shared.url.replace(/\/[^/?]*\?/, '/closed_at_times?')
+  await using around = await connectDatabase(
+    { databaseURL: shared.url, databaseConnections: 1, databaseWaitMs: 0 },
+    { log: silentLog },
+  )
+  await around.direct`create database closed_at_times`
+  await using database = await connectDatabase(
+    { databaseURL: url, databaseConnections: 1, databaseWaitMs: 0 },
+    { log: silentLog },
+  )
+  const { sql } = database
+  const running = outcomeOf(sql`select pg_sleep(60)`)
+  await around.direct`alter database closed_at_times allow_connections false`
+  await endBackend(around.direct, 'select pg_sleep%')
+  await running
+  // As of a Postgres that is starting up, or has no room: FATAL, before it is ready.
+  expect(await outcomeOf(sql`select 1`)).toBe('55000')
+  await around.direct`alter database closed_at_times allow_connections true`
+  expect(await outcomeOf(sql`select 1`)).toBe('answered')
+}, 60_000)
+
+test('a pooler that says FATAL and goes on is not taken for one that answered', async () => {
+  const ready = message('Z', 'I')
+  const fatal = message('E', 'SFATAL\0VFATAL\0C58000\0Mno server\0\0')
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(Buffer.concat([message('R', '\0\0\0\0'), ready]))
+      socket.once('data', () => socket.write(Buffer.concat([fatal, ready])))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const options = { host: '127.0.0.1', port, max: 1, fetch_types: false, socket: steadySockets() }
+  const sql = postgres(options as unknown as postgres.Options<never>)
+  expect(await outcomeOf(sql`select 1`)).toMatch(/ECONNRESET|CONNECTION_CLOSED/)
+  await sql.end({ timeout: 1 })
+  server.close()
+})
 
 test('a connection that closes while something is about to be sent on it can be used again', async () => {
   await using shared = await startSharedPostgres()
@@ -153,3 +204,27 @@ test('a database that takes a connection and says nothing is an error that names
   await sql.end({ timeout: 1 })
   server.close()
 })
+
+/** What became of a statement: its error's code. */
+async function outcomeOf(statement: Promise<unknown>): Promise<string> {
+  const outcome = statement.then(
+    () => 'answered',
+    (error) => error.code,
+  )
+  return Promise.race([outcome, sleep(10_000, 'lost', { ref: false })])
+}
+
+/** Ends who runs a statement like this, as soon as he does. */
+async function endBackend(sql: postgres.Sql<{ bigint: number }>, like: string): Promise<void> {
+  for (let count = 0; count === 0; ) {
+    const rows = await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity where query like ${like} and state = 'active'`
+    count = rows.length
+  }
+}
+
+function message(type: string, body: string): Buffer {
+  const head = Buffer.from(`${type}\0\0\0\0`)
+  head.writeUInt32BE(4 + Buffer.byteLength(body), 1)
+  return Buffer.concat([head, Buffer.from(body)])
+}
