@@ -191,11 +191,16 @@ begin
   return is_withdrawn;
 end $$;
 
+-- What stood in the place of those that are told what is healed.
+drop function if exists weigh_staged(uuid, text[], jsonb);
+drop function if exists weigh_arrived(uuid);
+
 -- What a commit changes: called by store_staged when the instances are stored and all their parents are locked.
--- `the_studies` are those that it adds to. What is declared with it is weighed together with what it brings, so that
+-- `the_studies` are those that it adds to; `healed` are positions of what was here before. What is declared with it is weighed together with what it brings, so that
 -- the feed tells no verdict in between.
-create or replace function weigh_staged(the_transfer uuid, the_studies text[], declared jsonb) returns void
-language plpgsql as $$
+create or replace function weigh_staged(
+  the_transfer uuid, the_studies text[], declared jsonb, healed integer[]
+) returns void language plpgsql as $$
 declare
   the_study text;
   has_evidence boolean;
@@ -216,7 +221,7 @@ begin
   end if;
   -- Before new lists are made: those know already what is here.
   if has_lists then
-    perform weigh_arrived(the_transfer);
+    perform weigh_arrived(the_transfer, healed);
   end if;
   if brings_evidence then
     perform claim_staged(the_transfer);
@@ -236,7 +241,7 @@ end $$;
 
 -- Takes what came off what the lists that name it miss. Each of them is looked up by its UID: by the key of the list,
 -- which the planner would take, a commit would read all of the list for each of its instances.
-create or replace function weigh_arrived(the_transfer uuid) returns void language plpgsql as $$
+create or replace function weigh_arrived(the_transfer uuid, healed integer[]) returns void language plpgsql as $$
 begin
   with arrived as (
     select x.evidence_key, count(*) as arrived_count
@@ -253,6 +258,7 @@ begin
       offset 0
     ) e
     where s.transfer_id = the_transfer
+    and s.position not in (select unnest(healed))
     group by x.evidence_key
   )
   update evidence e

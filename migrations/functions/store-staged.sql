@@ -1,3 +1,6 @@
+-- What stood in the place of those that are told what is healed.
+drop function if exists parents_of_staged(uuid);
+
 -- Stores the staged instances of a transfer, or of a group of them: makes their patients, studies and
 -- series, inserts the instances, adds them to the counts, moves the time when they settle, and writes what
 -- changed to the feed. The staged rows stay. `senders` are those of the members of a group, in order; `declared`: see
@@ -13,7 +16,7 @@
 --   ST003  strict, and instances are refused; detail = [{position, failureReason, detail}]
 --   ST004  some instances are stored already, so the segments hold bytes nobody needs; detail =
 --          {duplicates: [position], refused: [{position, failureReason, detail}]}. The caller takes
---          them out and commits again.
+--          them out and commits again. Those that are stored and damaged are none of these: they are healed.
 --   40001, 23505 on instances_pkey
 --          another transaction was faster with the same study, series or instance; try again
 --
@@ -38,6 +41,8 @@ declare
   differs boolean := true;
   -- Quiet times in seconds, beside the arrays of the parents.
   quiet real[];
+  -- Positions of staged instances that are stored: their bytes were damaged, and were put in place of these.
+  healed integer[] := '{}';
   senders_of_series text[];
   gone_count bigint;
   committed_at timestamptz;
@@ -63,9 +68,14 @@ begin
       using errcode = 'ST002';
   end if;
 
-  parents := parents_of_staged(the_transfer);
+  parents := parents_of_staged(the_transfer, healed);
   if are_known or not are_distinct or parents.are_misplaced then
     perform raise_superfluous(the_transfer, strict);
+    healed := heal_staged(the_transfer);
+    parents := parents_of_staged(the_transfer, healed);
+    if healed = '{}' or parents.are_misplaced then
+      raise exception 'Another transfer is deciding about an instance' using errcode = '40001';
+    end if;
   end if;
 
   is_news := not parents.are_complete;
@@ -103,7 +113,7 @@ begin
   end if;
   if is_news then
     perform make_parents(the_transfer);
-    parents := parents_of_staged(the_transfer);
+    parents := parents_of_staged(the_transfer, healed);
     if parents.are_misplaced then
       raise exception 'Another transfer stored a series of this one' using errcode = '40001';
     end if;
@@ -303,6 +313,7 @@ begin
     select g.segment_key from segments g where g.segment_id = s.segment_id offset 0
   ) g on true
   where s.transfer_id = the_transfer
+  and s.position not in (select unnest(healed))
   order by s.sop_instance_uid;
 
   -- Asked again, for only now nobody else can store or delete them: since it was asked first, another commit may have
@@ -317,7 +328,7 @@ begin
   ) then
     raise exception 'An instance was deleted meanwhile' using errcode = '40001';
   end if;
-  perform weigh_staged(the_transfer, coalesce(parents.study_instance_uids, '{}'), declared);
+  perform weigh_staged(the_transfer, coalesce(parents.study_instance_uids, '{}'), declared, healed);
 
   if not differs then
     return '[]';
@@ -332,9 +343,9 @@ begin
 end $$;
 
 -- The series of the staged instances, and what they are to be added to, as arrays side by side; keys are
--- null where there is none yet. Misplaced: a series belongs to another study, or to two of them.
+-- null where there is none yet. Misplaced: a series belongs to another study, or to two of them. Without those that are healed.
 create or replace function parents_of_staged(
-  the_transfer uuid, out series_instance_uids text[], out study_instance_uids text[],
+  the_transfer uuid, healed integer[], out series_instance_uids text[], out study_instance_uids text[],
   out series_keys bigint[], out study_keys bigint[], out patient_keys bigint[], out patient_ids text[],
   out issuers text[], out instances bigint[], out bytes bigint[], out members integer[],
   out are_new_series boolean[],
@@ -359,6 +370,7 @@ begin
       sum(g.byte_length)::bigint as bytes, max(g.member) as member
     from staged_instances g
     where g.transfer_id = the_transfer
+    and g.position not in (select unnest(healed))
     group by g.series_instance_uid, g.study_instance_uid
   ) s
   left join lateral (
@@ -376,7 +388,7 @@ begin
 end $$;
 
 -- Says which staged instances are not to be stored (ST003 or ST004). Equal bytes are success, other
--- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) What was deleted is refused until somebody allows it. (P8) A series belongs to one study. (AT-12, DV-15) In a
+-- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) Where the stored bytes are damaged, the equal ones are needed. What was deleted is refused until somebody allows it. (P8) A series belongs to one study. (AT-12, DV-15) In a
 -- group two transfers may contradict each other: then the first one counts as stored.
 create or replace function raise_superfluous(the_transfer uuid, strict boolean) returns void language plpgsql as $$
 declare
@@ -388,7 +400,7 @@ begin
       s.position, s.study_instance_uid, s.series_instance_uid, s.sop_instance_uid, s.sop_class_uid,
       s.digest, d.detail,
       case
-        when i.digest = s.digest then 0
+        when i.digest = s.digest then case when i.damaged_at is null then 0 end
         when i.sop_class_uid <> s.sop_class_uid then x'0119'::int
         when i.series_instance_uid <> s.series_instance_uid then x'a902'::int
         when i.digest is not null then x'0111'::int
@@ -397,7 +409,7 @@ begin
       end as reason
     from staged_instances s
     left join lateral (
-      select i.digest, i.sop_class_uid, e.series_instance_uid
+      select i.digest, i.damaged_at, i.sop_class_uid, e.series_instance_uid
       from instances i
       join series e on e.series_key = i.series_key
       where i.sop_instance_uid = s.sop_instance_uid
@@ -478,7 +490,6 @@ begin
     raise exception 'Some instances are not to be stored' using errcode = 'ST004',
       detail = jsonb_build_object('duplicates', duplicates, 'refused', refused)::text;
   end if;
-  raise exception 'Another transfer is deciding about an instance' using errcode = '40001';
 end $$;
 
 -- Makes the patients, studies and series of the staged instances, or adds to what they say; locks all of

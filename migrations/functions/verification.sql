@@ -37,12 +37,12 @@ set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off se
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  changed_count integer;
+  changed text[];
 begin
   perform insist_on_durability();
   perform lock_studies_of(array(select f ->> 'sopInstanceUID' from jsonb_array_elements(found_instances) f));
 
-  with changed as (
+  with became as (
     update instances i
     set damaged_at = case when f."isWhole" then null else clock_timestamp() end
     from jsonb_to_recordset(found_instances) as f (
@@ -52,7 +52,24 @@ begin
     and i.segment_key = f."segmentKey"
     and i.segment_offset = f."segmentOffset"
     and (i.damaged_at is null) <> f."isWhole"
-    returning i.sop_instance_uid, i.study_key, i.series_key, i.damaged_at is not null as is_damaged
+    returning i.sop_instance_uid
+  )
+  select coalesce(array_agg(sop_instance_uid), '{}') into changed from became;
+  perform tell_damage_of(changed);
+  return cardinality(changed);
+end $$;
+
+-- Counts and tells instances that are damaged now and were not, or the other way round. Their studies and series are locked.
+create or replace function tell_damage_of(sop_instance_uids text[]) returns void
+language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  with changed as materialized (
+    select i.sop_instance_uid, i.study_key, i.series_key, i.damaged_at is not null as is_damaged
+    from instances i
+    where i.sop_instance_uid = any(sop_instance_uids)
   ), of_series as (
     update series e
     set damaged_instance_count = e.damaged_instance_count + c.more
@@ -70,24 +87,20 @@ begin
     where t.study_key = c.study_key
     returning
       t.study_key, t.study_instance_uid, t.patient_id, t.issuer_of_patient_id, t.damaged_instance_count
-  ), told as (
-    insert into changes_to_come (
-      type, level, study_instance_uid, series_instance_uid, sop_instance_uid, patient_id, issuer_of_patient_id,
-      details
-    )
-    select
-      'damaged', 'instance', t.study_instance_uid, e.series_instance_uid, c.sop_instance_uid, t.patient_id,
-      t.issuer_of_patient_id, jsonb_build_object(
-        'isDamaged', c.is_damaged, 'damagedInstanceCount', t.damaged_instance_count
-      )
-    from changed c
-    join of_series e on e.series_key = c.series_key
-    join of_studies t on t.study_key = c.study_key
-    order by c.sop_instance_uid
-    returning 1
   )
-  select count(*) into changed_count from told;
-  return changed_count;
+  insert into changes_to_come (
+    type, level, study_instance_uid, series_instance_uid, sop_instance_uid, patient_id, issuer_of_patient_id,
+    details
+  )
+  select
+    'damaged', 'instance', t.study_instance_uid, e.series_instance_uid, c.sop_instance_uid, t.patient_id,
+    t.issuer_of_patient_id, jsonb_build_object(
+      'isDamaged', c.is_damaged, 'damagedInstanceCount', t.damaged_instance_count
+    )
+  from changed c
+  join of_series e on e.series_key = c.series_key
+  join of_studies t on t.study_key = c.study_key
+  order by c.sop_instance_uid;
 end $$;
 
 -- Locks the studies and the series of instances, each in the order of their identifiers: nothing of them is stored,

@@ -21,16 +21,18 @@ export interface Finding {
 export type Report = (finding: Finding) => void
 
 const restore = 'restore the segment from a backup, or have the study deleted and sent again'
+const restoreOrResend =
+  'restore the segment from a backup, or let "stowage check --deep" mark it as damaged and have it sent again'
 const isBug =
   'the instances themselves are safe; please report it, with what the server logged, for it should never happen'
 
 /** Each problem, and what to do about it. */
 export const advice = {
-  'segment-missing': restore,
-  'segment-too-short': restore,
+  'segment-missing': restoreOrResend,
+  'segment-too-short': restoreOrResend,
   'segment-length': 'compare the segment with a backup; another program has changed it',
   'bytes-unreadable': 'look at the disk and at the rights of the folder, then check again',
-  'digest-differs': restore,
+  'digest-differs': restoreOrResend,
   'metadata-broken': restore,
   'metadata-names-other': restore,
   'row-invalid': 'restore the database from a backup; its row cannot be right',

@@ -288,7 +288,7 @@ test('a commit reads of a long list what it brings, and no more (P3)', async () 
       ${transferID}, n, ${studyInstanceUID}, ${seriesInstanceUID}, uid, '1.2', '1.2', ${randomUUID()}, 0, 1, 1,
       decode('00', 'hex'), '{}'
     from unnest(${uids.slice(500, 520)}::text[]) with ordinality as u (uid, n)`
-  await sql`select weigh_arrived(${transferID})`
+  await sql`select weigh_arrived(${transferID}, '{}')`
   const [read] = await sql`
     select idx_tup_fetch::integer as count
     from pg_stat_xact_user_tables

@@ -40,45 +40,14 @@ export async function testIntake(
   const groupsDB = openDatabase(oneConnectionBeside(database.sql, 60))
   const folder = await temporaryFolder()
   const store = fileStore(folder)
-  const intake = new Intake({
-    db,
-    groupsDB,
-    store,
-    log: silentLog,
-    changed() {},
-    ended,
-    limits: {
-      transfers: 1000,
-      uncommittedBytes: 1e15,
-      leaseMs: 30_000,
-      partBytes: 1e12,
-      segmentBytes: 1e9,
-      batchRows: 500,
-      instance: {},
-      held: { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 },
-      ...limits,
-    },
-  })
+  const intake = intakeOn({ db, groupsDB, store }, limits, ended)
   return {
     db,
     groupsDB,
     store,
     intake,
     folder,
-    async send(files, options = {}) {
-      const transfer = await intake.open({ service: 'stow', handling: 'strict', ...options })
-      for (const file of files) {
-        transfer.beginPart()
-        for (let at = 0; at < file.length; at += 65_536) {
-          transfer.push(file.subarray(at, at + 65_536))
-          transfer.receivedBytes += Math.min(65_536, file.length - at)
-          if (transfer.isBehind) await transfer.drain()
-        }
-        transfer.endPart()
-        if (transfer.isBehind) await transfer.drain()
-      }
-      return transfer.commit()
-    },
+    send: sendTo(intake),
     async storedBytes() {
       let bytes = 0
       for await (const segment of store.list()) bytes += segment.byteLength
@@ -98,5 +67,61 @@ export async function testIntake(
       await database[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** One more server's intake on the same database and store. */
+export function intakeBeside(
+  { db, store }: Pick<TestIntake, 'db' | 'store'>,
+  limits: Partial<IntakeLimits> = {},
+): AsyncDisposable & Pick<TestIntake, 'send'> {
+  const groupsDB = openDatabase(oneConnectionBeside(db.sql, 60))
+  const intake = intakeOn({ db, groupsDB, store }, limits, () => {})
+  return {
+    send: sendTo(intake),
+    async [Symbol.asyncDispose]() {
+      await intake.stop(0)
+    },
+  }
+}
+
+function intakeOn(
+  on: Pick<TestIntake, 'db' | 'groupsDB' | 'store'>,
+  limits: Partial<IntakeLimits>,
+  ended: (transfer: EndedTransfer) => void,
+): Intake {
+  return new Intake({
+    ...on,
+    log: silentLog,
+    changed() {},
+    ended,
+    limits: {
+      transfers: 1000,
+      uncommittedBytes: 1e15,
+      leaseMs: 30_000,
+      partBytes: 1e12,
+      segmentBytes: 1e9,
+      batchRows: 500,
+      instance: {},
+      held: { bytesOfOne: 1024 * 1024, bytesOfAll: 16 * 1024 * 1024 },
+      ...limits,
+    },
+  })
+}
+
+function sendTo(intake: Intake): TestIntake['send'] {
+  return async (files, options = {}) => {
+    const transfer = await intake.open({ service: 'stow', handling: 'strict', ...options })
+    for (const file of files) {
+      transfer.beginPart()
+      for (let at = 0; at < file.length; at += 65_536) {
+        transfer.push(file.subarray(at, at + 65_536))
+        transfer.receivedBytes += Math.min(65_536, file.length - at)
+        if (transfer.isBehind) await transfer.drain()
+      }
+      transfer.endPart()
+      if (transfer.isBehind) await transfer.drain()
+    }
+    return transfer.commit()
   }
 }
