@@ -94,14 +94,14 @@ function quoted(column: string): string {
 
 const groups = ['Alphabetic', 'Ideographic', 'Phonetic'] as const
 
-/** The groups that are not empty. (JS-07) */
+/** The groups that are not empty (JS-07); null where all are (JS-04). */
 function personName(column: string): string {
   const members = groups.map(
     (group, index) =>
       `'"${group}":' || to_json(nullif(split_part(${column}, '=', ${index + 1}), ''))::text`,
   )
   return `case when strpos(${column}, '=') > 0
-    then '{' || concat_ws(',', ${members.join(', ')}) || '}'
+    then nullif('{' || concat_ws(',', ${members.join(', ')}) || '}', '{}')
     else '{"Alphabetic":' || ${quoted(column)} || '}' end`
 }
 

@@ -11,6 +11,7 @@ const EQUALS = 0x3d
 const COMMA = 0x2c
 const QUOTE = 0x22
 const CLOSING_BRACKET = 0x5d
+const SMALL_N = 0x6e
 
 /**
  * Appends what one value field says, behind `"Value":[` or `"InlineBinary":"`, and the bracket or quote that ends it.
@@ -55,8 +56,18 @@ function writeText(
     out.end = before
     writeDecodedValues(out, kind, decoded(kind, bytes, start, trimmed, characterSet))
   }
+  // A name of no group: null would say that it stands among others.
+  if (kind === kinds.personName && isNull(out, before)) {
+    out.end = before
+    return false
+  }
   out.byte(CLOSING_BRACKET)
   return true
+}
+
+/** Whether all that was written since is one null. */
+function isNull(out: JsonBytes, start: number): boolean {
+  return out.end === start + 4 && out.bytes[start] === SMALL_N
 }
 
 /** @returns false when a value needs the character set. */
@@ -87,8 +98,9 @@ function writePlainValues(
 
 const nameGroups = ['"Alphabetic":', '"Ideographic":', '"Phonetic":']
 
-/** Person Name: the component groups that are not empty (PS3.5 6.2.1.2; JS-07). */
+/** Person Name: the component groups that are not empty (PS3.5 6.2.1.2; JS-07). Without any it is an empty value (JS-05). */
 function writePlainName(out: JsonBytes, bytes: Uint8Array, start: number, end: number): boolean {
+  const before = out.end
   out.byte(0x7b)
   let group = 0
   let written = false
@@ -104,7 +116,7 @@ function writePlainName(out: JsonBytes, bytes: Uint8Array, start: number, end: n
     }
     from = to + 1
   }
-  out.byte(0x7d)
+  endName(out, before, written)
   return true
 }
 
@@ -140,6 +152,7 @@ function writeDecodedValues(out: JsonBytes, kind: number, values: string[]): voi
 function writeDecodedName(out: JsonBytes, text: string): void {
   const [alphabetic = '', ideographic = '', ...phonetic] = text.split('=')
   const groups = [alphabetic, ideographic, phonetic.join('=')]
+  const before = out.end
   let written = false
   out.byte(0x7b)
   for (const [index, group] of groups.entries()) {
@@ -150,7 +163,16 @@ function writeDecodedName(out: JsonBytes, text: string): void {
     out.string(name)
     written = true
   }
-  out.byte(0x7d)
+  endName(out, before, written)
+}
+
+function endName(out: JsonBytes, before: number, hasGroups: boolean): void {
+  if (hasGroups) {
+    out.byte(0x7d)
+    return
+  }
+  out.end = before
+  out.ascii('null')
 }
 
 function writeNumbers(

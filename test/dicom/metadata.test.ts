@@ -75,6 +75,17 @@ describe('DICOM JSON model (PS3.18 Annex F)', () => {
     expect(value('A==\\=B')).toEqual([{ Alphabetic: 'A' }, { Ideographic: 'B' }])
   })
 
+  test('a name without a group is an empty value, and none where it is the only one (JS-04, JS-05, JS-07)', () => {
+    const of = (text: string, options = {}) =>
+      jsonOf({ tag: '00091010', vr: 'PN', value: text }, options)
+    for (const text of ['=', '==', ' = ']) expect(of(text)).toEqual({ vr: 'PN' })
+    const escaped = of('\x1b(B=\x1b(B', { specificCharacterSet: '\\ISO 2022 IR 87' })
+    expect(escaped).toEqual({ vr: 'PN' })
+    expect(of('A\\=\\==B')?.Value).toEqual([{ Alphabetic: 'A' }, null, { Phonetic: 'B' }])
+    const among = of('\xe9\\==', { specificCharacterSet: 'ISO_IR 100' })
+    expect(among?.Value).toEqual([{ Alphabetic: 'é' }, null])
+  })
+
   test('bytes are one string of base64, in little endian (JS-08, JS-09)', () => {
     const value = Buffer.from('0102030405060708', 'hex')
     const swapped: Record<string, string> = {

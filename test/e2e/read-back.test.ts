@@ -367,6 +367,21 @@ describe('Retrieve metadata (PS3.18 10.4.1.1.2, Annex F)', () => {
     ])
   })
 
+  test('JS-04: a name without a group is empty, in metadata and in search results', async () => {
+    const study = uniqueUID()
+    const options = { studyInstanceUID: study, seriesInstanceUID: uniqueUID(), patientName: '==' }
+    expect((await stow(studies, [dicomFile(options)])).status).toBe(200)
+    for (const path of [`/studies/${study}/metadata`, `/studies?StudyInstanceUID=${study}`]) {
+      expect((await get(path)).body[0]['00100010'], path).toEqual({ vr: 'PN' })
+    }
+    const xml = await fetch(`${studies}/${study}/metadata`, {
+      headers: { accept: 'multipart/related; type="application/dicom+xml"' },
+    })
+    expect(await xml.text()).toContain(
+      '<DicomAttribute tag="00100010" vr="PN" keyword="PatientName"/>',
+    )
+  })
+
   test('WA-R4, WA-S12: a BulkDataURI leads to the value, alone and as a part', async () => {
     const { body } = await get(`${instancePath}/metadata`)
     const uri = body[0]['7FE00010'].BulkDataURI
