@@ -8,7 +8,9 @@ import {
   MetadataError,
   NestingTooDeepError,
   RepeatedElementError,
+  ValueTooLongError,
 } from './errors.ts'
+import { defaultLimits } from './limits.ts'
 import { withBlocks } from './private-blocks.ts'
 import { isASCII, valueBytes, wordBytes } from './value-bytes.ts'
 import { BINARY, BULK, kinds, LONG_FORM, vrCode, vrFlags, vrKinds } from './vr.ts'
@@ -55,7 +57,7 @@ const implementationVersionName = 'STOWAGE'
  * @returns The file in pieces, which hold no bulk data.
  * @throws {MetadataError} {@link BulkDataError} {@link RepeatedElementError} → refusal 0xC000
  * @throws {InvalidValueError} → refusal 0x0106
- * @throws {NestingTooDeepError} {@link BulkDataTooLongError} → refusal 0xA700
+ * @throws {NestingTooDeepError} {@link BulkDataTooLongError} {@link ValueTooLongError} → refusal 0xA700
  * @see PS3.10 7.1, PS3.5 7 and A.4, PS3.18 Annex F
  */
 export function writePart10(dataSet: ModelDataSet, bulkDataOf: BulkDataOf): Piece[] {
@@ -179,7 +181,16 @@ class DataSetWriter {
       throw new BulkDataError(`element ${tagName(tag)} has ${length} bytes, no whole ${vr}`)
     }
     this.#mustFit(tag, length)
-    const isShort = ((vrFlags[vrCode(vr)] as number) & LONG_FORM) === 0
+    const flags = vrFlags[vrCode(vr)] as number
+    const { valueBytes } = defaultLimits
+    // As UN it would be taken, and found by nobody: what its reader cannot tell as this VR is bytes to it.
+    if ((flags & BULK) === 0 && length > valueBytes) {
+      throw new ValueTooLongError(
+        `element ${tagName(tag)} has ${length} bytes, more than the ${valueBytes} a value of VR ${vr} may have`,
+        valueBytes,
+      )
+    }
+    const isShort = (flags & LONG_FORM) === 0
     this.#bytes.header(tag, isShort && length > longestShortValue ? 'UN' : vr, even(length))
   }
 

@@ -233,10 +233,15 @@ describe('Metadata as a PS3.10 file (PS3.18 Annex F, PS3.19 A.1)', () => {
   test('a value that its short form cannot hold is written as UN, and read as what it is', () => {
     const Value = Array.from({ length: 9000 }, (_, index) => index + 0.25)
     expect(back({ '00186060': { vr: 'FL', Value } })).toEqual({ '00186060': { vr: 'FL', Value } })
-    const file = fileOf(
-      dataSetOfJson({ '00280009': { vr: 'AT', Value: Array(17_000).fill('00181063') } }),
-    )
-    expect(file.indexOf('UN', 132, 'latin1')).toBeGreaterThan(0)
+    // 64 KiB are one byte more than the short form holds, and no more than a value may have.
+    const longest = { '00102000': { vr: 'LO', Value: ['x'.repeat(65_536)] } }
+    expect(back(longest)).toEqual(longest)
+  })
+
+  test('DV-24: what was sent as UN stays UN, however long, and whatever its tag is', () => {
+    const json = { '00080050': { vr: 'UN', InlineBinary: Buffer.alloc(70_000).toString('base64') } }
+    const { '00080050': found } = back(json)
+    expect(found).toEqual({ vr: 'UN', BulkDataURI: expect.stringContaining('-70000') })
   })
 })
 
@@ -377,6 +382,29 @@ describe('Metadata that no file can be made of', () => {
   ])('%s is refused', (_, json, objection) => {
     expect(refused(json)).toEqual(objection)
   })
+
+  test.each([
+    ['SH', { '00080050': { vr: 'SH', Value: ['A'.repeat(70_000)] } }, '(0008,0050)'],
+    ['LO', { '00102000': { vr: 'LO', Value: Array(35_000).fill('a') } }, '(0010,2000)'],
+    ['UI', { '00080018': { vr: 'UI', Value: ['1'.repeat(65_537)] } }, '(0008,0018)'],
+    ['UR', { '0040E010': { vr: 'UR', Value: ['x'.repeat(65_538)] } }, '(0040,E010)'],
+    ['AT', { '00280009': { vr: 'AT', Value: Array(17_000).fill('00181063') } }, '(0028,0009)'],
+    [
+      'PN in an item',
+      {
+        '00081110': {
+          vr: 'SQ',
+          Value: [{ '00100010': { vr: 'PN', Value: [{ Alphabetic: 'é'.repeat(32_769) }] } }],
+        },
+      },
+      '(0010,0010)',
+    ],
+  ])(
+    'DV-24, JS-10: more than 64 KiB of %s, which may not become bulk data, is a limit that is passed',
+    (_, json, tag) => {
+      expect(refused(json)).toEqual(['ValueTooLongError', 0xa700, expect.stringContaining(tag)])
+    },
+  )
 
   test('sequences inside sequences are limited', () => {
     let json: DicomJson = {}

@@ -476,6 +476,11 @@ describe('Metadata and bulk data that cannot be stored', () => {
       0xc000,
     ],
     ['JS-13: a number beyond its VR', { '00280010': { vr: 'US', Value: [65536] } }, 0x0106],
+    [
+      'DV-24: an Accession Number of 70,000 characters',
+      { '00080050': { vr: 'SH', Value: ['A'.repeat(70_000)] } },
+      0xa700,
+    ],
   ])('%s', async (_, changes, reason) => {
     const one = instance(changes)
     const answer = await post([jsonPart(one.json), bulkPart('pixels', pixels)])
