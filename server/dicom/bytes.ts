@@ -36,6 +36,15 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return asBuffer(bytes).toString('latin1', start, end)
 }
 
+/** Whether two capital letters stand there, as those of a VR. */
+export function isLetters(bytes: Uint8Array, at: number): boolean {
+  return isCapital(bytes[at]) && isCapital(bytes[at + 1])
+}
+
+function isCapital(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x41 && byte <= 0x5a
+}
+
 /** Where a text ends without its padding: spaces and NULs (JS-17, VA-2). */
 export function trimEnd(bytes: Uint8Array, start: number, end: number): number {
   let last = end

@@ -1,4 +1,4 @@
-import { latin1, tagName, u16, u32 } from './bytes.ts'
+import { isLetters, latin1, tagName, u16, u32 } from './bytes.ts'
 import { characterSetOf } from './character-sets.ts'
 import { dictionaryVR } from './dictionary.ts'
 import { overrun, undefinedLength, where } from './element-errors.ts'
@@ -13,7 +13,7 @@ import { beforeAll, knownElement } from './known-elements.ts'
 import { DATA_SET, FRAGMENTS, Level, SEQUENCE, tagPath } from './level.ts'
 import type { InstanceLimits } from './limits.ts'
 import { ModelWriter } from './model-writer.ts'
-import { definiteVR, OB, OW, UN } from './open-vr.ts'
+import { definiteVR, OB, OW, UN, XS } from './open-vr.ts'
 import { RootAttributes, saidBy } from './root-attributes.ts'
 import type { TransferSyntax } from './transfer-syntaxes.ts'
 import { writeValue } from './values.ts'
@@ -87,8 +87,7 @@ export class ElementReader {
     if (level.lastTag < 0 && !level.implicit) this.#detectImplicit(bytes, at)
     if (level.implicit) {
       const length = u32(bytes, at + 4, bigEndian)
-      const vr = definiteVR(dictionaryVR(tag), level)
-      return this.#read(vr, length, 8, bytes, at, end, fileStart, bigEndian)
+      return this.#read(this.#vrOf(tag), length, 8, bytes, at, end, fileStart, bigEndian)
     }
     const vr = ((bytes[at + 4] as number) << 8) | (bytes[at + 5] as number)
     const flags = vrFlags[vr] as number
@@ -166,7 +165,7 @@ export class ElementReader {
    */
   #detectImplicit(bytes: Uint8Array, at: number): void {
     if (this.depth === 0) return
-    this.level.implicit = !isCapital(bytes[at + 4]) || !isCapital(bytes[at + 5])
+    this.level.implicit = !isLetters(bytes, at + 4)
   }
 
   /**
@@ -174,7 +173,7 @@ export class ElementReader {
    * (PS3.5 6.2.2 note 2; JS-24), unless its value cannot be that.
    */
   #unknown(length: number, bytes: Uint8Array, at: number, end: number, fileStart: number): number {
-    let vr = definiteVR(dictionaryVR(this.tag), this.level)
+    let vr = this.#vrOf(this.tag)
     if (length === UNDEFINED) vr = UN
     else if (length > 0 && vr === SQ) {
       if (length >= 8 && end - at < 20) return this.#needs(20)
@@ -183,6 +182,13 @@ export class ElementReader {
     if (length > this.#limits.valueBytes && ((vrFlags[vr] as number) & BULK) === 0 && vr !== SQ)
       vr = UN
     return this.#read(vr, length, 12, bytes, at, end, fileStart, false, true)
+  }
+
+  /** The VR of an element that does not say it. */
+  #vrOf(tag: number): number {
+    const vr = dictionaryVR(tag)
+    if (vr === XS) this.#model.leaveOpen(this.level)
+    return definiteVR(vr, this.level)
   }
 
   #read(
@@ -257,7 +263,9 @@ export class ElementReader {
       const { out } = model
       element.said = undefined
       // The values of these two matter to others, and have to be looked at each time.
-      if (tag !== SPECIFIC_CHARACTER_SET && tag !== PIXEL_REPRESENTATION) {
+      if (tag === PIXEL_REPRESENTATION) {
+        if (length >= 2) model.decide(level, level.pixelRepresentation === 1)
+      } else if (tag !== SPECIFIC_CHARACTER_SET) {
         element.learn(bytes, start, length, bigEndian, characterSet, out.bytes, at, out.end)
       }
     }
@@ -380,8 +388,4 @@ export class ElementReader {
 /** Pixel Data, Float Pixel Data and Double Float Pixel Data. */
 function isPixelData(tag: number): boolean {
   return tag === PIXEL_DATA || tag === 0x7fe00008 || tag === 0x7fe00009
-}
-
-function isCapital(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x41 && byte <= 0x5a
 }

@@ -21,6 +21,8 @@ export class Level {
   characterSet: CharacterSet = defaultCharacterSet
   /** In force here, for US or SS (JS-23). */
   pixelRepresentation = 0
+  /** Whether this data set has a Pixel Representation of its own. */
+  decides = false
   /** Of a sequence or fragments: its tag. */
   tag = 0
   /** Of a sequence: items so far. */
@@ -43,6 +45,7 @@ export class Level {
     this.bigEndian = outer.bigEndian
     this.characterSet = outer.characterSet
     this.pixelRepresentation = outer.pixelRepresentation
+    this.decides = false
     this.tag = 0
     this.valueAt = 0
     this.item = 0

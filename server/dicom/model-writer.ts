@@ -5,6 +5,7 @@ import { JsonBytes } from './json-bytes.ts'
 import { type KnownElement, MEMBER_BYTES } from './known-elements.ts'
 import type { Level } from './level.ts'
 import { defaultLimits, type InstanceLimits } from './limits.ts'
+import { decide, OpenMembers } from './open-members.ts'
 
 const COMMA = 0x2c
 const CLOSING_BRACKET = 0x5d
@@ -26,6 +27,7 @@ export class ModelWriter {
   /** Pairs: tag, place in `out`. A data set owns those from its `firstMember` on. */
   #members = new Uint32Array(FEW_MEMBERS)
   #memberCount = 0
+  readonly #open = new OpenMembers()
   /** Where the member of the last element ends if it has no value. */
   #bareEnd = 0
 
@@ -34,6 +36,7 @@ export class ModelWriter {
     writer.#limits = limits
     writer.#elements = 0
     writer.#memberCount = 0
+    writer.#open.clear()
     return writer
   }
 
@@ -85,9 +88,36 @@ export class ModelWriter {
   }
 
   closeDataSet(level: Level): void {
+    // What is around it decides on nothing in here; nor on what is about to be moved.
+    if (level.decides || !level.sorted) this.#openFrom(level)
     if (!level.sorted) this.#sort(level.firstMember)
     this.#memberCount = level.firstMember
     this.out.byte(CLOSING_BRACE)
+  }
+
+  /** The next element is US or SS, as a Pixel Representation says that may not have come yet. */
+  leaveOpen(level: Level): void {
+    if (level.decides) return
+    const isFirst = this.#memberCount === level.firstMember
+    this.#open.add(isFirst ? this.out.end : this.out.end + 1)
+  }
+
+  /** Pixel Representation came in this data set: what was left open in it is signed or not. */
+  decide(level: Level, isSigned: boolean): void {
+    level.decides = true
+    const members = this.#members
+    let index = level.firstMember + 1
+    decide(this.out, this.#openFrom(level), isSigned, (before, bytes) => {
+      for (; index < this.#memberCount && (members[index] as number) < before; index += 2) {
+        members[index] = (members[index] as number) + bytes
+      }
+    })
+  }
+
+  #openFrom({ firstMember }: Level): number[] {
+    return firstMember === this.#memberCount
+      ? []
+      : this.#open.takeFrom(this.#members[firstMember + 1] as number)
   }
 
   /** Begins the item of a sequence whose member is open. */
