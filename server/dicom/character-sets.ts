@@ -1,4 +1,4 @@
-import { Iso2022Decoder, type SetName } from './iso-2022.ts'
+import { Iso2022Decoder, isSet, type SetName } from './iso-2022.ts'
 
 /**
  * What a Specific Character Set (0008,0005) says about the bytes of SH LO ST LT PN UC UT.
@@ -16,7 +16,14 @@ export interface CharacterSet {
    * @param isName PN: `^` and `=` end the reach of a code extension, too (PS3.5 6.1.2.5.3).
    */
   values(bytes: Uint8Array, start: number, end: number, isName: boolean): string[]
+  /** Whether bytes in it are UTF-8 as they are: those of UTF-8, and of the default repertoire without code extensions. */
+  readonly isUTF8: boolean
+  /** A decoder of one text that comes in pieces. @param isSeparated UC: a backslash separates values. */
+  pieces(isSeparated: boolean): PieceDecoder
 }
+
+/** Decodes the next bytes of a text; may hold some back until the next ones. */
+export type PieceDecoder = (bytes: Uint8Array, isLast: boolean) => string
 
 /**
  * Finds the character set for the values of Specific Character Set, joined by backslashes as in the file.
@@ -45,7 +52,9 @@ const standalone: Record<string, string> = {
 function makeCharacterSet(specificCharacterSet: string): CharacterSet {
   const names = specificCharacterSet.split('\\').map(normalised)
   const label = standalone[names[0] ?? '']
-  return label === undefined ? new Iso2022Set(names[0] ?? '') : new DecoderSet(label)
+  if (label !== undefined) return new DecoderSet(label)
+  const [initial = '', ...extensions] = names
+  return new Iso2022Set(initial, extensions.length === 0 && !isSet(initial))
 }
 
 /** `ISO_IR 100`, `ISO 2022 IR 100` and what people write instead: `IR 100`. */
@@ -56,9 +65,13 @@ function normalised(name: string): string {
 }
 
 class DecoderSet implements CharacterSet {
+  readonly isUTF8: boolean
+  readonly #label: string
   readonly #decoder: TextDecoder
 
   constructor(label: string) {
+    this.isUTF8 = label === 'utf-8'
+    this.#label = label
     this.#decoder = new TextDecoder(label, { ignoreBOM: true })
   }
 
@@ -70,12 +83,19 @@ class DecoderSet implements CharacterSet {
   values(bytes: Uint8Array, start: number, end: number): string[] {
     return this.text(bytes, start, end).split('\\')
   }
+
+  pieces(): PieceDecoder {
+    const decoder = new TextDecoder(this.#label, { ignoreBOM: true })
+    return (bytes, isLast) => decoder.decode(bytes, { stream: !isLast })
+  }
 }
 
 class Iso2022Set implements CharacterSet {
+  readonly isUTF8: boolean
   readonly #initial: string
 
-  constructor(initial: string) {
+  constructor(initial: string, isDefault: boolean) {
+    this.isUTF8 = isDefault
     this.#initial = initial
   }
 
@@ -87,6 +107,11 @@ class Iso2022Set implements CharacterSet {
   values(bytes: Uint8Array, start: number, end: number, isName: boolean): string[] {
     const decoder = new Iso2022Decoder(this.#initial as SetName, isName ? '\\^=' : '\\')
     return decoder.decode(bytes, start, end)
+  }
+
+  pieces(isSeparated: boolean): PieceDecoder {
+    const decoder = new Iso2022Decoder(this.#initial as SetName, isSeparated ? '\\' : '')
+    return (bytes, isLast) => decoder.push(bytes, isLast)
   }
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { tagName } from './bytes.ts'
+import type { CharacterSet } from './character-sets.ts'
 import { ElementReader } from './element-reader.ts'
 import { StructureError, TruncatedError } from './errors.ts'
 import type { InstanceLimits } from './limits.ts'
@@ -31,6 +32,11 @@ export class DataSetReader {
 
   get root(): RootAttributes {
     return this.#elements.root
+  }
+
+  /** In force for the element that was begun last. */
+  get characterSet(): CharacterSet {
+    return this.#elements.level.characterSet
   }
 
   push(bytes: Uint8Array, start = 0): void {

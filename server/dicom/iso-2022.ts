@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+
 /** Sets that can be designated, by their ISO registration number. */
 export type SetName = keyof typeof singleByte | keyof typeof doubleByte | 'IR 6'
 
@@ -53,6 +55,9 @@ const escapes: Record<string, [half: 'G0' | 'G1', set: SetName]> = {
 }
 
 const ESC = 0x1b
+/** Of an escape sequence; a character has one or two. */
+const LONGEST_BYTES = 4
+const nothing = Buffer.alloc(0)
 const UNKNOWN = '\uFFFD'
 
 /**
@@ -69,6 +74,7 @@ export class Iso2022Decoder {
   #g1: SetName = 'IR 6'
   #values: string[] = []
   #text = ''
+  #held = nothing
 
   /**
    * @param initial    The set of value 1 of Specific Character Set.
@@ -77,19 +83,40 @@ export class Iso2022Decoder {
   constructor(initial: SetName, delimiters: string) {
     this.#initial = initial
     this.#delimiters = delimiters
+    this.#reset()
   }
 
   decode(bytes: Uint8Array, start: number, end: number): string[] {
-    this.#reset()
-    for (let at = start; at < end; ) {
+    this.#take(bytes, start, end, end)
+    this.#values.push(this.#text)
+    return this.#values
+  }
+
+  /**
+   * Decodes the next bytes of a text that comes in pieces: its values, with the backslashes between them. What may be part
+   * of a character or an escape sequence waits for the next piece.
+   */
+  push(bytes: Uint8Array, isLast: boolean): string {
+    const piece = Buffer.concat([this.#held, bytes])
+    const certain = isLast ? piece.length : piece.length - LONGEST_BYTES + 1
+    this.#held = piece.subarray(this.#take(piece, 0, certain, piece.length))
+    const text = [...this.#values, this.#text].join('\\')
+    this.#values = []
+    this.#text = ''
+    return text
+  }
+
+  /** @param certain What begins before is whole. @returns Where it stopped, there or behind. */
+  #take(bytes: Uint8Array, start: number, certain: number, end: number): number {
+    let at = start
+    while (at < certain) {
       const byte = bytes[at] as number
       if (byte === ESC) at = this.#escape(bytes, at, end)
       else if (byte > 0x7f) at = this.#character(this.#g1, bytes, at, end)
       else if (byte < 0x21 || !(this.#g0 in doubleByte)) at = this.#lower(byte, at)
       else at = this.#character(this.#g0, bytes, at, end)
     }
-    this.#values.push(this.#text)
-    return this.#values
+    return at
   }
 
   #reset(): void {
@@ -143,6 +170,11 @@ export class Iso2022Decoder {
     this.#text += run.length === 0 ? UNKNOWN : decoderOf(label).decode(Uint8Array.from(run))
     return run.length === 0 ? start + 1 : at
   }
+}
+
+/** Whether it is one of the sets of the tables above. */
+export function isSet(name: string): boolean {
+  return name in singleByte || name in doubleByte
 }
 
 /** Whether a byte is one of the 94 of a half. */

@@ -54,7 +54,10 @@ export async function* inflate(
   }
 }
 
-async function readHead(reader: ByteReader): Promise<{ head: Buffer; syntax: TransferSyntax }> {
+/** Reads a file up to its data set. */
+export async function readHead(
+  reader: ByteReader,
+): Promise<{ head: Buffer; syntax: TransferSyntax }> {
   const meta = new FileMetaReader(defaultLimits)
   for (let known = 0; ; ) {
     if (!(await reader.fill(known + 1))) throw new TruncatedError('the file has no data set')

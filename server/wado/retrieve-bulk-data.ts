@@ -8,6 +8,7 @@ import { negotiate } from '../multipart/accept.ts'
 import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import { type BulkData, bulkDataOf, isPixelDataOfItem } from './bulk-data.ts'
+import { foreignTexts, type ReadText } from './bulk-text.ts'
 import type { WadoDeps } from './deps.ts'
 import { type Frames, framesOf, framesOfItem, pixelsOf } from './frames.ts'
 import { isUnable, LeftOut } from './left-out.ts'
@@ -31,18 +32,19 @@ export async function retrieveBulkData(c: Context<AppEnv>, deps: WadoDeps): Prom
   const frames = await framesOfValue(instance, deps, model, found)
   if (frames?.isEncapsulated) return answerAllFrames(c, deps, instance, frames, found)
   const { offer } = choose(acceptedBy(c), [bulkDataForm, octets])
+  const text = (await foreignTexts(instance, deps.store, [found])).get(found)
   const read = (offset = 0, length = found.length) =>
     readRange(instance, deps, found, offset, length)
   if (offer === octets) {
     return answerWhole(c, deps.log, {
       contentType: octets.type,
-      length: found.length,
-      version: `${digestOf(instance)} ${name}`,
-      read: (range) => (range === undefined ? read() : read(range.offset, range.length)),
+      length: text === undefined ? found.length : undefined,
+      version: `${digestOf(instance)} ${name}${text === undefined ? '' : ' UTF-8'}`,
+      read: text ?? ((range) => (range === undefined ? read() : read(range.offset, range.length))),
     })
   }
   async function* parts(): AsyncGenerator<Part, void, void> {
-    yield partOf(c, instance, deps, found as BulkData)
+    yield partOf(c, instance, deps, found as BulkData, text)
   }
   return answerParts(c, deps.log, octets.type, parts())
 }
@@ -106,8 +108,11 @@ async function retrieveMany(
   async function* parts(): AsyncGenerator<Part, void, void> {
     for await (const instance of all()) {
       const model = await readModel(instance, deps.store)
-      for (const value of bulkDataOf(model).filter(isWanted)) {
-        const part = await leftOut.unless(partOfAny(c, instance, deps, model, value))
+      const values = bulkDataOf(model).filter(isWanted)
+      const texts = await foreignTexts(instance, deps.store, values)
+      for (const value of values) {
+        const made = partOfAny(c, instance, deps, model, value, texts.get(value))
+        const part = await leftOut.unless(made)
         if (part !== undefined) yield part
       }
     }
@@ -126,9 +131,10 @@ async function partOfAny(
   deps: WadoDeps,
   model: DicomJson,
   value: BulkData,
+  text: ReadText | undefined,
 ): Promise<Part> {
   const frames = await framesOfValue(instance, deps, model, value)
-  if (!frames?.isEncapsulated) return partOf(c, instance, deps, value)
+  if (!frames?.isEncapsulated) return partOf(c, instance, deps, value, text)
   const decode = async (index: number) =>
     (await pixelsOf(frames, index, deps.codecs, c.req.raw.signal)).bytes
   const { transferSyntaxUID } = frames
@@ -148,7 +154,14 @@ async function partOfAny(
   }
 }
 
-function partOf(c: Context<AppEnv>, instance: Instance, deps: WadoDeps, value: BulkData): Part {
+function partOf(
+  c: Context<AppEnv>,
+  instance: Instance,
+  deps: WadoDeps,
+  value: BulkData,
+  text?: ReadText,
+): Part {
+  if (text !== undefined) return { headers: headersOf(c, instance, value), read: text }
   return {
     headers: [...headersOf(c, instance, value), ['Content-Length', String(value.length)]],
     read: () => readValue(instance, deps.store, value),

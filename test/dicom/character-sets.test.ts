@@ -107,6 +107,45 @@ describe('multi-byte sets without extensions', () => {
   })
 })
 
+describe('a text that comes in pieces (JS-18)', () => {
+  test.each([
+    ['ISO_IR 100', 'J\xe9r\xf4me'],
+    ['ISO_IR 13', 'a\\b~\xd4\xcf'],
+    ['\\ISO 2022 IR 87', `a${esc}$B;3ED0\\${esc}(Bb${esc}$B;3\r\n;3${esc}`],
+    ['\\ISO 2022 IR 159', `${esc}$(D0!${esc}(B${esc}%G`],
+    ['ISO 2022 IR 13\\ISO 2022 IR 87', `\xd4\\${esc}$B;3ED${esc}(J\\\xcf`],
+    ['\\ISO 2022 IR 149', `${esc}$)C\xfb\xf3a\xd1\xce\xd4`],
+    ['ISO 2022 IR 100\\ISO 2022 IR 144', `\xe9${esc}-L\xbb\xee\\\xe9\n${esc}-L\xbb`],
+    ['GB18030', 'a\xcd\xf5\x81\\b\x94\x39\xda\x33\x81'],
+    ['GBK', '\x81\\\\b'],
+  ])('in %s is the same however it is cut', (set, latin1) => {
+    const bytes = Buffer.from(latin1, 'latin1')
+    for (const isSeparated of [true, false]) {
+      const whole = isSeparated ? values(set, latin1).join('\\') : text(set, latin1)
+      for (const length of [1, 2, 3, 5, 100]) {
+        const decode = characterSetOf(set).pieces(isSeparated)
+        let decoded = ''
+        for (let at = 0; at < bytes.length; at += length) {
+          decoded += decode(bytes.subarray(at, at + length), false)
+        }
+        expect(decoded + decode(Buffer.alloc(0), true), `${length} bytes`).toBe(whole)
+      }
+    }
+  })
+
+  test.each([
+    ['', true],
+    ['ISO_IR 6', true],
+    ['NO SUCH SET', true],
+    ['ISO_IR 192', true],
+    ['ISO_IR 100', false],
+    ['\\ISO 2022 IR 87', false],
+    ['GBK', false],
+  ])('"%s" is UTF-8 as it is: %s', (set, isUTF8) => {
+    expect(characterSetOf(set).isUTF8).toBe(isUTF8)
+  })
+})
+
 describe('what cannot be decoded (DV-20)', () => {
   test('becomes U+FFFD', () => {
     expect(text('', 'J\xe9r')).toBe('J\uFFFDr')
