@@ -174,8 +174,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   c commitments;
-  unread integer[];
-  failed record;
+  judged record;
 begin
   perform insist_on_durability();
   select * into c from commitments where commitment_key = the_commitment for no key update;
@@ -186,32 +185,9 @@ begin
     select r.sop_instance_uid from commitment_references r where r.commitment_key = the_commitment
   ));
 
-  select array_agg(o.position)
-  into unread
-  from commitment_references o
-  cross join lateral (
-    select i.segment_key, i.segment_offset
-    from instances i
-    where i.sop_instance_uid = o.sop_instance_uid
-    and i.sop_class_uid = o.sop_class_uid
-    offset 0
-  ) i
-  where o.commitment_key = the_commitment
-  and o.failure_reason is null
-  and (o.is_whole is null or (o.segment_key, o.segment_offset) is distinct from (i.segment_key, i.segment_offset));
-  if unread is not null then
-    update commitment_references
-    set is_whole = null
-    where commitment_key = the_commitment
-    and position = any (unread);
-    update commitments
-    set checked_count = greatest(0, instance_count - cardinality(unread))
-    where commitment_key = the_commitment;
-    return 'again';
-  end if;
-
-  -- In this order: PS3.3 C.14.1.1; 0112 no such instance, 0119 another class, 0110 not what it was.
-  for failed in
+  -- In this order: PS3.3 C.14.1.1; 0112 no such instance, 0119 another class, 0110 not what it was. One look: what comes
+  -- between two, or after the locks, would be committed unread. Whatever is to be read (0) is told before anything is written.
+  for judged in
     select j.reason, array_agg(j.position) as positions
     from (
       select
@@ -222,12 +198,15 @@ begin
             and (o.study_instance_uid, o.series_instance_uid)
               is distinct from (i.study_instance_uid, i.series_instance_uid) then x'0112'::integer
           when i.sop_class_uid <> o.sop_class_uid then x'0119'::integer
+          when o.is_whole is null or (o.segment_key, o.segment_offset) is distinct from (i.segment_key, i.segment_offset)
+            then 0
           when not o.is_whole or i.is_damaged then x'0110'::integer
         end as reason
       from commitment_references o
       left join lateral (
         select
-          i.sop_class_uid, i.damaged_at is not null as is_damaged, e.series_instance_uid, t.study_instance_uid
+          i.sop_class_uid, i.segment_key, i.segment_offset, i.damaged_at is not null as is_damaged,
+          e.series_instance_uid, t.study_instance_uid
         from instances i
         join series e on e.series_key = i.series_key
         join studies t on t.study_key = i.study_key
@@ -240,11 +219,22 @@ begin
     ) j
     where j.reason is not null
     group by j.reason
+    order by j.reason
   loop
+    if judged.reason = 0 then
+      update commitment_references
+      set is_whole = null
+      where commitment_key = the_commitment
+      and position = any (judged.positions);
+      update commitments
+      set checked_count = greatest(0, instance_count - cardinality(judged.positions))
+      where commitment_key = the_commitment;
+      return 'again';
+    end if;
     update commitment_references
-    set failure_reason = failed.reason
+    set failure_reason = judged.reason
     where commitment_key = the_commitment
-    and position = any (failed.positions);
+    and position = any (judged.positions);
   end loop;
 
   with marked as (

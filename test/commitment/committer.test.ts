@@ -294,6 +294,44 @@ describe('an instance that changes while its request is worked on', () => {
     t.committer()
     expect(await t.result(transactionUID)).toMatchObject({ committedCount: 1 })
   })
+
+  test.each([
+    { kind: 'is stored for the first time', isRead: false },
+    { kind: 'was read, deleted, and is stored at another place', isRead: true },
+  ])('and $kind while it is decided is read before it is committed', async ({ isRead }) => {
+    await using t = await commitmentTest()
+    const [late] = (await t.study(1)) as [S]
+    const transactionUID = await t.request([late])
+    const key = (await claimCommitment(t.db, server, 60_000))?.commitmentKey as number
+    const [reference] = await uncheckedReferences(t.db, key)
+    if (isRead) await noteChecked(t.db, server, key, [{ ...reference, isWhole: true } as C], 60_000)
+    await t.db.sql`
+      create table elsewhere as select * from instances where sop_instance_uid = ${late.sopInstanceUID}`
+    await t.db.sql`update elsewhere set segment_offset = segment_offset + 1`
+    await t.db.sql`delete from instances where sop_instance_uid = ${late.sopInstanceUID}`
+    // It is not here, so this has nothing to lock: then the decision can be held up after it.
+    await t.db.sql`
+      create or replace function lock_studies_of(sop_instance_uids text[]) returns void language sql as ''`
+    let finishing: Promise<string> | undefined
+    await t.db.sql.begin(async (sql) => {
+      await sql`lock table series`
+      finishing = finishCommitment(t.db, server, key)
+      await expect.poll(() => isWaiting(t), { interval: 5 }).toBe(true)
+      await sql`insert into instances select * from elsewhere`
+    })
+    expect(await finishing).toBe('again')
+    expect(await t.db.sql`select from instances where committed_at is not null`).toHaveLength(0)
+    await t.db.sql`update commitments set lease_until = now() - interval '1 s'`
+    t.committer()
+    // There are other bytes than its digest says.
+    expect(await t.result(transactionUID)).toMatchObject({ committedCount: 0, failedCount: 1 })
+  })
+
+  async function isWaiting(t: CommitmentTest): Promise<boolean> {
+    const rows = await t.db.sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    return rows.length > 0
+  }
 })
 
 type S = Awaited<ReturnType<CommitmentTest['study']>>[0]
