@@ -11,7 +11,7 @@
 -- columns of instances, and those of transfers, with their age instead of their beginning.
 --
 -- Locks are taken in the order of store_staged. Whatever turns out to be other than it was at the first look raises 40001, or
--- 23505 where somebody else was faster. Raises ST001 (the shared segment is not this server's any more).
+-- 23505 where somebody else was faster with a UID. Raises ST001 (the shared segment is not this server's any more).
 create or replace function commit_plain_group(
   the_server uuid, the_segment uuid, the_byte_length bigint,
   the_studies text[], study_says text[], study_series integer[], study_instances bigint[], study_bytes bigint[],
@@ -155,7 +155,12 @@ begin
         study_instances[n], study_bytes[n], clock_timestamp(), clock_timestamp(), quiet,
         clock_timestamp() + make_interval(secs => quiet)
       )
+      -- Of an error the log of Postgres would have his ID. (P10)
+      on conflict (patient_id, issuer_of_patient_id) do nothing
       returning patient_key into k;
+      if not found then
+        perform raise_other_by_now();
+      end if;
       patient_keys[n] := k.patient_key;
       insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)
       values ('new', 'patient', patient, nullif(issuer, ''), '{"generation": 1}');
@@ -329,7 +334,7 @@ begin
   return true;
 end $$;
 
--- Something was deleted, settled or declared between the first look and the locks.
+-- Something was made, deleted, settled or declared between the first look and the locks.
 create or replace function raise_other_by_now() returns void language plpgsql as $$
 begin
   raise exception 'What it belongs to has changed meanwhile' using errcode = '40001';

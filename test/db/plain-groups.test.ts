@@ -1,6 +1,8 @@
 import type postgres from 'postgres'
 import { describe, expect, test } from 'vitest'
 import type { GroupCommit, GroupResult } from '../../db/groups.ts'
+import { plainCommit, plainGroupOf } from '../../db/plain-group.ts'
+import { type CommitError, wasInTheWay } from '../../db/retry-commit.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { type Said, type TestGroups, testGroups, wrongCounts } from './group.ts'
 
@@ -356,6 +358,39 @@ describe('while such a group waits for its locks', () => {
     expect(study).toEqual({ verdict: 'complete', expected_instance_count: 2 })
   })
 
+  test('its new patient comes with another group: nothing that Postgres says of it names him (P10)', async () => {
+    await using t = await testGroups()
+    let error: CommitError | undefined
+    // Again, if it waited for so long that it gave up.
+    for (let round = 1; error === undefined || error.code === '55P03'; round++) {
+      const PatientID = `Canary-${round}`
+      const group = t.make([
+        [{ study: uniqueUID(), series: uniqueUID(), studySays: { PatientID } }],
+      ])
+      const plain = plainGroupOf(group)
+      let commit: Promise<CommitError> | undefined
+      await t.db.sql.begin(async (sql) => {
+        await sql`
+          insert into patients (patient_id, issuer_of_patient_id, first_received_at, last_received_at)
+          values (${PatientID}, '', now(), now())`
+        commit = t.db.sql
+          .begin('deferrable', (own) =>
+            plainCommit(own as unknown as typeof t.db.sql, group, plain as P),
+          )
+          .then(
+            () => expect.unreachable(),
+            (thrown) => thrown as CommitError,
+          )
+        await waiting(t, 1)
+      })
+      error = await commit
+    }
+    // Detail, hint, context: what is told to the client is what a log of Postgres has.
+    expect(JSON.stringify({ ...error, message: error.message })).not.toContain('Canary')
+    // Nobody is in the way of the other way.
+    expect(wasInTheWay(error)).toBe(true)
+  })
+
   test('the quiet time becomes another one: that is what it waits for (P4)', async () => {
     await using t = await testGroups()
     const here = await received(t)
@@ -402,3 +437,5 @@ describe('while such a group waits for its locks', () => {
     expect(rows).toHaveLength(0)
   })
 })
+
+type P = NonNullable<ReturnType<typeof plainGroupOf>>
