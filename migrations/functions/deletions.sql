@@ -215,7 +215,14 @@ begin
         study_count = p.study_count - is_study_empty::integer, series_count = p.series_count - gone_series,
         instance_count = p.instance_count - total.instances, byte_length = p.byte_length - total.bytes,
         generation = p.generation + (p.due_at is null)::integer, reopened_at = deleted_at,
-        due_at = coalesce(p.due_at, deleted_at + make_interval(secs => p.quiet_seconds))
+        quiet_seconds = left_over.quiet,
+        due_at = coalesce(p.due_at, deleted_at + make_interval(secs => left_over.quiet))
+      from (
+        select max(quiet_seconds_of(x.last_sender, x.modality, s)) as quiet
+        from studies s
+        join series x on x.study_key = s.study_key
+        where s.patient_key = t.patient_key
+      ) left_over
       where p.patient_key = t.patient_key;
       if r.due_at is null then
         insert into changes_to_come (type, level, patient_id, issuer_of_patient_id, details)

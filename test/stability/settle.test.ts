@@ -9,6 +9,7 @@ import {
   settleDue,
   settleNow,
 } from '../../db/stability.ts'
+import { deleted } from '../deletion/support.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld, type TestIntake, testIntake } from '../support/intake.ts'
 
@@ -332,6 +333,38 @@ describe('the quiet time', () => {
     await pass(t.db, 1)
     expect(await settleAll(t)).toBe(2)
   })
+
+  test.each([
+    { what: 'a study', levels: ['patient'] },
+    { what: 'an instance', levels: ['series', 'study', 'patient'] },
+  ])(
+    'holds for what is left when $what is deleted, also after all was settled at once',
+    async ({ what, levels }) => {
+      await using t = await testIntake()
+      await replaceQuietRules(t.db, [{ modality: 'US', quietSeconds: 90 }, { quietSeconds: 20 }])
+      const goes = ofOneStudy()
+      const stays = { ...ofOneStudy(), patientID: goes.patientID, modality: 'US' }
+      const sopInstanceUID = uniqueUID()
+      await t.send([dicomFile({ ...goes, sopInstanceUID }), dicomFile(goes), dicomFile(stays)])
+      for (const { studyInstanceUID } of [goes, stays]) {
+        await settleNow(t.db, studyInstanceUID)
+        await settleAll(t)
+      }
+      await numberChanges(t.db)
+      const [{ last } = { last: 0 }] = await t.db.sql<
+        { last: number }[]
+      >`select max(seq) as last from changes`
+      const { studyInstanceUID, seriesInstanceUID } = goes
+      const path = what === 'a study' ? {} : { seriesInstanceUID, sopInstanceUID }
+      await deleted(t.db, { studyInstanceUID, ...path })
+      await pass(t.db, 89)
+      await settleAll(t)
+      await pass(t.db, 1)
+      expect(await settleAll(t)).toBe(1)
+      await numberChanges(t.db)
+      expect(stableOf(await listChanges(t.db, { since: last, limit: 100 }))).toEqual(levels)
+    },
+  )
 
   test('can be changed, at once for what waits', async () => {
     await using t = await testIntake()
