@@ -38,9 +38,12 @@ export async function announceStudies(
   return row?.announced === true
 }
 
-/** Sets the quiet time that holds where no other rule fits, at once for what waits already. */
+/**
+ * Sets the quiet time that holds where no other rule fits, at once for what waits already.
+ * @throws as `replaceQuietRules`
+ */
 export async function setDefaultQuietSeconds({ sql }: Database, seconds: number): Promise<void> {
-  await sql`select set_default_quiet_seconds(${seconds})`
+  await betweenCommits(() => sql`select set_default_quiet_seconds(${seconds})`, longestCommitMs)
 }
 
 export type StabilityState = 'receiving' | 'settling' | 'stable'
@@ -135,7 +138,37 @@ export async function listQuietRules({ sql }: Database): Promise<QuietRule[]> {
   }))
 }
 
-/** Takes the place of all rules, at once. The last one must fit everything. */
-export async function replaceQuietRules({ sql }: Database, rules: QuietRule[]): Promise<void> {
-  await sql`select replace_quiet_rules(${JSON.stringify(rules)}::text::jsonb)`
+/**
+ * Takes the place of all rules, at once. The last one must fit everything.
+ *
+ * @param patienceMs How long commits that go by the rules of before are waited for.
+ * @throws what Postgres says of a lock that it could not get (55P03); nothing has changed then.
+ */
+export async function replaceQuietRules(
+  { sql }: Database,
+  rules: QuietRule[],
+  patienceMs = longestCommitMs,
+): Promise<void> {
+  const replaced = JSON.stringify(rules)
+  await betweenCommits(() => sql`select replace_quiet_rules(${replaced}::text::jsonb)`, patienceMs)
+}
+
+/** One of 100,000 instances; a group whose disk hangs may take longer. */
+const longestCommitMs = 30_000
+
+/** Tries it again until no commit is in its way. Those that come meanwhile wait only while it is being tried, a fifth of a second. */
+async function betweenCommits(
+  change: () => PromiseLike<unknown>,
+  patienceMs: number,
+): Promise<void> {
+  const until = performance.now() + patienceMs
+  for (;;) {
+    try {
+      await change()
+      return
+    } catch (error) {
+      if ((error as { code?: string }).code !== '55P03' || performance.now() > until) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 200))
+  }
 }

@@ -52,9 +52,11 @@ declare
   committed_at timestamptz;
 begin
   -- As in commit_group, which says why.
-  perform set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '60s', true);
+  perform
+    set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '60s', true),
+    hold_quiet_rules();
 
-  -- The first look, which locks nothing and writes nothing.
+  -- The first look, which locks no rows and writes nothing.
   select case when count(*) = 1 then min(r.quiet_seconds) end into quiet from quiet_rules r;
   for n in 1 .. cardinality(the_series) loop
     select
@@ -292,17 +294,15 @@ begin
     number_of_frames, rows, columns, bits_allocated
   )
   order by i.uid;
-  -- Asked only now, for now nobody else can store or delete them, nor say how many there should be, nor change the quiet times
-  -- of what is here. In a statement of its own: the insert may have waited for a deletion, of which its snapshot does not know.
+  -- Asked only now, for now nobody else can store or delete them, nor say how many there should be. In a statement of its own:
+  -- the insert may have waited for a deletion, of which its snapshot does not know.
   if exists (
     select
     from unnest(sop_instance_uids) as u (uid)
     cross join lateral (
       select from tombstones d where d.sop_instance_uid = u.uid and d.lifted_at is null offset 0
     ) d
-  ) or exists (select from evidence v where v.study_instance_uid = any(the_studies))
-    or quiet is distinct from (select case when count(*) = 1 then min(r.quiet_seconds) end from quiet_rules r)
-  then
+  ) or exists (select from evidence v where v.study_instance_uid = any(the_studies)) then
     perform raise_other_by_now();
   end if;
 

@@ -1,7 +1,7 @@
 -- Deletes a study, a series of it or an instance of that, in one transaction: instances become tombstones, what
 -- is empty goes, what remains begins a new generation. What is not committed yet is not deleted.
 --
--- Locks are taken in the order of every commit: patient, study, series, instances. Segments are not touched
+-- Locks are taken in the order of every commit: quiet rules, patient, study, series, instances. Segments are not touched
 -- (a group commit locks its segment before anything else): what became free is noted, and added up later.
 --
 -- Returns the number of the deletion. Raises:
@@ -31,6 +31,7 @@ declare
   gone_series integer := 0;
 begin
   perform insist_on_durability();
+  perform hold_quiet_rules();
   select s.patient_key into the_patient_key from studies s where s.study_instance_uid = the_study;
   if not found then
     raise exception 'There is no such study' using errcode = 'ST005';

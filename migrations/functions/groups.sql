@@ -28,7 +28,8 @@ begin
   -- It is committed when the bytes are durable. A disk that hangs must not hold the locks for ever.
   perform set_config('idle_in_transaction_session_timeout', '60s', true);
   if the_segment is not null then
-    -- Before all other locks; whoever takes the segment away (releaseAbandonedSegments) has no others.
+    perform hold_quiet_rules();
+    -- Before all locks of rows; whoever takes the segment away (releaseAbandonedSegments) has no others.
     -- Of two groups the one with less in it may come second.
     update segments
     set byte_length = greatest(byte_length, the_byte_length)

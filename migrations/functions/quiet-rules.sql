@@ -1,3 +1,16 @@
+-- Lets nobody change the rules until this transaction ends. It goes before all other locks, wherever something gets a quiet
+-- time: a row that is not committed is out of sight for whoever gives all that wait another one.
+create or replace function hold_quiet_rules() returns void language sql as $$
+  select pg_advisory_xact_lock_shared(x'53746f77'::integer, 4)
+$$;
+
+-- Waits until nobody goes by the rules any more, and keeps away who comes. Not for long, since all that come wait behind it:
+-- then it raises 55P03, and is to be tried again.
+create or replace function close_quiet_rules() returns void language plpgsql as $$
+begin
+  perform set_config('lock_timeout', '200ms', true), pg_advisory_xact_lock(x'53746f77'::integer, 4);
+end $$;
+
 -- The rule that fits a series of a study and whoever brought its last instance: the first one that does.
 create or replace function quiet_rule_of(the_sender text, the_modality text, t studies) returns quiet_rules
 language sql stable as $$
@@ -60,6 +73,10 @@ end $$;
 -- Sets the quiet time of the rule that fits everything. What waits already waits as long as the rules say now.
 create or replace function set_default_quiet_seconds(seconds real) returns void language plpgsql as $$
 begin
+  if (select quiet_seconds from quiet_rules order by position desc limit 1) = seconds then
+    return;
+  end if;
+  perform close_quiet_rules();
   update quiet_rules
   set quiet_seconds = seconds
   where position = (select max(position) from quiet_rules)
@@ -113,7 +130,7 @@ end $$;
 -- without conditions.
 create or replace function replace_quiet_rules(rules jsonb) returns void language plpgsql as $$
 begin
-  lock table quiet_rules in share row exclusive mode;
+  perform close_quiet_rules();
   delete from quiet_rules;
   insert into quiet_rules (position, sender, modality, keyword, value, quiet_seconds, settle_when_complete)
   select r.n, r.rule ->> 'sender', r.rule ->> 'modality', r.rule ->> 'keyword', r.rule ->> 'value',

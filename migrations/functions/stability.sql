@@ -273,6 +273,7 @@ declare
   quiet real;
   became record;
 begin
+  perform hold_quiet_rules();
   select * into s from studies where study_instance_uid = the_study;
   if not found then
     return false;

@@ -7,8 +7,8 @@ drop function if exists parents_of_staged(uuid);
 -- weigh_staged, null: nothing.
 -- Returns what contradicts its study or series, [{position, warningReason, detail}].
 --
--- Locks are taken in one order by every commit: the transfer or the shared segment, then patients,
--- studies, series and instances, each in the order of their identifiers. So commits that meet in a
+-- Locks are taken in one order by every commit: the quiet rules, the transfer or the shared segment, then
+-- patients, studies, series and instances, each in the order of their identifiers. So commits that meet in a
 -- study wait for each other and never deadlock.
 --
 -- Raises:

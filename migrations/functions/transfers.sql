@@ -80,6 +80,7 @@ declare
   declared record;
 begin
   perform insist_on_durability();
+  perform hold_quiet_rules();
   select sender, study_instance_uid, declared_instance_count
   into declared
   from transfers

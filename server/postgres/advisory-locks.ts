@@ -12,3 +12,6 @@ export const MIGRATION_LOCK = [OURS, 2] as const
 
 /** Held for the moment in which a server takes a segment to verify; only the SQL function `claim_segment` names it. */
 export const SEGMENT_CLAIM_LOCK = [OURS, 3] as const
+
+/** Held by whoever goes by the quiet rules, shared, and by whoever changes them; only two SQL functions of `quiet-rules.sql` name it. */
+export const QUIET_RULES_LOCK = [OURS, 4] as const

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { GroupCommit, GroupResult } from '../../db/groups.ts'
 import { plainCommit, plainGroupOf } from '../../db/plain-group.ts'
 import { type CommitError, wasInTheWay } from '../../db/retry-commit.ts'
+import { replaceQuietRules } from '../../db/stability.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { type Said, type TestGroups, testGroups, wrongCounts } from './group.ts'
 
@@ -68,6 +69,12 @@ function withoutChance(row: postgres.Row, places: Record<string, Map<unknown, nu
       return [name, places[name]?.get(value) ?? value]
     }),
   )
+}
+
+async function waiting(t: TestGroups, count: number): Promise<void> {
+  const lock = () => t.db.sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  await expect.poll(async () => (await lock()).length, { interval: 5 }).toBe(count)
 }
 
 describe('a group that brings instances of what is being received, and new studies', () => {
@@ -259,6 +266,32 @@ describe('a group that brings instances of what is being received, and new studi
   })
 })
 
+describe('while the bytes of such a group are being made durable', () => {
+  test('the quiet time becomes another one: that is what it waits for (P4)', async () => {
+    await using t = await testGroups()
+    const group = t.make([[{ study: uniqueUID(), series: uniqueUID() }]])
+    let sync = () => {}
+    const synced = new Promise<void>((resolve) => {
+      sync = resolve
+    })
+    const commit = t.commitMade(group, synced)
+    const isThere = () => t.db.sql`
+      select from pg_stat_activity
+      where datname = current_database()
+      and state = 'idle in transaction'
+      and query like '%commit_plain_group%'`
+    await expect.poll(async () => (await isThere()).length, { interval: 5 }).toBe(1)
+    const replacing = replaceQuietRules(t.db, [{ quietSeconds: 5 }])
+    // It waits for this one, or else has been done without it by then.
+    await Promise.race([replacing, waiting(t, 1)])
+    sync()
+    expect(await commit).toMatchObject({ outcome: 'committed' })
+    await replacing
+    const [study] = await t.db.sql`select quiet_seconds from studies`
+    expect(study).toEqual({ quiet_seconds: 5 })
+  })
+})
+
 describe('while such a group waits for its locks', () => {
   /**
    * Commits an instance while somebody else changes what it belongs to, in a transaction that ends only when the
@@ -280,12 +313,6 @@ describe('while such a group waits for its locks', () => {
       const met = await result
       if (met !== undefined && met.outcome !== 'contended') return met
     }
-  }
-
-  async function waiting(t: TestGroups, count: number): Promise<void> {
-    const lock = () => t.db.sql`
-      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-    await expect.poll(async () => (await lock()).length, { interval: 5 }).toBe(count)
   }
 
   /** An instance of a study that nobody else knows of. */
@@ -394,7 +421,11 @@ describe('while such a group waits for its locks', () => {
   test('the quiet time becomes another one: that is what it waits for (P4)', async () => {
     await using t = await testGroups()
     const here = await received(t)
-    await commitWhile(t, here, (sql) => sql`update quiet_rules set quiet_seconds = 90`)
+    let replacing: Promise<void> | undefined
+    await commitWhile(t, here, async () => {
+      replacing ??= replaceQuietRules(t.db, [{ quietSeconds: 90 }])
+    })
+    await replacing
     const [study] = await t.db.sql`select quiet_seconds from studies`
     expect(study).toEqual({ quiet_seconds: 90 })
   })

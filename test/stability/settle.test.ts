@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type Change, listChanges, numberChanges } from '../../db/changes.ts'
 import type { Database } from '../../db/database.ts'
 import {
+  type QuietRule,
   reopen,
   replaceQuietRules,
   setDefaultQuietSeconds,
@@ -36,6 +37,12 @@ async function settleAll(t: TestIntake): Promise<number> {
     total += settled
     if (waitMs !== 0) return total
   }
+}
+
+async function isWaiting({ db }: TestIntake): Promise<void> {
+  const lock = () => db.sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  await expect.poll(async () => (await lock()).length, { interval: 5 }).toBe(1)
 }
 
 function stableOf(changes: Change[]) {
@@ -374,6 +381,62 @@ describe('the quiet time', () => {
     expect(await settleAll(t)).toBe(0)
     await pass(t.db, 1)
     expect(await settleAll(t)).toBe(3)
+  })
+
+  describe.each([
+    { others: [] as QuietRule[], kind: 'one rule' },
+    { others: [{ modality: 'ZZ', quietSeconds: 1 }], kind: 'several rules' },
+  ])('of $kind that are being replaced', ({ others }) => {
+    const was = [...others, { quietSeconds: 300 }]
+    const becomes = [...others, { quietSeconds: 5 }]
+    type Study = ReturnType<typeof ofOneStudy>
+
+    test.each<{ kind: string; limits?: object; act: (t: TestIntake, here: Study) => unknown }>([
+      { kind: 'comes in a group', act: (t, here) => t.send([dicomFile(here)]) },
+      { kind: 'is new in a group', act: (t) => t.send([dicomFile(ofOneStudy())]) },
+      {
+        kind: 'comes alone',
+        limits: nothingHeld,
+        act: (t, here) => t.send([dicomFile(here), dicomFile(ofOneStudy())]),
+      },
+      { kind: 'is opened again', act: (t, here) => reopen(t.db, here.studyInstanceUID) },
+      {
+        kind: 'is left by a deletion',
+        act: (t, { patientID: _, ...here }) => deleted(t.db, { ...here, sopInstanceUID: '1.2.3' }),
+      },
+    ])('is the new one for what $kind meanwhile (P4)', async ({ limits, act }) => {
+      await using t = await testIntake(limits)
+      await replaceQuietRules(t.db, was)
+      const here = ofOneStudy()
+      await t.send([dicomFile({ ...here, sopInstanceUID: '1.2.3' }), dicomFile(here)])
+      await pass(t.db, 300)
+      await settleAll(t)
+      let done: unknown
+      await t.db.sql.begin(async (sql) => {
+        await replaceQuietRules({ ...t.db, sql: sql as unknown as typeof t.db.sql }, becomes)
+        done = act(t, here)
+        await Promise.race([done, isWaiting(t)])
+      })
+      await done
+      const rows = await t.db.sql`
+        select quiet_seconds as seconds from patients where due_at is not null
+        union select quiet_seconds from studies where due_at is not null
+        union select quiet_seconds from series where due_at is not null`
+      expect([...rows]).toEqual([{ seconds: 5 }])
+    })
+  })
+
+  test('that cannot be changed, for a commit lasts, is told to be so, and keeps no other commit for long', async () => {
+    await using t = await testIntake(nothingHeld)
+    await t.db.sql.begin(async (sql) => {
+      await sql`select hold_quiet_rules()`
+      const replaced = replaceQuietRules(t.db, [{ quietSeconds: 5 }], 1000)
+      const refused = expect(replaced).rejects.toMatchObject({ code: '55P03' })
+      await isWaiting(t)
+      await t.send([dicomFile()])
+      await refused
+    })
+    await replaceQuietRules(t.db, [{ quietSeconds: 5 }])
   })
 
   test('may differ by modality, sender and attributes of the study (OST-13)', async () => {
