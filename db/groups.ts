@@ -1,5 +1,6 @@
 import { commitWhen, isInside } from './commit-when.ts'
 import type { Database } from './database.ts'
+import { withReasons } from './deleted-before.ts'
 import { plainCommit, plainGroupOf } from './plain-group.ts'
 import { type CommitError, retryCommit, wasInTheWay } from './retry-commit.ts'
 import type { TransferState } from './schema.ts'
@@ -90,7 +91,7 @@ async function commitPlainly(
 }
 
 /** Commits any group. */
-function commitAny(
+async function commitAny(
   database: Database,
   group: GroupCommit,
   synced: Promise<void>,
@@ -98,7 +99,7 @@ function commitAny(
   const { groupID, serverID, segment } = group
   const members = JSON.stringify(group.members)
   const instances = JSON.stringify(group.instances)
-  return retryCommit<GroupResult>(async () => {
+  const result = await retryCommit<GroupResult>(async () => {
     const row = await commitWhen(
       database,
       synced,
@@ -112,6 +113,8 @@ function commitAny(
     )
     return { outcome: 'committed', disagreements: row.disagreements as Disagreement[] }
   }, judge)
+  if (result.outcome !== 'superfluous') return result
+  return { ...result, refused: await withReasons(database, result.refused) }
 }
 
 function judge({ code, detail, message }: CommitError): GroupResult | undefined {

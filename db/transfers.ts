@@ -1,5 +1,6 @@
 import { and, eq, gt, inArray, sql as raw } from 'drizzle-orm'
 import type { Database } from './database.ts'
+import { withReasons } from './deleted-before.ts'
 import { retryCommit } from './retry-commit.ts'
 import { refusals, segments, type TransferState, transfers, warnings } from './schema.ts'
 
@@ -139,12 +140,13 @@ export async function stageInstances(
  * broke, Postgres went away): ask `transferOutcome`.
  */
 export async function commitTransfer(
-  { sql }: Database,
+  db: Database,
   transferID: string,
   commit: Commit,
 ): Promise<CommitResult> {
+  const { sql } = db
   const kept = commit.segments.map((s) => ({ segment_id: s.segmentID, byte_length: s.byteLength }))
-  return retryCommit<CommitResult>(
+  const result = await retryCommit<CommitResult>(
     async () => {
       const [row] = await sql`
         select commit_transfer(
@@ -165,6 +167,8 @@ export async function commitTransfer(
       return { outcome: 'superfluous', ...found }
     },
   )
+  if (!('refused' in result)) return result
+  return { ...result, refused: await withReasons(db, result.refused) }
 }
 
 /** Study or series attributes that a staged instance takes over from one that is dropped. */

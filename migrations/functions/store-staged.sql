@@ -13,9 +13,9 @@ drop function if exists parents_of_staged(uuid);
 --
 -- Raises:
 --   ST002  staged rows are missing (Postgres crashed meanwhile)
---   ST003  strict, and instances are refused; detail = [{position, failureReason, detail}]
+--   ST003  strict, and instances are refused; detail = [{position, failureReason, detail, deletion?}]
 --   ST004  some instances are stored already, so the segments hold bytes nobody needs; detail =
---          {duplicates: [position], refused: [{position, failureReason, detail}]}. The caller takes
+--          {duplicates: [position], refused: [{position, failureReason, detail, deletion?}]}. The caller takes
 --          them out and commits again. Those that are stored and damaged are none of these: they are healed.
 --   40001, 23505 on instances_pkey
 --          another transaction was faster with the same study, series or instance; try again
@@ -388,8 +388,10 @@ begin
 end $$;
 
 -- Says which staged instances are not to be stored (ST003 or ST004). Equal bytes are success, other
--- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) Where the stored bytes are damaged, the equal ones are needed. What was deleted is refused until somebody allows it. (P8) A series belongs to one study. (AT-12, DV-15) In a
--- group two transfers may contradict each other: then the first one counts as stored.
+-- bytes a refusal. (AT-05 to AT-07, DV-15 to DV-17) Where the stored bytes are damaged, the equal ones are needed. What was
+-- deleted is refused until somebody allows it. (P8) A series belongs to one study. (AT-12, DV-15) In a
+-- group two transfers may contradict each other: then the first one counts as stored. Why something was deleted is not said, only
+-- the `deletion`: it may name a patient, and what is raised is in the log of Postgres. (P10)
 create or replace function raise_superfluous(the_transfer uuid, strict boolean) returns void language plpgsql as $$
 declare
   duplicates jsonb;
@@ -398,7 +400,7 @@ begin
   with by_stored as (
     select
       s.position, s.study_instance_uid, s.series_instance_uid, s.sop_instance_uid, s.sop_class_uid,
-      s.digest, d.detail,
+      s.digest, d.deletion, d.detail,
       case
         when i.digest = s.digest then case when i.damaged_at is null then 0 end
         when i.sop_class_uid <> s.sop_class_uid then x'0119'::int
@@ -424,8 +426,8 @@ begin
     ) t on true
     left join lateral (
       select
-        'It was deleted on ' || to_char(n.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-          || ': ' || coalesce(n.reason, 'no reason was given') as detail
+        n.deletion_key as deletion,
+        'It was deleted on ' || to_char(n.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as detail
       from tombstones d
       join deletions n on n.deletion_key = d.deletion_key
       where d.sop_instance_uid = s.sop_instance_uid
@@ -457,11 +459,11 @@ begin
     from by_instance
     where reason is null
   ), judged as (
-    select position, reason, detail from by_stored where reason is not null
+    select position, reason, deletion, detail from by_stored where reason is not null
     union all
-    select position, reason, null from by_instance where reason is not null
+    select position, reason, null, null from by_instance where reason is not null
     union all
-    select position, reason, null from by_series where reason is not null
+    select position, reason, null, null from by_series where reason is not null
   )
   select
     coalesce(jsonb_agg(position order by position) filter (where reason = 0), '[]'),
@@ -475,7 +477,7 @@ begin
             when x'c410'::int then detail
             else 'This SOP Instance UID is stored with other content'
           end
-        )
+        ) || case when reason = x'c410'::int then jsonb_build_object('deletion', deletion) else '{}' end
         order by position
       ) filter (where reason <> 0),
       '[]'

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { rehearseCommit } from '../../db/groups.ts'
 import { releaseAbandonedSegments, releaseSegment } from '../../db/shared-segments.ts'
+import { deleted } from '../deletion/support.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { testGroups, without, wrongCounts } from './group.ts'
 
@@ -119,6 +120,31 @@ describe('instances of a group that are not to be stored', () => {
     expect((await t.commitMade(without(group, result))).outcome).toBe('committed')
     expect(await t.db.sql`select from instances`).toHaveLength(2)
     expect(await wrongCounts(t.db)).toEqual([])
+  })
+
+  test('since they were deleted are told why, and the log of Postgres is not (P10)', async () => {
+    await using t = await testGroups()
+    const here = { study: uniqueUID(), series: uniqueUID(), instance: uniqueUID() }
+    await t.commit([[here]])
+    const path = { studyInstanceUID: here.study }
+    await deleted(t.db, path, { reason: 'Is of Canary^Jane' })
+    const group = t.make([[here]])
+    expect(await t.commitMade(group)).toMatchObject({
+      outcome: 'superfluous',
+      refused: [{ detail: expect.stringMatching(/^It was deleted on .*Z: Is of Canary\^Jane$/) }],
+    })
+    const batch = JSON.stringify(group.instances)
+    await t.db.sql`select stage_rows(${group.groupID}, ${batch}::text::jsonb)`
+    for (const strict of [true, false]) {
+      const raised = t.db.sql`select raise_superfluous(${group.groupID}, ${strict})`
+      const error = await raised.then(
+        () => expect.unreachable(),
+        (thrown) => thrown,
+      )
+      expect(error.code).toBe(strict ? 'ST003' : 'ST004')
+      // Detail, hint, context: what is told to the client is what a log of Postgres has.
+      expect(JSON.stringify(error)).not.toContain('Canary')
+    }
   })
 
   test('do not count against others that are well: a new series in two studies goes to the first that is stored', async () => {
