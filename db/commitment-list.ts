@@ -25,6 +25,32 @@ export async function countFailures(
     order by 3 desc, 2`
 }
 
+/** What became of instances after their storage was committed. */
+export interface LostSince {
+  /** Also where it came again: that is another copy, which nobody read for this request. */
+  deletedCount: number
+  damagedCount: number
+}
+
+/** Of the committed instances of a finished request: one look into an index for each. */
+export async function lostSinceCommitted(
+  { sql }: Database,
+  commitmentKey: number,
+): Promise<LostSince> {
+  const [row] = await sql<LostSince[]>`
+    select
+      (count(*) filter (where i.received_at is null or i.received_at > c.finished_at))::int as "deletedCount",
+      (count(*) filter (where i.received_at <= c.finished_at and i.damaged_at is not null))::int as "damagedCount"
+    from commitments c
+    join commitment_references r on r.commitment_key = c.commitment_key
+    left join lateral (
+      select i.received_at, i.damaged_at from instances i where i.sop_instance_uid = r.sop_instance_uid offset 0
+    ) i on true
+    where c.commitment_key = ${commitmentKey}
+    and r.failure_reason is null`
+  return row as LostSince
+}
+
 /** The failed instances of a finished request in its order, after a place in it. */
 export async function listFailures(
   { orm }: Database,

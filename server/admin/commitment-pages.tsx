@@ -1,6 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import { type Context, Hono } from 'hono'
-import { countFailures, listFailures } from '../../db/commitment-list.ts'
+import { countFailures, listFailures, lostSinceCommitted } from '../../db/commitment-list.ts'
 import {
   type Commitment,
   findCommitment,
@@ -63,14 +63,15 @@ export function commitmentPages(deps: PageDeps): Hono<AppEnv> {
     }
     const { commitmentKey, state } = commitment
     const isFinished = state === 'finished'
-    const [studies, reasons, failures] = await Promise.all([
+    const [studies, reasons, lost, failures] = await Promise.all([
       studiesOfCommitment(db, commitmentKey, onPage.studies),
       isFinished ? countFailures(db, [commitmentKey]) : [],
+      isFinished ? lostSinceCommitted(db, commitmentKey) : undefined,
       isFinished ? listFailures(db, commitmentKey, { after, limit: onPage.failures + 1 }) : [],
     ])
     const shown = failures.slice(0, onPage.failures)
     const next = failures.length > shown.length ? shown.at(-1)?.position : undefined
-    return { commitment, studies, reasons, failures: shown, next, isFirst: after < 0 }
+    return { commitment, studies, reasons, lost, failures: shown, next, isFirst: after < 0 }
   }
 
   return new Hono<AppEnv>()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { listChanges, numberChanges } from '../../db/changes.ts'
+import { lostSinceCommitted } from '../../db/commitment-list.ts'
 import {
   claimCommitment,
   findCommitment,
@@ -9,6 +10,7 @@ import {
   requestCommitment,
   uncheckedReferences,
 } from '../../db/commitments.ts'
+import { deleteResource } from '../../db/deletions.ts'
 import { recordVerification } from '../../db/verification.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
@@ -113,6 +115,25 @@ describe('a storage commitment request (P6)', () => {
     ])
     // What was said once stays so. (SC-R8)
     expect(await t.reasons(failed)).toEqual({ [one.sopInstanceUID]: 0x0110 })
+  })
+
+  test('is known to be lost where instances were deleted or damaged since, also when another copy came', async () => {
+    await using t = await commitmentTest()
+    const [stays, deleted, damaged] = (await t.study(3)) as [S, S, S]
+    t.committer()
+    const transactionUID = await t.request([stays, deleted, damaged])
+    const { commitmentKey } = await t.result(transactionUID)
+    expect(await lostSinceCommitted(t.db, commitmentKey)).toEqual({
+      deletedCount: 0,
+      damagedCount: 0,
+    })
+    await deleteResource(t.db, deleted, { reason: 'test', force: true, allowResend: true })
+    await flipByte(t, damaged.sopInstanceUID)
+    expect(await t.result(await t.request([damaged]))).toMatchObject({ failedCount: 1 })
+    const lost = { deletedCount: 1, damagedCount: 1 }
+    expect(await lostSinceCommitted(t.db, commitmentKey)).toEqual(lost)
+    await t.send([dicomFile(deleted)])
+    expect(await lostSinceCommitted(t.db, commitmentKey)).toEqual(lost)
   })
 
   test('with a Transaction UID that was used before is refused, also at the same time, also later (SC-R9, SC-R11)', async () => {

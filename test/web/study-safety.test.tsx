@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Commitment } from '../../db/commitments.ts'
 import type { KeptEvidence } from '../../db/evidence.ts'
+import { CommitmentPage, type CommitmentView } from '../../web/pages/commitment-page.tsx'
 import { CommitmentTable, commitmentSign } from '../../web/parts/commitment-table.tsx'
 import {
   Evidence,
@@ -140,6 +141,40 @@ describe('a commitment', () => {
     expect(row).toContain('3 of 5')
     expect(row).toContain('2 × Not here (0112)')
     expect(row).toContain('took 1.5 s')
+  })
+})
+
+describe('the page of a commitment', () => {
+  function words(changes: Partial<CommitmentView> = {}) {
+    const view: CommitmentView = {
+      commitment: aCommitment(),
+      studies: [],
+      reasons: [],
+      lost: { deletedCount: 0, damagedCount: 0 },
+      failures: [],
+      next: undefined,
+      isFirst: true,
+      ...changes,
+    }
+    return readable(<CommitmentPage view={view} />)
+  }
+
+  test('lets the sender delete its own only while all of it is still here', () => {
+    expect(words()).toContain(
+      'All 5 instances were committed on 2026-03-01. They are still here: the sender may delete its own.',
+    )
+    const lost = words({ lost: { deletedCount: 4, damagedCount: 1 } })
+    expect(lost).toContain('All 5 instances were committed on 2026-03-01.')
+    expect(lost).toContain(
+      'Since then 4 instances deleted and 1 instance found damaged here: the sender should keep its own.',
+    )
+    expect(lost).not.toContain('may delete')
+  })
+
+  test('gives no such advice where nobody knows any more', () => {
+    const old = words({ commitment: aCommitment({ state: 'discarded' }), lost: undefined })
+    expect(old).toContain('All 5 instances were committed on 2026-03-01. The result in detail')
+    expect(old).not.toContain('may delete')
   })
 })
 

@@ -1,5 +1,5 @@
 /** @jsxImportSource hono/jsx */
-import type { FailureCount } from '../../db/commitment-list.ts'
+import type { FailureCount, LostSince } from '../../db/commitment-list.ts'
 import type { Commitment, CommitmentOfStudy, Reference } from '../../db/commitments.ts'
 import { Layout, type Shell } from '../layout.tsx'
 import { CommitmentReason, commitmentReasonMeaning } from '../parts/commitment-reason.tsx'
@@ -15,6 +15,8 @@ export interface CommitmentView {
   /** The first of them. */
   studies: CommitmentOfStudy[]
   reasons: FailureCount[]
+  /** What became of its committed instances; undefined where nobody knows. */
+  lost: LostSince | undefined
   /** A page of the failed instances, in the order of the request. */
   failures: Reference[]
   /** The next page begins after this place. */
@@ -55,13 +57,19 @@ export function commitmentRegions(view: CommitmentView): LiveRegion[] {
 }
 
 function Body({ view }: { view: CommitmentView }) {
-  const { commitment, studies, reasons, failures } = view
+  const { commitment, studies, reasons, failures, lost } = view
+  const lostWords = lost && lostSentence(lost)
   return (
     <>
       <p class="verdict">
         <Badge {...commitmentSign(commitment)} />
-        <span>{sentenceOf(commitment)}</span>
+        <span>{sentenceOf(view)}</span>
       </p>
+      {lostWords && (
+        <p class="notice" data-tone="danger">
+          {lostWords}
+        </p>
+      )}
       {commitment.state === 'waiting' && (
         <p>
           <progress
@@ -79,22 +87,37 @@ function Body({ view }: { view: CommitmentView }) {
   )
 }
 
-function sentenceOf(commitment: Commitment): string {
-  const { state, instanceCount, checkedCount, committedCount, failedCount } = commitment
-  if (state === 'waiting') {
+function sentenceOf({ commitment, lost }: CommitmentView): string {
+  const { state, instanceCount, checkedCount, committedCount, failedCount, finishedAt } = commitment
+  if (state === 'waiting' || finishedAt === null) {
     return `${countText(checkedCount)} of ${countOf(instanceCount, 'instance')} read again so far.`
   }
+  const committed = `committed on ${finishedAt.toISOString().slice(0, 10)}.`
   const gone =
     state === 'discarded' ? ' The result in detail is not kept any more: it was too long ago.' : ''
   if (failedCount === 0) {
-    return `${
-      instanceCount === 1 ? 'The one instance is' : `All ${countText(instanceCount)} instances are`
-    } committed: the sender may delete its own.${gone}`
+    const isHere = lost !== undefined && lost.deletedCount + lost.damagedCount === 0
+    const all =
+      instanceCount === 1
+        ? 'The one instance was'
+        : `All ${countText(instanceCount)} instances were`
+    const advice = instanceCount === 1 ? 'It is still here' : 'They are still here'
+    return `${all} ${committed}${isHere ? ` ${advice}: the sender may delete its own.` : ''}${gone}`
   }
   const failed = `${countText(failedCount)} of ${countOf(instanceCount, 'instance')} failed: the sender should keep ${failedCount === 1 ? 'it' : 'them'}.`
   return committedCount === 0
     ? `${failed}${gone}`
-    : `${failed} ${countText(committedCount)} ${committedCount === 1 ? 'is' : 'are'} committed.${gone}`
+    : `${failed} ${countText(committedCount)} ${committedCount === 1 ? 'was' : 'were'} ${committed}${gone}`
+}
+
+/** A commitment is a promise of that day: who reads it later must not delete the last copy. */
+function lostSentence({ deletedCount, damagedCount }: LostSince): string | undefined {
+  const lost = [
+    ...(deletedCount > 0 ? [`${countOf(deletedCount, 'instance')} deleted`] : []),
+    ...(damagedCount > 0 ? [`${countOf(damagedCount, 'instance')} found damaged`] : []),
+  ]
+  if (lost.length === 0) return undefined
+  return `Since then ${lost.join(' and ')} here: the sender should keep its own.`
 }
 
 function Facts({ commitment }: { commitment: Commitment }) {
