@@ -15,7 +15,7 @@ import {
   verdictOf,
 } from '../../web/pages/upload-page.tsx'
 import type { EvidenceView } from '../../web/parts/evidence.tsx'
-import { stretchesOf } from '../../web/parts/study-band.tsx'
+import { StudyBand, stretchesOf } from '../../web/parts/study-band.tsx'
 import { htmlResponse, pageOfProblem, textOf } from '../../web/respond.tsx'
 import { aStudy, aTransfer, readable } from './render.ts'
 
@@ -169,10 +169,32 @@ describe('the page of a study', () => {
     expect(
       stretchesOf(study, changes).map(({ word, from, to }) => [word, (to - from) / 1000]),
     ).toEqual([
-      ['Open', 60],
+      ['Settling', 60],
       ['Stable', 60],
       ['Reopened', 60],
     ])
+  })
+
+  test.each([
+    [{ state: 'stable', settlesAt: null }, 'Settling 1 min 0 s Stable since 2026-03-01 12:01:00'],
+    [
+      { state: 'reopened', settlesAt: at(180) },
+      'Stable 1 min 0 s Reopened since 2026-03-01 12:02:00',
+    ],
+    [{ state: 'receiving', settlesAt: null }, 'Receiving since 2026-03-01 12:00:00'],
+  ] as const)('invents no duration for what goes on, %j', (changes, words) => {
+    const turns = { stable: [at(60)], reopened: [at(60), at(120)], receiving: [] }[changes.state]
+    const told = turns.map((when, index) => aChange(index === 0 ? 'stable' : 'reopened', when))
+    const study = aStudy({ ...changes, firstReceivedAt: at(0) })
+    const band = <StudyBand study={study} changes={told} arrivals={[]} />
+    expect(readable(band)).toContain(words)
+    expect(textOf(band)).toMatch(/aria-label="[^"]*since [^"]*"/)
+  })
+
+  test('leaves the study date to its facts', () => {
+    expect(readable(<StudyPage view={aView()} />)).toContain(
+      'All instances (multipart/related, WADO-RS) Metadata',
+    )
   })
 
   function aChange(type: 'stable' | 'reopened', when: Date): Change {

@@ -8,7 +8,7 @@ import type { DamagedInstance, Integrity as IntegrityFacts } from '../../db/stud
 import { Layout, type Shell } from '../layout.tsx'
 import type { ListedCommitment } from '../parts/commitment-table.tsx'
 import { Commitment, Completeness } from '../parts/completeness.tsx'
-import { dateText, personName } from '../parts/dicom-text.ts'
+import { personName } from '../parts/dicom-text.ts'
 import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
 import { Instant } from '../parts/instant.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
@@ -252,14 +252,14 @@ function StudyLife({ view }: { view: StudyView }) {
 }
 
 function Retrieve({ view: { study } }: { view: StudyView }) {
-  const { studyInstanceUID, studyDate } = study
+  const { studyInstanceUID } = study
   return (
     <section aria-labelledby="retrieve-title">
       <h2 id="retrieve-title">Retrieve</h2>
       <ul>
         <li>
           <a href={paths.studyInstances(studyInstanceUID)}>All instances</a> (multipart/related,
-          WADO-RS){studyDate ? `, of ${dateText(studyDate)}` : ''}
+          WADO-RS)
         </li>
         <li>
           <a href={paths.studyMetadata(studyInstanceUID)}>Metadata</a> (DICOM JSON)

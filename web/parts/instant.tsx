@@ -5,16 +5,19 @@ interface InstantProps {
 
 /** An instant, in UTC, which is what the log and the API say too: `2026-03-01 14:03:42`. */
 export function Instant({ at }: InstantProps) {
-  const text = at.toISOString()
-  return <time datetime={text}>{text.slice(0, 19).replace('T', ' ')}</time>
+  return <time datetime={at.toISOString()}>{instantText(at)}</time>
+}
+
+/** The same without markup. */
+export function instantText(at: Date): string {
+  return at.toISOString().slice(0, 19).replace('T', ' ')
 }
 
 /** The same, which `clock.js` turns into `2 min ago`, with the instant as its title. */
 export function Ago({ at }: InstantProps) {
-  const text = at.toISOString()
   return (
-    <time datetime={text} data-ago>
-      {text.slice(0, 19).replace('T', ' ')}
+    <time datetime={at.toISOString()} data-ago>
+      {instantText(at)}
     </time>
   )
 }

@@ -2,8 +2,8 @@
 import type { Change } from '../../db/changes.ts'
 import type { Arrival } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
-import { durationText } from './instant.tsx'
-import type { Tone } from './state-badge.tsx'
+import { durationText, Instant, instantText } from './instant.tsx'
+import { studySigns, type Tone } from './state-badge.tsx'
 
 interface StudyBandProps {
   study: ListedStudy
@@ -16,17 +16,23 @@ interface Stretch {
   tone: Tone
   from: number
   to: number
+  /** Then its end is that of the drawing, and says nothing. */
+  goesOn: boolean
 }
 
 const width = 1000
 
-/** The life of a study to scale: open, stable, open again; a tick for each arrival. */
+/** The life of a study to scale: settling, stable, reopened; a tick for each arrival. */
 export function StudyBand({ study, changes, arrivals }: StudyBandProps) {
   const stretches = stretchesOf(study, changes)
   const begin = stretches[0]?.from ?? 0
   const end = stretches.at(-1)?.to ?? begin
   const x = (at: number) => ((at - begin) / Math.max(1, end - begin)) * width
-  const words = stretches.map(({ word, from, to }) => `${word} for ${durationText(to - from)}`)
+  const words = stretches.map(({ word, from, to, goesOn }) =>
+    goesOn
+      ? `${word} since ${instantText(new Date(from))}`
+      : `${word} for ${durationText(to - from)}`,
+  )
   return (
     <figure class="band">
       <svg
@@ -49,9 +55,16 @@ export function StudyBand({ study, changes, arrivals }: StudyBandProps) {
         ))}
       </svg>
       <figcaption>
-        {stretches.map(({ word, tone, from, to }) => (
+        {stretches.map(({ word, tone, from, to, goesOn }) => (
           <span class="key" data-tone={tone}>
-            {word} {durationText(to - from)}
+            {word}{' '}
+            {goesOn ? (
+              <>
+                since <Instant at={new Date(from)} />
+              </>
+            ) : (
+              durationText(to - from)
+            )}
           </span>
         ))}
       </figcaption>
@@ -69,14 +82,11 @@ export function stretchesOf(study: ListedStudy, changes: Change[]): Stretch[] {
   let from = study.firstReceivedAt.getTime()
   let isStable = false
   let isFirst = true
-  const push = (to: number) => {
-    if (to <= from && stretches.length > 0) return
-    const [word, tone] = isStable
-      ? (['Stable', 'success'] as const)
-      : isFirst
-        ? (['Open', 'special'] as const)
-        : (['Reopened', 'waiting'] as const)
-    stretches.push({ word, tone, from, to: Math.max(from, to) })
+  const push = (to: number, goesOn = false) => {
+    if (to <= from && stretches.length > 0 && !goesOn) return
+    const past = isStable ? 'stable' : isFirst ? 'settling' : 'reopened'
+    const { word, tone } = studySigns[goesOn ? study.state : past]
+    stretches.push({ word, tone, from, to: Math.max(from, to), goesOn })
   }
   for (const turn of turns) {
     if (turn.isStable === isStable) continue
@@ -85,8 +95,8 @@ export function stretchesOf(study: ListedStudy, changes: Change[]): Stretch[] {
     isStable = turn.isStable
     isFirst = false
   }
-  // A stable stretch goes on; it is drawn as long as what came before, so that both can be seen.
+  // A stable stretch is drawn as long as what came before, so that both can be seen.
   const before = from - (stretches[0]?.from ?? from)
-  push(isStable ? from + Math.max(1000, before) : (study.settlesAt?.getTime() ?? from + 1000))
+  push(isStable ? from + Math.max(1000, before) : (study.settlesAt?.getTime() ?? from + 1000), true)
   return stretches
 }
