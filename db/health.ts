@@ -6,6 +6,8 @@ export interface Signs {
   refusedCount: number
   damagedStudyCount: number
   deadDeliveryCount: number
+  /** How old the oldest message is that is still tried, of webhooks that are not paused; 0: there is none. */
+  deliveryLagMs: number
   /** How long something has been due that nothing on its way holds back. */
   schedulerLagMs: number
   receivingCount: number
@@ -27,6 +29,21 @@ export async function readSigns({ sql }: Database, underWay: string[]): Promise<
       (select count(*)::int from (
         select from webhook_deliveries where state = 'dead' limit ${most}
       ) w) as "deadDeliveryCount",
+      coalesce((
+        select extract(epoch from now() - min(greatest(c.at, w.created_at)))::float8 * 1000
+        from webhooks w
+        cross join (values ('waiting'), ('sending')) s (state)
+        cross join lateral (
+          select d.seq
+          from webhook_deliveries d
+          where d.webhook_id = w.webhook_id
+          and d.state = s.state
+          order by d.seq
+          limit 1
+        ) d
+        join changes c on c.seq = d.seq
+        where not w.is_paused
+      ), 0) as "deliveryLagMs",
       coalesce((
         select extract(epoch from now() - min(due_at))::float8 * 1000
         from studies

@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono'
 import { lastChange, listChanges } from '../../db/changes.ts'
 import { dropDelivery, listDeliveries, resendDeliveries } from '../../db/deliveries.ts'
 import { type ChangeType, changeTypes } from '../../db/schema.ts'
-import { countDeliveries, findWebhook, listWebhooks } from '../../db/webhooks.ts'
+import { countDeliveries, findWebhook, listWebhooks, type Webhook } from '../../db/webhooks.ts'
 import { type ChangeList, ChangesPage, changeRegions } from '../../web/pages/changes-page.tsx'
 import { WebhookPage, WebhooksPage, webhookRegions } from '../../web/pages/webhooks-page.tsx'
 import { locationFrom, paths } from '../../web/paths.ts'
@@ -58,7 +58,7 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
     ])
     return webhooks.map((webhook) => ({
       webhook,
-      behindCount: Math.max(0, last - webhook.positionSeq),
+      behindCount: behindOf(webhook, last),
       counts: Object.fromEntries(
         counts
           .filter((one) => one.webhookID === webhook.webhookID)
@@ -95,15 +95,22 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       const webhook = await readWebhook(c.req.param('webhook'))
       const states = ['dead', 'waiting', 'sending'] as const
       const page = { states: [...states], since: 0, limit: deliveriesOnPage }
-      const [deliveries, shell] = await Promise.all([
+      const [deliveries, last, shell] = await Promise.all([
         listDeliveries(db, webhook.webhookID, page),
+        lastChange(db),
         deps.shell.read(c.req.raw),
       ])
       const done = { resend: 'Sent again, or about to be.', drop: 'Given up.' }[
         c.req.query('done') ?? ''
       ]
       return htmlResponse(
-        <WebhookPage shell={shell} webhook={webhook} deliveries={deliveries} done={done} />,
+        <WebhookPage
+          shell={shell}
+          webhook={webhook}
+          deliveries={deliveries}
+          behindCount={behindOf(webhook, last)}
+          done={done}
+        />,
       )
     })
     .post('/webhooks/:webhook/actions/:action', async (c) => {
@@ -116,6 +123,10 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       deps.changed()
       return c.redirect(locationFrom(c.req.raw, `${paths.webhook(webhookID)}?done=${action}`), 303)
     })
+}
+
+function behindOf({ positionSeq }: Webhook, last: number): number {
+  return Math.max(0, last - positionSeq)
 }
 
 function numberOf(text: string | undefined): number | undefined {

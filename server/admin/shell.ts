@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { readSigns, type Signs } from '../../db/health.ts'
 import { studiesUnderWay } from '../../db/study-list.ts'
 import type { Shell, ShellSigns } from '../../web/layout.tsx'
+import { deliveryLagLimitMs } from '../../web/pages/health-page.tsx'
 import { durationText } from '../../web/parts/instant.tsx'
 import { countOf } from '../../web/parts/quantity.tsx'
 import { visitOf } from '../../web/preferences.ts'
@@ -97,5 +98,6 @@ export function worstOf(signs: Signs, free: number): Pick<ShellSigns, 'tone' | '
   if (signs.deadDeliveryCount > 0) {
     return { tone: 'waiting', word: `${countOf(signs.deadDeliveryCount, 'webhook message')} stuck` }
   }
+  if (signs.deliveryLagMs > deliveryLagLimitMs) return { tone: 'waiting', word: 'Webhooks behind' }
   return { tone: 'success', word: 'All well' }
 }

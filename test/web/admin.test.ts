@@ -1,7 +1,11 @@
 import { Buffer } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test, vi } from 'vitest'
+import { numberChanges } from '../../db/changes.ts'
+import { enqueueDeliveries } from '../../db/deliveries.ts'
 import { parseStudyCursor } from '../../db/listing.ts'
+import { addWebhook } from '../../db/webhooks.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { placeLedTo, placeOfLink, type TestApp, testApp } from './app.ts'
@@ -362,6 +366,43 @@ describe('health', () => {
     expect(text.replaceAll('\u00a0', ' ')).toContain(
       'Stable at most 1 min 30 s after the quiet time, in 24 hours',
     )
+  })
+
+  test('says that a receiver is not reached long before its messages are given up', async () => {
+    await using archive = await testApp()
+    const { sql } = archive.db
+    await archive.send([dicomFile({ studyInstanceUID: uniqueUID() })])
+    await numberChanges(archive.db)
+    const url = 'https://receiver.example/'
+    const webhookID = randomUUID()
+    await addWebhook(archive.db, { webhookID, url, secret: 'whsec_', positionSeq: 0 }, 10)
+    await enqueueDeliveries(archive.db, webhookID, 100)
+    const told = async () =>
+      (await get(archive, '/health')).text.replaceAll('\u00a0', ' ').replace(/<[^>]+>/g, ' ')
+    // What was there before the webhook is as old as the webhook.
+    await sql`update changes set at = at - interval '1 day'`
+    expect(await told()).toMatch(/Webhooks\s+Well\s+nothing is stuck/)
+    await sql`update webhooks set created_at = now() - interval '25 min'`
+    // Each attempt that fails moves its next one on.
+    await sql`update webhook_deliveries set attempts = 9, due_at = now() + interval '5 min'`
+    await vi.waitFor(
+      async () => {
+        const text = await told()
+        expect(text).toMatch(/Webhooks\s+Look\s+the oldest message is 25 min \d s late/)
+        expect(text).toContain('Webhooks behind')
+        expect(text).not.toContain('All well')
+      },
+      { timeout: 5000 },
+    )
+    await sql`update webhooks set is_paused = true`
+    await vi.waitFor(async () => expect(await told()).not.toContain('late'), { timeout: 5000 })
+    const page = await get(archive, `/webhooks/${webhookID}`)
+    expect(page.text).toMatch(/messages? not delivered/)
+    await sql`delete from webhook_deliveries`
+    await sql`update webhooks set position_seq = 0`
+    const behind = (await get(archive, `/webhooks/${webhookID}`)).text
+    expect(behind).not.toContain('Everything is delivered.')
+    expect(behind).toMatch(/It is paused: \d changes? wait/)
   })
 
   test('says what keeps it from taking a study, and still lives', async () => {

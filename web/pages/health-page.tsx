@@ -8,6 +8,9 @@ import { bytesText, countOf, countText } from '../parts/quantity.tsx'
 import { Badge } from '../parts/state-badge.tsx'
 import { paths } from '../paths.ts'
 
+/** Beyond it, a receiver of webhooks is to be looked at, though nothing has been given up yet. */
+export const deliveryLagLimitMs = 600_000
+
 export interface HealthView {
   database: DatabaseFacts & { answerMs: number }
   signs: Signs
@@ -82,11 +85,8 @@ function checksOf({ database, signs, space, isWritable }: HealthView): Check[] {
     },
     {
       name: 'Webhooks',
-      isWell: signs.deadDeliveryCount === 0,
-      says:
-        signs.deadDeliveryCount === 0
-          ? 'nothing is stuck'
-          : `${countOf(signs.deadDeliveryCount, 'message')} could not be delivered`,
+      isWell: signs.deadDeliveryCount === 0 && signs.deliveryLagMs <= deliveryLagLimitMs,
+      says: webhookWords(signs),
     },
     {
       name: 'Damage',
@@ -97,6 +97,18 @@ function checksOf({ database, signs, space, isWritable }: HealthView): Check[] {
           : `${countOf(signs.damagedStudyCount, 'study', 'studies')} with bytes that are not what came`,
     },
   ]
+}
+
+function webhookWords({ deadDeliveryCount, deliveryLagMs }: Signs): string {
+  const wrong = [
+    ...(deadDeliveryCount > 0
+      ? [`${countOf(deadDeliveryCount, 'message')} could not be delivered`]
+      : []),
+    ...(deliveryLagMs > deliveryLagLimitMs
+      ? [`the oldest message is ${durationText(deliveryLagMs)} late, and is tried again`]
+      : []),
+  ]
+  return wrong.length === 0 ? 'nothing is stuck' : wrong.join('; ')
 }
 
 function Checks({ view }: { view: HealthView }) {

@@ -121,10 +121,12 @@ interface WebhookPageProps {
   webhook: Webhook
   /** Those that are not delivered, but wait for no other. */
   deliveries: Delivery[]
+  /** Changes that have not been looked at for it. */
+  behindCount: number
   done?: string | undefined
 }
 
-export function WebhookPage({ shell, webhook, deliveries, done }: WebhookPageProps) {
+export function WebhookPage({ shell, webhook, deliveries, behindCount, done }: WebhookPageProps) {
   const deadCount = deliveries.filter(({ state }) => state === 'dead').length
   return (
     <Layout title="Webhook" current="webhooks" shell={shell}>
@@ -150,10 +152,17 @@ export function WebhookPage({ shell, webhook, deliveries, done }: WebhookPagePro
           </button>
         </form>
       )}
-      {deliveries.length === 0 ? (
-        <p class="empty">Everything is delivered.</p>
-      ) : (
+      {behindCount > 0 && (
+        <p>
+          {webhook.isPaused
+            ? `It is paused: ${countOf(behindCount, 'change')} ${behindCount === 1 ? 'waits' : 'wait'} until it goes on.`
+            : `${countOf(behindCount, 'change')} still to be looked at.`}
+        </p>
+      )}
+      {deliveries.length > 0 ? (
         <DeliveryTable webhookID={webhook.webhookID} deliveries={deliveries} />
+      ) : (
+        behindCount === 0 && <p class="empty">Everything is delivered.</p>
       )}
     </Layout>
   )
