@@ -90,6 +90,37 @@ export async function listStudyFindings(
   return { refusals: refused, warnings: warned }
 }
 
+/** Whether there is anything to be seen of a study: instances, what was refused, deleted, or said of it. */
+export async function isStudyKnown({ sql }: Database, studyInstanceUID: string): Promise<boolean> {
+  const [row] = await sql`
+    select
+      exists (select from studies where study_instance_uid = ${studyInstanceUID})
+      or exists (select from refusals where study_instance_uid = ${studyInstanceUID})
+      or exists (select from deletions where study_instance_uid = ${studyInstanceUID})
+      or exists (select from evidence where study_instance_uid = ${studyInstanceUID}) as known`
+  return row?.known === true
+}
+
+/** The studies of what lies in a transfer's own segments; of one that shared its segment nobody knows. */
+export async function studiesStoredBy(
+  { sql }: Database,
+  transferID: string,
+  limit: number,
+): Promise<string[]> {
+  const rows = await sql<{ uid: string }[]>`
+    select t.study_instance_uid as uid
+    from (
+      select distinct i.study_key
+      from segments s
+      join instances i on i.segment_key = s.segment_key
+      where s.transfer_id = ${transferID}
+      limit ${limit}
+    ) i
+    join studies t on t.study_key = i.study_key
+    order by 1`
+  return rows.map(({ uid }) => uid)
+}
+
 export type ListedInstance = Omit<typeof instances.$inferSelect, 'digest'> & { digest: string }
 
 export async function findSeries({ orm }: Database, studyKey: number, seriesInstanceUID: string) {

@@ -1,8 +1,8 @@
 /** @jsxImportSource hono/jsx */
 import { type Context, Hono } from 'hono'
 import { type TransferState, transferStates } from '../../db/schema.ts'
-import { groupProblems, listProblems } from '../../db/study-life.ts'
-import { listTransfers } from '../../db/transfers.ts'
+import { groupProblems, isStudyKnown, listProblems, studiesStoredBy } from '../../db/study-life.ts'
+import { listTransfers, type Transfer } from '../../db/transfers.ts'
 import {
   ProblemListPage,
   ProblemsPage,
@@ -26,6 +26,7 @@ import type { PageDeps } from './deps.ts'
 const endedOnPage = 50
 const problemsOnPage = 200
 const deepest = 100_000
+const studiesListed = 20
 
 /** What comes and what was refused. */
 export function activityPages(deps: PageDeps): Hono<AppEnv> {
@@ -52,6 +53,20 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
     return list
   }
 
+  async function readStudiesOf({ transferID, state, studyInstanceUID }: Transfer) {
+    const [isKnown, stored] = await Promise.all([
+      studyInstanceUID !== null && isStudyKnown(db, studyInstanceUID),
+      state === 'committed' && studyInstanceUID === null
+        ? studiesStoredBy(db, transferID, studiesListed + 1)
+        : [],
+    ])
+    return {
+      isKnown,
+      stored: stored.slice(0, studiesListed),
+      hasMore: stored.length > studiesListed,
+    }
+  }
+
   return new Hono<AppEnv>()
     .get(paths.transfers, async (c) => {
       const state = stateOf(c.req.query('state'))
@@ -73,13 +88,15 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
         readTransfer(db, c.req.param('transfer')),
         deps.shell.read(c.req.raw),
       ])
-      return htmlResponse(<TransferPage shell={shell} transfer={transfer} />)
+      const studies = await readStudiesOf(transfer)
+      return htmlResponse(<TransferPage shell={shell} transfer={transfer} studies={studies} />)
     })
     .get(paths.live('transfer/:transfer'), async (c) => {
       const { transferID } = await readTransfer(db, c.req.param('transfer') as string)
-      return deps.stream(c, 'transfers', `transfer ${transferID}`, async () =>
-        transferRegions(await readTransfer(db, transferID)),
-      )
+      return deps.stream(c, 'transfers', `transfer ${transferID}`, async () => {
+        const transfer = await readTransfer(db, transferID)
+        return transferRegions(transfer, await readStudiesOf(transfer))
+      })
     })
     .get(paths.problems, async (c) => {
       const [groups, shell] = await Promise.all([groupProblems(db), deps.shell.read(c.req.raw)])

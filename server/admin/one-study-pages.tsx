@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer'
 import { type Context, Hono } from 'hono'
 import { instancesOf } from '../../db/instances.ts'
-import { findSeries, listInstances } from '../../db/study-life.ts'
+import { findSeries, listInstances, listStudyFindings } from '../../db/study-life.ts'
 import { countMissingInstances, listMissingInstances } from '../../db/study-safety.ts'
 import { ExpectedStudyPage } from '../../web/pages/expected-study-page.tsx'
 import { InstancePage } from '../../web/pages/instance-page.tsx'
@@ -26,7 +26,7 @@ import { readExpected, readStudyView } from './study-view.ts'
 import { studyZip } from './study-zip.ts'
 
 /** As many of each as a page lists. */
-const listed = { instances: 100, missing: 100 }
+const listed = { instances: 100, missing: 100, refusals: 100 }
 
 /** One study, its series and instances, and what is missing. */
 export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
@@ -50,10 +50,23 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
     }
   }
 
+  /** Undefined: nothing is known of it. */
   async function expectedStudyPage(c: Context<AppEnv>, studyInstanceUID: string) {
-    const view = await readExpected(db, studyInstanceUID)
-    const shell = await deps.shell.read(c.req.raw)
-    return view && htmlResponse(<ExpectedStudyPage shell={shell} view={view} />)
+    if (!isUID(studyInstanceUID)) return undefined
+    const [expected, { refusals }, shell] = await Promise.all([
+      readExpected(db, studyInstanceUID),
+      listStudyFindings(db, studyInstanceUID, listed.refusals + 1),
+      deps.shell.read(c.req.raw),
+    ])
+    if (expected === undefined && refusals.length === 0) return undefined
+    const view = {
+      studyInstanceUID,
+      expected,
+      refusals: refusals.slice(0, listed.refusals),
+      hasMoreRefusals: refusals.length > listed.refusals,
+    }
+    const page = <ExpectedStudyPage shell={shell} view={view} />
+    return htmlResponse(page, expected === undefined ? 404 : 200)
   }
 
   return new Hono<AppEnv>()

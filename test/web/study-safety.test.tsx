@@ -12,7 +12,7 @@ import {
   verdictWords,
 } from '../../web/parts/evidence.tsx'
 import { textOf } from '../../web/respond.tsx'
-import { uniqueUID } from '../support/dicom-file.ts'
+import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
 import { aStudy } from '../support/study.ts'
 import { placeLedTo, placeOfLink, testApp } from './app.ts'
@@ -332,6 +332,44 @@ describe('a study that is gone', () => {
     expect(page).toContain('0 of 2 instances are here; 2 missing.')
     expect(await read(archive, `${path}/missing`)).toContain('2 missing by name.')
     expect((await archive.app.request(path)).status).toBe(404)
+  })
+
+  test('or was refused whole is told with its refusals, and no page leads to where nothing is', async () => {
+    await using archive = await testApp({}, nothingHeld)
+    const study = aStudy(1)
+    const { studyInstanceUID, seriesInstanceUID, uids } = study
+    // The same instance with other bytes in one request.
+    const ids = { studyInstanceUID, seriesInstanceUID, sopInstanceUID: uids[0] as string }
+    const again = dicomFile({ ...ids, patientName: 'Other' })
+    const { transferID } = await archive.send([...study.files, again], { studyInstanceUID })
+    const path = `studies/${study.studyInstanceUID}`
+    const page = await archive.app.request(path, { headers: { accept: 'text/html' } })
+    expect(page.status).toBe(404)
+    const text = await page.text()
+    expect(text).toContain('Nothing of this study is stored')
+    expect(text).toContain(`href="transfers/${transferID}"`)
+    expect(text).toContain(study.uids[0])
+    expect(await read(archive, `transfers/${transferID}`)).toContain(`href="${path}"`)
+    expect((await archive.app.request(path)).status).toBe(404)
+    const aborted = await archive.intake.open({
+      service: 'stow',
+      handling: 'strict',
+      studyInstanceUID: uniqueUID(),
+    })
+    aborted.beginPart()
+    await aborted.abort('The connection went away')
+    const unknown = await read(archive, `transfers/${aborted.transferID}`)
+    expect(unknown).toContain('Sent to study')
+    expect(unknown).not.toContain('href="studies/')
+  })
+
+  test('a transfer leads to the studies that it stored', async () => {
+    await using archive = await testApp({}, nothingHeld)
+    const [one, other] = [aStudy(2), aStudy(1)]
+    const { transferID } = await archive.send([...one.files, ...other.files])
+    const page = await read(archive, `transfers/${transferID}`)
+    expect(page).toContain(`href="studies/${one.studyInstanceUID}"`)
+    expect(page).toContain(`href="studies/${other.studyInstanceUID}"`)
   })
 
   test('what came and was refused, or was here and was deleted, is known of what is missing', async () => {

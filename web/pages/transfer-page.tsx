@@ -11,8 +11,20 @@ import { paths } from '../paths.ts'
 
 export type TransferWithFindings = NonNullable<Awaited<ReturnType<typeof findTransfer>>>
 
+/** Where a transfer leads to. */
+export interface TransferStudies {
+  /** There is something to be seen of the study that it was sent to. */
+  isKnown: boolean
+  /** What it stored, as far as that is known. */
+  stored: string[]
+  hasMore: boolean
+}
+
+const nowhere: TransferStudies = { isKnown: false, stored: [], hasMore: false }
+
 interface TransferPageProps {
   transfer: TransferWithFindings
+  studies?: TransferStudies
 }
 
 /** As many refusals or warnings as one page lists; the API has all of them. */
@@ -21,6 +33,7 @@ const listedFindings = 1000
 export function TransferPage({
   shell,
   transfer,
+  studies = nowhere,
 }: TransferPageProps & { shell?: Shell | undefined }) {
   const isOpen = transfer.state === 'receiving'
   return (
@@ -37,17 +50,20 @@ export function TransferPage({
       </p>
       <h1>Transfer</h1>
       <div id="transfer">
-        <TransferView transfer={transfer} />
+        <TransferView transfer={transfer} studies={studies} />
       </div>
     </Layout>
   )
 }
 
-export function transferRegions(transfer: TransferWithFindings): LiveRegion[] {
-  return [{ id: 'transfer', content: <TransferView transfer={transfer} /> }]
+export function transferRegions(
+  transfer: TransferWithFindings,
+  studies: TransferStudies,
+): LiveRegion[] {
+  return [{ id: 'transfer', content: <TransferView transfer={transfer} studies={studies} /> }]
 }
 
-function TransferView({ transfer }: TransferPageProps) {
+function TransferView({ transfer, studies }: Required<TransferPageProps>) {
   const { state } = transfer
   return (
     <>
@@ -55,7 +71,7 @@ function TransferView({ transfer }: TransferPageProps) {
         <TransferBadge state={state} />{' '}
         {state === 'receiving' ? <Progress transfer={transfer} /> : verdictOf(transfer)}
       </p>
-      <TransferFacts transfer={transfer} />
+      <TransferFacts transfer={transfer} studies={studies} />
       <Findings transfer={transfer} />
     </>
   )
@@ -66,7 +82,7 @@ function verdictOf(transfer: Transfer): string {
   return transfer.reason === null ? outcome : `${outcome} ${transfer.reason}.`
 }
 
-function TransferFacts({ transfer }: TransferPageProps) {
+function TransferFacts({ transfer, studies }: Required<TransferPageProps>) {
   const { studyInstanceUID, senderProduct, endedAt, announcedBytes } = transfer
   return (
     <dl class="facts">
@@ -90,15 +106,35 @@ function TransferFacts({ transfer }: TransferPageProps) {
       </Fact>
       {studyInstanceUID && (
         <Fact name="Sent to study">
-          <a class="uid" href={paths.study(studyInstanceUID)}>
-            {studyInstanceUID}
-          </a>
+          {studies.isKnown ? (
+            <StudyLink studyInstanceUID={studyInstanceUID} />
+          ) : (
+            <span class="uid">{studyInstanceUID}</span>
+          )}
+        </Fact>
+      )}
+      {!studyInstanceUID && studies.stored.length > 0 && (
+        <Fact name={studies.stored.length === 1 ? 'Stored study' : 'Stored studies'}>
+          {studies.stored.map((one) => (
+            <span class="line">
+              <StudyLink studyInstanceUID={one} />
+            </span>
+          ))}
+          {studies.hasMore && 'and more'}
         </Fact>
       )}
       <Fact name="Transfer">
         <span class="uid">{transfer.transferID}</span>
       </Fact>
     </dl>
+  )
+}
+
+function StudyLink({ studyInstanceUID }: { studyInstanceUID: string }) {
+  return (
+    <a class="uid" href={paths.study(studyInstanceUID)}>
+      {studyInstanceUID}
+    </a>
   )
 }
 
@@ -111,7 +147,7 @@ function Fact({ name, children }: { name: string; children: unknown }) {
   )
 }
 
-function Findings({ transfer: { refusals, warnings } }: TransferPageProps) {
+function Findings({ transfer: { refusals, warnings } }: Pick<TransferPageProps, 'transfer'>) {
   const refused = refusals.slice(0, listedFindings)
   const warned = warnings.slice(0, listedFindings)
   return (

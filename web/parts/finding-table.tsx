@@ -1,4 +1,5 @@
 /** @jsxImportSource hono/jsx */
+import { paths } from '../paths.ts'
 import { Reason } from './reason.tsx'
 
 /** An instance that was refused, or stored with a warning. */
@@ -11,15 +12,18 @@ export interface Finding {
   sopInstanceUID?: string | null | undefined
   /** As the sender called it; shown to nobody but the sender. */
   fileName?: string | undefined
+  transferID?: string | undefined
 }
 
 interface FindingTableProps {
   caption: string
   findings: Finding[]
+  /** Where they are of several transfers. */
+  withTransfer?: boolean
 }
 
 /** Which parts, why, and what exactly. */
-export function FindingTable({ caption, findings }: FindingTableProps) {
+export function FindingTable({ caption, findings, withTransfer }: FindingTableProps) {
   return (
     <table class="findings">
       <caption>{caption}</caption>
@@ -29,6 +33,7 @@ export function FindingTable({ caption, findings }: FindingTableProps) {
           <th scope="col">Instance</th>
           <th scope="col">Reason</th>
           <th scope="col">Detail</th>
+          {withTransfer && <th scope="col">Transfer</th>}
         </tr>
       </thead>
       <tbody>
@@ -47,6 +52,15 @@ export function FindingTable({ caption, findings }: FindingTableProps) {
               <Reason reason={finding.reason} />
             </td>
             <td>{finding.detail}</td>
+            {withTransfer && (
+              <td data-label="Transfer">
+                {finding.transferID && (
+                  <a class="uid" href={paths.transfer(finding.transferID)}>
+                    {finding.transferID.slice(0, 8)}
+                  </a>
+                )}
+              </td>
+            )}
           </tr>
         ))}
       </tbody>
