@@ -34,6 +34,7 @@ export const paths = {
   commitment: (transactionUID: string) => `commitments/${transactionUID}`,
   transfers: 'transfers',
   transfer: (transferID: string) => `transfers/${transferID}`,
+  transferFacts: (transferID: string) => `api/transfers/${transferID}`,
   problems: 'problems',
   problem: (kind: string, reason: number) => `problems/${kind}/${reason}`,
   changes: 'feed',

@@ -125,5 +125,6 @@ function withoutFile(skippedCount: number): HttpProblem {
     skippedCount === 0
       ? 'There is no file in this upload: choose at least one'
       : 'There is no instance in this upload: by their names, all of its files are others',
+    { members: { field: 'files' } },
   )
 }

@@ -2,8 +2,9 @@
 import { type Context, Hono } from 'hono'
 import type { Shell } from '../../web/layout.tsx'
 import { UploadAnswerPage, UploadPage, type UploadReport } from '../../web/pages/upload-page.tsx'
-import { htmlResponse, pageOfProblem } from '../../web/respond.tsx'
+import { htmlResponse, pageOfProblem, wantsPage } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
+import { HttpProblem } from '../http/problem.ts'
 import { endEarly } from '../intake/end-early.ts'
 import type { TransferOutcome } from '../intake/outcome.ts'
 import { negotiate, parseAccept } from '../multipart/accept.ts'
@@ -26,7 +27,19 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
       const shell = await deps.shell.read(c.req.raw)
       return htmlResponse(<UploadPage shell={shell} handling={deps.handling} />)
     })
-    .post('/upload', (c) => upload(c, deps))
+    .post('/upload', async (c) => {
+      try {
+        return await upload(c, deps)
+      } catch (error) {
+        // What is wrong with a field is said where it is; programs get it as JSON.
+        if (!(error instanceof HttpProblem && 'field' in error.members) || !wantsPage(c.req.raw)) {
+          throw error
+        }
+        const shell = await deps.shell.read(c.req.raw)
+        const page = <UploadPage shell={shell} handling={deps.handling} problem={error.message} />
+        return htmlResponse(page, error.status)
+      }
+    })
 }
 
 async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {

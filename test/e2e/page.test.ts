@@ -215,13 +215,48 @@ describe.skipIf(!hasBrowser())('the page', () => {
       { name: 'other.dcm', mimeType: 'application/dicom', buffer: other },
     ])
     await page.getByRole('button', { name: 'Upload' }).click()
-    const batch = page.locator('#batches li')
+    const batch = page.locator('#batches > li')
     await expect
       .poll(() => batch.innerText())
       .toContain('Nothing of this batch was stored; 2 refused')
     await page.getByLabel('store the others (lenient)').check()
     await page.getByRole('button', { name: 'Retry batch 1' }).click()
-    await expect.poll(() => batch.innerText()).toContain('1 stored; 1 refused (1 × 0111)')
+    await expect
+      .poll(() => batch.innerText())
+      .toContain('1 stored; 1 refused (1 × Duplicate SOP Instance (0111))')
+    await expect
+      .poll(() => batch.innerText())
+      .toMatch(/other\.dcm: Duplicate SOP Instance \(0111\)/)
+    expect(await batch.innerText()).not.toContain('good.dcm')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await batch.getByRole('link', { name: /^Transfer/ }).click()
+    await page.getByText('1 refused instance').waitFor()
+  })
+
+  test('does not say what became of an upload that something on the way answered', async () => {
+    await using watched = await openPage(browser, server.url, {}, [/504 \(Gateway/])
+    const { page } = watched
+    await page.route('**/dicom-web/studies', (route) =>
+      route.fulfill({ status: 504, contentType: 'text/html', body: '<h1>Gateway Timeout</h1>' }),
+    )
+    await page.goto(`${server.url}/upload`)
+    await page.setInputFiles('#files', [
+      { name: '1.dcm', mimeType: 'application/dicom', buffer: instance() },
+    ])
+    await page.getByRole('button', { name: 'Upload' }).click()
+    const batch = page.locator('#batches > li').first()
+    await expect.poll(() => batch.innerText()).toContain('Answered 504')
+    expect(await batch.innerText()).toContain('whether it was stored is not known')
+    expect(await batch.innerText()).not.toContain('Nothing of this batch was stored')
+  })
+
+  test('asks again where no file was chosen', async () => {
+    await using watched = await openPage(browser, server.url, {}, [/400 \(Bad Request\)/])
+    const { page } = watched
+    await page.goto(`${server.url}/upload`)
+    await page.getByRole('button', { name: 'Upload' }).click()
+    await page.getByText('There is no file in this upload: choose at least one').waitFor()
+    expect(await page.locator('#files').getAttribute('aria-describedby')).toBe('problem')
     expect(await accessibilityFaults(page)).toEqual([])
   })
 

@@ -3,9 +3,12 @@
 const filesAtOnce = 100
 const bytesAtOnce = 256 * 1024 * 1024
 const requestsAtOnce = 2
+const filesNamed = 20
+const rolledBack = 0xc0ff
 const skippedNames = /^(dicomdir|\.ds_store|thumbs\.db|desktop\.ini|\._.*)$/i
 
 const form = document.querySelector('form.upload')
+const reasonNames = JSON.parse(form.dataset.reasons)
 const drop = document.querySelector('#drop')
 const progress = document.querySelector('#progress')
 const queue = []
@@ -19,6 +22,7 @@ drop.hidden = false
 form.addEventListener('submit', (event) => {
   const inputs = [...form.querySelectorAll('input[type=file]')]
   const files = inputs.flatMap((input) => [...input.files])
+  // The server says on this page what is missing.
   if (files.length === 0) return
   event.preventDefault()
   for (const input of inputs) input.value = ''
@@ -103,6 +107,7 @@ function pump() {
       sent: 0,
       state: 'sending',
       says: '',
+      refusals: [],
     }
     batches.push(batch)
     send(batch)
@@ -112,7 +117,7 @@ function pump() {
 
 function send(batch) {
   running++
-  Object.assign(batch, { state: 'sending', sent: 0, says: '' })
+  Object.assign(batch, { state: 'sending', sent: 0, says: '', transfer: undefined, refusals: [] })
   const boundary = `stowage-${crypto.getRandomValues(new Uint32Array(4)).join('-')}`
   const head = `\r\n--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`
   const body = new Blob([...batch.files.flatMap((file) => [head, file]), `\r\n--${boundary}--\r\n`])
@@ -137,7 +142,8 @@ function ended(batch, request) {
   running--
   const answer = request && parse(request.responseText)
   const stored = answer?.['00081199']?.Value ?? []
-  const refused = answer?.['00081198']?.Value ?? []
+  // Those whose UIDs could be read, and the others.
+  const refused = ['00081198', '0008119A'].flatMap((tag) => answer?.[tag]?.Value ?? [])
   for (const item of stored) {
     const study = /\/studies\/([\d.]+)/.exec(item['00081190']?.Value?.[0] ?? '')
     if (study) studies.add(study[1])
@@ -149,28 +155,65 @@ function ended(batch, request) {
     sums.refused += refused.length
     batch.refusedCount = refused.length
     batch.says = saysOf(stored.length, refused)
+    batch.transfer = transferOf(request)
+    if (refused.length > 0 && batch.transfer) nameFiles(batch, batch.transfer)
   } else {
     batch.state = 'failed'
     sums.failed += batch.files.length
     batch.says = request
-      ? `Answered ${request.status}${answer?.detail ? `: ${answer.detail}` : ''}. Nothing of this batch was stored.`
+      ? failureOf(request, answer)
       : 'The connection broke. What was not stored can be sent again; what was stored is not stored twice.'
   }
   pump()
+}
+
+/** Only a refusal by the archive itself says that nothing was stored; who else answers cannot know. */
+function failureOf(request, answer) {
+  const type = request.getResponseHeader('Content-Type') ?? ''
+  const isRefused = type.startsWith('application/problem+json') && request.status < 500
+  const what = `Answered ${request.status}${answer?.detail ? `: ${answer.detail}` : ''}`
+  return isRefused
+    ? `${what}. Nothing of this batch was stored.`
+    : `${what}: whether it was stored is not known. Send it again: what was stored is not stored twice.`
+}
+
+/** The answer's Link leads to the facts of its transfer. */
+function transferOf(request) {
+  return /\/transfers\/([\da-f-]{36})>/.exec(request.getResponseHeader('Link') ?? '')?.[1]
+}
+
+/** Says which of a batch's files were refused, and why: the answer itself knows no files. */
+async function nameFiles(batch, transfer) {
+  const names = batch.files.map((file) => file.webkitRelativePath || file.name)
+  const answer = await fetch(form.dataset.transfers + transfer).catch(() => undefined)
+  const refusals = answer?.ok ? (await answer.json()).refusals : []
+  if (batch.transfer !== transfer) return
+  batch.refusals = refusals.map(
+    ({ position, failureReason, detail }) =>
+      `${names[position] ?? `File ${position + 1}`}: ${reasonText(failureReason)}. ${detail}`,
+  )
+  show()
 }
 
 function saysOf(storedCount, refused) {
   if (refused.length === 0) return `${storedCount} stored`
   const reasons = new Map()
   for (const item of refused) {
-    const reason = (item['00081197']?.Value?.[0] ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    const reason = item['00081197']?.Value?.[0] ?? 0
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   }
   const why = [...reasons].map(
-    ([reason, count]) => `${count} × ${reason === 'C0FF' ? 'rolled back with the others' : reason}`,
+    ([reason, count]) =>
+      `${count} × ${reason === rolledBack ? 'rolled back with the others' : reasonText(reason)}`,
   )
   const what = storedCount === 0 ? 'Nothing of this batch was stored' : `${storedCount} stored`
   return `${what}; ${refused.length} refused (${why.join(', ')})`
+}
+
+/** `Missing attribute (0120)`, as on the other pages. */
+function reasonText(reason) {
+  const hex = reason.toString(16).toUpperCase().padStart(4, '0')
+  return `${reasonNames[reason] ?? 'Other reason'} (${hex})`
 }
 
 function parse(text) {
@@ -227,12 +270,17 @@ function drawBatches() {
     batch.line = line
   }
   for (const batch of batches) {
-    if (batch.drawn === `${batch.state} ${batch.says}`) continue
-    batch.drawn = `${batch.state} ${batch.says}`
+    const { state, says, transfer, refusals } = batch
+    const drawn = `${state} ${says} ${transfer} ${refusals.length}`
+    if (batch.drawn === drawn) continue
+    batch.drawn = drawn
     batch.line.dataset.state = batch.state
     batch.line.firstChild.textContent = `Batch ${batch.number}: ${batch.says || `sending ${batch.files.length} files`} `
-    batch.line.querySelector('button')?.remove()
+    for (const old of batch.line.querySelectorAll('button, a, ul')) old.remove()
+    if (transfer)
+      batch.line.append(linkTo(`transfers/${transfer}`, `Transfer ${transfer.slice(0, 8)}`), ' ')
     if (batch.state === 'failed' || batch.state === 'refused') batch.line.append(retryButton(batch))
+    if (refusals.length > 0) batch.line.append(fileList(refusals))
     // What is stored needs its files no more.
     if (batch.state === 'stored') batch.files = []
   }
@@ -253,14 +301,31 @@ function retryButton(batch) {
   return button
 }
 
+/** The first of them; the page of the transfer has all. */
+function fileList(refusals) {
+  const list = document.createElement('ul')
+  const more = refusals.length - filesNamed
+  const lines = refusals.slice(0, filesNamed)
+  list.append(...[...lines, ...(more > 0 ? [`and ${grouped(more)} more`] : [])].map(itemOf))
+  return list
+}
+
 function studyLink(studyInstanceUID) {
+  return itemOf(linkTo(`studies/${studyInstanceUID}`, studyInstanceUID))
+}
+
+function itemOf(content) {
   const item = document.createElement('li')
-  const link = document.createElement('a')
-  link.href = `studies/${studyInstanceUID}`
-  link.className = 'uid'
-  link.textContent = studyInstanceUID
-  item.append(link)
+  item.append(content)
   return item
+}
+
+function linkTo(href, text) {
+  const link = document.createElement('a')
+  link.href = href
+  link.className = 'uid'
+  link.textContent = text
+  return link
 }
 
 function grouped(count) {

@@ -3,6 +3,7 @@ import type { Handling } from '../../db/transfers.ts'
 import { Layout, type Shell } from '../layout.tsx'
 import { type Finding, FindingTable } from '../parts/finding-table.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
+import { reasonNames } from '../parts/reason.tsx'
 import { TransferBadge } from '../parts/state-badge.tsx'
 import { paths } from '../paths.ts'
 
@@ -10,10 +11,12 @@ interface UploadPageProps {
   shell?: Shell | undefined
   /** Which is chosen until somebody chooses. */
   handling: Handling
+  /** What was wrong with the form that was sent. */
+  problem?: string | undefined
 }
 
 /** A plain form, which needs no JavaScript; with it, `upload.js` sends the files by STOW-RS and tells how far it is. */
-export function UploadPage({ shell, handling }: UploadPageProps) {
+export function UploadPage({ shell, handling, problem }: UploadPageProps) {
   return (
     <Layout title="Upload" current="upload" shell={shell} scripts={['upload.js']}>
       <h1>Upload</h1>
@@ -26,7 +29,7 @@ export function UploadPage({ shell, handling }: UploadPageProps) {
           They are sent a hundred at a time, and strict or lenient holds for each hundred.
         </small>
       </p>
-      <UploadForm handling={handling} />
+      <UploadForm handling={handling} problem={problem} />
       <section id="progress" class="island" aria-labelledby="words" hidden>
         <div class="two-truths">
           <progress id="sent" class="sent" max={1} value={0} aria-label="Bytes sent" />
@@ -45,7 +48,7 @@ export function UploadPage({ shell, handling }: UploadPageProps) {
 }
 
 /** The handling stands before the files, for it must be known when the first of them arrives. */
-export function UploadForm({ handling }: Pick<UploadPageProps, 'handling'>) {
+export function UploadForm({ handling, problem }: Omit<UploadPageProps, 'shell'>) {
   return (
     <form
       class="upload"
@@ -53,7 +56,14 @@ export function UploadForm({ handling }: Pick<UploadPageProps, 'handling'>) {
       action={paths.upload}
       enctype="multipart/form-data"
       data-studies={paths.stow}
+      data-transfers={paths.transferFacts('')}
+      data-reasons={JSON.stringify(reasonNames)}
     >
+      {problem && (
+        <p id="problem" class="notice" data-tone="danger" role="alert">
+          {problem}
+        </p>
+      )}
       <fieldset>
         <legend>If an instance is refused</legend>
         <label>
@@ -67,7 +77,15 @@ export function UploadForm({ handling }: Pick<UploadPageProps, 'handling'>) {
       </fieldset>
       <div class="field">
         <label for="files">Files</label>
-        <input id="files" type="file" name="files" multiple />
+        <input
+          id="files"
+          type="file"
+          name="files"
+          multiple
+          {...(problem
+            ? { 'aria-invalid': 'true' as const, 'aria-describedby': 'problem', autofocus: true }
+            : {})}
+        />
       </div>
       <div class="field">
         <label for="folder">Folder</label>

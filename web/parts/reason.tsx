@@ -4,7 +4,7 @@
  *
  * @see PS3.18 Tables I.2-1 and I.2-2; PS3.7 Annex C
  */
-const names: Record<number, string> = {
+export const reasonNames: Record<number, string> = {
   262: 'Invalid attribute value',
   272: 'Processing failure',
   273: 'Duplicate SOP Instance',
@@ -36,7 +36,7 @@ export function reasonHex(reason: number): string {
 }
 
 export function reasonName(reason: number): string {
-  const name = names[reason]
+  const name = reasonNames[reason]
   if (name !== undefined) return name
   const range = reason >> 8
   if (range === 0xa7) return 'Out of resources'
