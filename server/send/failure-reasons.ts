@@ -7,7 +7,7 @@
 const words: Record<number, string> = {
   262: 'an identifying UID is invalid',
   272: 'the server could not process it',
-  273: 'stored already, with other content',
+  273: 'stored already, or twice in the request, with other content',
   279: 'SOP Instance UID is invalid',
   281: 'stored already, with another SOP class',
   288: 'an identifying attribute is missing',
@@ -37,7 +37,7 @@ const ranges: [first: number, last: number, meaning: string][] = [
 /** The instance itself was good: another one of its request was not. */
 export const rolledBackReason = 0xc0ff
 
-/** In words and hex: `0x0111 (stored already, with other content)`. */
+/** In words and hex: `0x0111 (stored already, or twice in the request, with other content)`. */
 export function describeFailureReason(code: number): string {
   const meaning =
     words[code] ??

@@ -15,7 +15,9 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
       handling: 'lenient',
     })
     expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 2, warnedCount: 1 })
-    expect(summary).toContain('0x0111 (stored already, with other content): 1 instance')
+    expect(summary).toContain(
+      '0x0111 (stored already, or twice in the request, with other content): 1 instance',
+    )
     expect(summary).toContain(`    ${folder.path}/a-2.dcm`)
     expect(summary).toContain('stored    0 of 1 study, 2 of 3 instances')
   })

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { transferStates } from '../../db/schema.ts'
 import { studyStates } from '../../db/study-list.ts'
+import { describeFailureReason } from '../../server/send/failure-reasons.ts'
 import { dateText, personName } from '../../web/parts/dicom-text.ts'
 import { durationText, Instant } from '../../web/parts/instant.tsx'
 import { bytesText, countOf } from '../../web/parts/quantity.tsx'
-import { Reason, reasonName } from '../../web/parts/reason.tsx'
+import { Reason, reasonAdvice, reasonName } from '../../web/parts/reason.tsx'
 import {
   type Sign,
   studySigns,
@@ -85,6 +86,21 @@ test('an instant carries itself for machines', () => {
 
 test('an id of an element can stand in a selector', () => {
   expect(elementID('study', '1.2.840')).toBe('study-1-2-840')
+})
+
+test('what to do about a reason is about that reason', () => {
+  expect(reasonAdvice(0xc122)).toBe(
+    'Ask the sender to send it in a transfer syntax that is known here, such as Explicit VR Little Endian.',
+  )
+  expect(reasonAdvice(0xc000)).toContain('no DICOM file')
+  expect(reasonAdvice(0x0111)).toBe(
+    'Another file with the same SOP Instance UID is here, or came in the same request. Ask the sender why it sends two.',
+  )
+  // Rolled back: nothing is wrong with it.
+  expect(reasonAdvice(0xc0ff)).not.toContain('broken')
+  expect(describeFailureReason(0x0111)).toBe(
+    '0x0111 (stored already, or twice in the request, with other content)',
+  )
 })
 
 test('a reason is shown by its plain name and its code', () => {

@@ -66,7 +66,7 @@ export function reasonAdvice(reason: number): string {
 }
 
 const advices: Record<number, string> = {
-  273: 'Another file with the same SOP Instance UID is here. Ask the sender why it sends two.',
+  273: 'Another file with the same SOP Instance UID is here, or came in the same request. Ask the sender why it sends two.',
   279: 'Ask the sender to give a valid SOP Instance UID.',
   288: 'Ask the sender to fill in what the detail names.',
   289: 'Ask the sender to fill in what the detail names.',
@@ -78,5 +78,8 @@ const advices: Record<number, string> = {
   45056: 'What the instance says differs from what is known of its study or series.',
   45063: 'What the instance says differs from what is known of its study or series.',
   50192: 'It was deleted here. Allow it to come again on the page of its study, if it should.',
+  49407: 'Nothing is wrong with it: another instance of its request was refused.',
+  49442:
+    'Ask the sender to send it in a transfer syntax that is known here, such as Explicit VR Little Endian.',
   49152: 'It is no DICOM file, or it is broken. Ask the sender to look at the file.',
 }
