@@ -66,6 +66,13 @@ describe.skipIf(!hasBrowser() || runtime !== 'node')('signing in, in a browser',
     await using sql = await server.connect()
     await sql`delete from sessions`
     await sql`select pg_notify('stowage_access', '')`
+    // A page that stays open says so, and asks for nothing more.
+    await page.locator('#live-state', { hasText: 'Signed out' }).waitFor({ timeout: 20_000 })
+    const notice = page.locator('#stale')
+    expect(await notice.innerText()).toBe('You are signed out: sign in to go on.')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await notice.getByRole('link', { name: 'sign in' }).click()
+    await page.waitForURL(`${server.url}/login?next=%2F`)
     await page.goto(`${server.url}/transfers?x=1`)
     // From the root of the page, or as its stream knows it, where that notices first.
     await page.waitForURL(/\/login\?next=\.?%2Ftransfers%3Fx%3D1$/)

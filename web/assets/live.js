@@ -6,6 +6,7 @@ const announceEveryMs = 10_000
 let connection
 let isFirstMessage = true
 let isPaused = false
+let isSignedOut = false
 let offSince
 let changedRows = new Set()
 let announcedAt = 0
@@ -17,12 +18,15 @@ document.addEventListener('htmx:sse:after:connection', (event) => {
   tell('on')
 })
 document.addEventListener('htmx:sse:before:connection', (event) => {
-  if (isPaused) event.detail.connection.cancelled = true
+  if (isPaused || isSignedOut) event.detail.connection.cancelled = true
   else tell('off')
 })
-document.addEventListener('htmx:sse:error', () => tell('off', 'Not live: trying again'))
+document.addEventListener('htmx:sse:error', (event) => {
+  if (event.detail.status === 401) signOut()
+  else tell('off', 'Not live: trying again')
+})
 document.addEventListener('htmx:sse:close', () => {
-  if (!isPaused) tell('off', 'Not live: reload the page')
+  if (!isPaused && !isSignedOut) tell('off', 'Not live: reload the page')
 })
 document.addEventListener('htmx:sse:before:message', (event) => {
   const { message } = event.detail
@@ -60,6 +64,20 @@ function goOn() {
   htmx.process(fresh)
 }
 
+/** To try again would be refused again. */
+function signOut() {
+  isSignedOut = true
+  tell('off', 'Signed out')
+  control?.setAttribute('disabled', '')
+  const notice = document.querySelector('#stale')
+  if (notice === null) return
+  const link = document.createElement('a')
+  link.href = `login?next=${encodeURIComponent(location.pathname + location.search)}`
+  link.textContent = 'sign in'
+  notice.replaceChildren('You are signed out: ', link, ' to go on.')
+  notice.hidden = false
+}
+
 function tell(live, text = told[live]) {
   if (live === 'off') offSince ??= new Date()
   if (live === 'paused') offSince = undefined
@@ -72,11 +90,11 @@ function tell(live, text = told[live]) {
 
 function tellStale() {
   const notice = document.querySelector('#stale')
-  if (notice === null) return
+  if (notice === null || isSignedOut) return
   const isStale = offSince !== undefined && Date.now() - offSince.getTime() > staleAfterMs
   if (notice.hidden === !isStale) return
   notice.textContent = isStale
-    ? `Not live since ${offSince.toLocaleTimeString()}. Reconnecting.`
+    ? `Not live since ${offSince.toISOString().slice(11, 19)} UTC. Reconnecting.`
     : ''
   notice.hidden = !isStale
 }
