@@ -182,6 +182,8 @@ export function settlesAt({ dueAt, lastReceivedAt, reopenedAt, quietSeconds }: S
 /** How many there are of each kind that the page offers. Bounded: `matchesCounted` + 1 means "more". */
 export interface StateCounts {
   receiving: number
+  /** Of those that are receiving: nothing of them is here yet, so no list has them. */
+  arriving: number
   settling: number
   reopened: number
   problems: number
@@ -191,6 +193,9 @@ export async function countStates({ sql }: Database, underWay: string[]): Promis
   const most = matchesCounted + 1
   const [row] = await sql<Omit<StateCounts, 'receiving'>[]>`
     select
+      (select count(*)::int from unnest(${underWay}::text[]) u (uid) where not exists (
+        select from studies t where t.study_instance_uid = u.uid
+      )) as arriving,
       (select count(*)::int from (
         select from studies t where ${stateSql(sql, 'settling', underWay)} limit ${most}
       ) s) as settling,
@@ -200,7 +205,7 @@ export async function countStates({ sql }: Database, underWay: string[]): Promis
       (select count(*)::int from (
         select from studies t where ${problemsSql(sql)} limit ${most}
       ) s) as problems`
-  return { receiving: underWay.length, settling: 0, reopened: 0, problems: 0, ...row }
+  return { receiving: underWay.length, arriving: 0, settling: 0, reopened: 0, problems: 0, ...row }
 }
 
 function matching(sql: Database['sql'], filter: StudyFilter, underWay: string[]): Fragment {

@@ -10,8 +10,12 @@ import {
   readListedStudies,
   studiesUnderWay,
 } from '../../db/study-list.ts'
-import { StudiesPage, type StudyList, studyRegions } from '../../web/pages/studies-page.tsx'
-import { chipRegions } from '../../web/pages/study-search.tsx'
+import {
+  countRegions,
+  StudiesPage,
+  type StudyList,
+  studyRegions,
+} from '../../web/pages/studies-page.tsx'
 import { locationFrom, paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
@@ -99,7 +103,7 @@ export function studyPages(deps: PageDeps): Hono<AppEnv> {
           readList(new AbortController().signal, search),
           freshCounts(),
         ])
-        return [...studyRegions(list, search.fields, true), ...chipRegions(counts)]
+        return [...studyRegions(list, search.fields, true), ...countRegions(counts)]
       })
     })
     .get(paths.live('rows'), (c) => {
@@ -110,7 +114,7 @@ export function studyPages(deps: PageDeps): Hono<AppEnv> {
           readListedStudies(db, keys, await underWayNow()),
           freshCounts(),
         ])
-        return [...studyRegions(rowsAlone(studies), fields, false), ...chipRegions(counts)]
+        return [...studyRegions(rowsAlone(studies), fields, false), ...countRegions(counts)]
       })
     })
 }

@@ -8,6 +8,7 @@ import { parseStudyCursor } from '../../db/listing.ts'
 import { addWebhook } from '../../db/webhooks.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
+import { nothingHeld } from '../support/intake.ts'
 import { placeLedTo, placeOfLink, type TestApp, testApp } from './app.ts'
 
 const browser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
@@ -141,6 +142,37 @@ describe('the list of studies', () => {
 
   test('a cursor is what it was made from', () => {
     expect(parseStudyCursor('2026-03-01T12:00:00.123456Z~42')).toBeDefined()
+  })
+})
+
+describe('a study that arrives for the first time', () => {
+  test('is told above the list, where it has no row yet, instead of how to begin', async () => {
+    await using archive = await testApp({}, nothingHeld)
+    expect((await get(archive, '/')).text).toContain('Send the first study')
+    const studyInstanceUID = uniqueUID()
+    const transfer = await archive.intake.open({ service: 'stow', handling: 'strict' })
+    transfer.beginPart()
+    transfer.push(dicomFile({ studyInstanceUID }))
+    transfer.endPart()
+    await transfer.drain()
+    await vi.waitFor(
+      async () => {
+        for (const path of ['/', '/?state=receiving']) {
+          const { text } = await get(archive, path)
+          expect(text.replace(/<[^>]+>/g, '')).toContain(
+            '1 study is arriving for the first time: see Transfers.',
+          )
+          expect(text).toMatch(/id="count-receiving"[^>]*>1</)
+          expect(text).not.toContain('Send the first study')
+        }
+      },
+      { timeout: 10_000 },
+    )
+    await transfer.commit()
+    await vi.waitFor(
+      async () => expect((await get(archive, '/')).text).not.toContain('for the first time'),
+      { timeout: 10_000 },
+    )
   })
 })
 

@@ -20,7 +20,7 @@ import { htmlResponse, pageOfProblem, textOf } from '../../web/respond.tsx'
 import { aStudy, aTransfer, readable } from './render.ts'
 
 const studiesURL = 'https://pacs.example/dicom-web/studies'
-const counts = { receiving: 1, settling: 2, reopened: 0, problems: 3000 }
+const counts = { receiving: 1, arriving: 0, settling: 2, reopened: 0, problems: 3000 }
 
 function fieldsOf(body: string): SearchFields {
   return searchOfForm(new URLSearchParams(body)).fields

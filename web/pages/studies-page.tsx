@@ -5,7 +5,7 @@ import type { LiveRegion } from '../parts/live-message.tsx'
 import { countText } from '../parts/quantity.tsx'
 import { StudyRow } from '../parts/study-row.tsx'
 import { paths } from '../paths.ts'
-import { type SearchFields, StudySearch } from './study-search.tsx'
+import { chipRegions, type SearchFields, StudySearch } from './study-search.tsx'
 
 export interface StudyList {
   studies: ListedStudy[]
@@ -44,12 +44,33 @@ export function StudiesPage(props: StudiesPageProps) {
           New studies: show
         </a>
       </p>
+      <p id="arriving">
+        <Arriving count={counts.arriving} />
+      </p>
       <section id="list" aria-label="Studies">
         <StudyTable list={list} fields={fields} />
       </section>
-      {list.total === 0 && !list.isFiltered && <FirstUse studiesURL={studiesURL} />}
+      {list.total === 0 && !list.isFiltered && counts.arriving === 0 && (
+        <FirstUse studiesURL={studiesURL} />
+      )}
     </Layout>
   )
+}
+
+/** What is on its way and in no list yet: a study has a row when its first transfer is committed. */
+function Arriving({ count }: { count: number }) {
+  if (count === 0) return null
+  return (
+    <>
+      {count === 1 ? '1 study is' : `${countText(count)} studies are`} arriving for the first time:
+      see <a href={paths.transfers}>Transfers</a>.
+    </>
+  )
+}
+
+/** The counts around the list, which change while studies come and settle. */
+export function countRegions(counts: StateCounts): LiveRegion[] {
+  return [...chipRegions(counts), { id: 'arriving', content: <Arriving count={counts.arriving} /> }]
 }
 
 /** What changes by itself: each row, and the list when it is another one. */
