@@ -137,7 +137,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   app.use(limitRequests(new PoolWatch(deps.db.sql), deps.limits.requests))
   app.use(recordRequests(deps.audit))
-  app.use(gate(deps.credentials, deps.names))
+  const shell = new ShellReader(deps)
+  app.use(gate(deps.credentials, (c) => shell.read(c), deps.names))
   app.route('/', loginRoutes(deps))
   app.route('/', oidcRoutes(deps))
 
@@ -149,7 +150,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     .route('/', commitmentRoutes(deps))
   app.route('/dicom-web', dicomWeb)
   app.route('/', capabilitiesRoutes(dicomWeb))
-  const shell = new ShellReader(deps)
   app.route('/', uploadRoutes({ ...deps, shell }))
   app.route('/api', changesRoutes(deps))
   app.route('/', orthancRoutes(deps))

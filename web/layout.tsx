@@ -1,5 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import type { Child } from 'hono/jsx'
+import { type May, mayAll } from './may.ts'
 import { KeyHelp } from './parts/key-help.tsx'
 import { ShellStatus } from './parts/shell-status.tsx'
 import { paths } from './paths.ts'
@@ -23,6 +24,10 @@ export interface Shell extends Visit {
   status?: ShellSigns | undefined
   /** Then there is a way to sign out. */
   isSignedIn?: boolean
+  /** Who is, or whose token was shown. */
+  userName?: string | undefined
+  /** What he may do. Default: everything. */
+  may?: May | undefined
 }
 
 /** What the whole is like, and what is to be looked at. Numbers stop at 1000. */
@@ -66,6 +71,7 @@ export function Layout(props: LayoutProps) {
   const { title, current, shell, visit = shell ?? top, live, scripts = [], children } = props
   const { root, self, theme, isPrivate } = visit
   const now = shell?.now ?? new Date()
+  const may = shell?.may ?? mayAll
   return (
     <html lang="en" data-theme={theme} data-patients={isPrivate ? 'hidden' : undefined}>
       <head>
@@ -89,11 +95,11 @@ export function Layout(props: LayoutProps) {
           Skip to content
         </a>
         <header class="rail">
-          <a class="mark" href={paths.studies}>
+          <a class="mark" href={may('GET /') ? paths.studies : paths.upload}>
             Stowage
           </a>
           <div id="shell-status">
-            <ShellStatus status={shell?.status} current={current} />
+            <ShellStatus status={shell?.status} current={current} may={may} />
           </div>
           <RailFoot shell={shell} visit={visit} isLive={live !== undefined} />
         </header>
@@ -164,6 +170,7 @@ function RailFoot({ shell, visit, isLive }: RailFootProps) {
         </button>
       </form>
       <KeyHelp />
+      {shell?.userName && <small class="user">Signed in as {shell.userName}</small>}
       {shell?.isSignedIn && (
         <form method="post" action={paths.logout}>
           <button class="quiet" type="submit">

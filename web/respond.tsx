@@ -1,4 +1,5 @@
 /** @jsxImportSource hono/jsx */
+import type { Shell } from './layout.tsx'
 import { ProblemPage } from './pages/problem-page.tsx'
 import { visitOf } from './preferences.ts'
 
@@ -23,8 +24,15 @@ export function wantsPage(request: Request): boolean {
   return request.headers.get('accept')?.includes('text/html') ?? false
 }
 
-/** A problem (RFC 9457) as a page, when a browser asked; any other response stays as it is. */
-export async function pageOfProblem(request: Request, response: Response): Promise<Response> {
+/**
+ * A problem (RFC 9457) as a page, when a browser asked; any other response stays as it is.
+ * @param readShell What stands around it: asked for only then.
+ */
+export async function pageOfProblem(
+  request: Request,
+  response: Response,
+  readShell?: () => Promise<Shell>,
+): Promise<Response> {
   const isProblem = response.headers.get('content-type') === 'application/problem+json'
   if (!isProblem || !wantsPage(request)) return response
   const problem = (await response.json()) as {
@@ -33,7 +41,11 @@ export async function pageOfProblem(request: Request, response: Response): Promi
     detail: string
     reference?: string
   }
-  const page = htmlResponse(<ProblemPage visit={visitOf(request)} {...problem} />, problem.status)
+  const shell = await readShell?.()
+  const page = htmlResponse(
+    <ProblemPage shell={shell} visit={visitOf(request)} {...problem} />,
+    problem.status,
+  )
   // What else it said, like Retry-After or WWW-Authenticate.
   for (const [name, value] of response.headers) {
     if (!name.startsWith('content-')) page.headers.set(name, value)

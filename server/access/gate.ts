@@ -1,8 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
+import type { Shell } from '../../web/layout.tsx'
 import { locationFrom, paths, placeOf } from '../../web/paths.ts'
 import { pageOfProblem, wantsPage } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
-import type { Identity } from '../http/identity.ts'
+import type { Identity, Role } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { type Route, routesOf } from '../http/routes-of.ts'
 import { isForeign } from '../http/same-origin.ts'
@@ -29,11 +30,13 @@ type Visitor =
  * What changes something must not come from a page of another site, unless a token was shown: cookies, and the
  * loopback address, are rights that a browser lends to whoever asks.
  *
+ * @param shellOf What stands around a page, also around one that says no.
  * @param names Under which others than `localhost` the server is asked while it is open on the loopback address; undefined: it
  *   listens elsewhere, and any name may lead to it.
  */
 export function gate(
   credentials: Credentials,
+  shellOf: (c: Context<AppEnv>) => Promise<Shell>,
   names?: readonly string[],
 ): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
@@ -49,7 +52,8 @@ export function gate(
       return
     }
     c.set('isDenied', true)
-    return problem instanceof Response ? problem : pageOfProblem(c.req.raw, problem.toResponse())
+    if (problem instanceof Response) return problem
+    return pageOfProblem(c.req.raw, problem.toResponse(), () => shellOf(c))
   }
 }
 
@@ -59,8 +63,12 @@ async function judge(
   names: readonly string[] | undefined,
 ): Promise<HttpProblem | Response | undefined> {
   const rules = rulesOf(c)
-  // Nothing is there: 404 or 405, for everybody.
-  if (rules.length === 0) return undefined
+  if (credentials.isGuarded) c.set('may', () => false)
+  // Nothing is there: 404 or 405, for everybody. A page that says so stands among those that he may see.
+  if (rules.length === 0) {
+    if (credentials.isGuarded && wantsPage(c.req.raw)) await identify(c, credentials)
+    return undefined
+  }
   const isSafe = SAFE_METHODS.includes(c.req.method)
   // Also where the database does not answer: /healthz is one of these.
   const isForAnyone = rules.every((rule) => rule?.who === 'anyone')
@@ -69,15 +77,43 @@ async function judge(
     if (isForAnyone || names === undefined) return undefined
     return refuseOtherName(hostnameOf(c.req.url), names)
   }
-  const visitor = await visitorOf(c, credentials)
+  const visitor = await identify(c, credentials)
   if (!isSafe && visitor.kind !== 'token' && isForeign(c)) return foreign()
   if (!('identity' in visitor)) return askForCredentials(c, visitor.kind === 'refused')
-  c.set('identity', visitor.identity)
   const { roles } = visitor.identity
-  const isAllowed = rules.every(
-    (rule) => rule?.who === 'anyone' || rule?.who.some((role) => roles.includes(role)),
-  )
-  return isAllowed ? undefined : forbidden(rules)
+  if (rules.every((rule) => isAllowed(rule, roles))) return undefined
+  // Whoever may only send has his home there.
+  if (
+    c.req.path === '/' &&
+    c.req.method === 'GET' &&
+    wantsPage(c.req.raw) &&
+    c.get('may')?.('GET /upload')
+  ) {
+    return leadTo(c, paths.upload)
+  }
+  return forbidden(rules)
+}
+
+/** Finds out who asks, and what he may do. */
+async function identify(c: Context<AppEnv>, credentials: Credentials): Promise<Visitor> {
+  const visitor = await visitorOf(c, credentials)
+  if ('identity' in visitor) {
+    const { identity } = visitor
+    c.set('identity', identity)
+    c.set('may', (route) => isAllowed(ruleOf(route), identity.roles))
+  }
+  return visitor
+}
+
+function isAllowed(rule: Rule | undefined, roles: readonly Role[]): boolean {
+  return rule?.who === 'anyone' || (rule?.who.some((role) => roles.includes(role)) ?? false)
+}
+
+function leadTo(c: Context<AppEnv>, path: string): Response {
+  return new Response(null, {
+    status: 303,
+    headers: { location: locationFrom(c.req.raw, path), 'cache-control': 'no-store' },
+  })
 }
 
 /** Without its port. Of a URL that was parsed before: to parse it again takes 2 µs. */
@@ -120,10 +156,7 @@ async function visitorOf(c: Context<AppEnv>, credentials: Credentials): Promise<
 function askForCredentials(c: Context<AppEnv>, wasShown: boolean): HttpProblem | Response {
   const isOfHtmx = c.req.header('hx-request') === 'true'
   if (!wasShown && !isOfHtmx && wantsPage(c.req.raw)) {
-    return new Response(null, {
-      status: 303,
-      headers: { location: locationFrom(c.req.raw, loginOf(c)), 'cache-control': 'no-store' },
-    })
+    return leadTo(c, loginOf(c))
   }
   const challenge = 'Bearer realm="Stowage"'
   return new HttpProblem(

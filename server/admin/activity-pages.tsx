@@ -72,7 +72,7 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
       const state = stateOf(c.req.query('state'))
       const [list, shell] = await Promise.all([
         readTransfers(state, skipOf(c.req.query('skip'))),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       return htmlResponse(<TransfersPage shell={shell} list={list} pageSize={endedOnPage} />)
     })
@@ -86,7 +86,7 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
     .get('/transfers/:transfer', async (c) => {
       const [transfer, shell] = await Promise.all([
         readTransfer(db, c.req.param('transfer')),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       const studies = await readStudiesOf(transfer)
       return htmlResponse(<TransferPage shell={shell} transfer={transfer} studies={studies} />)
@@ -99,7 +99,7 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
       })
     })
     .get(paths.problems, async (c) => {
-      const [groups, shell] = await Promise.all([groupProblems(db), deps.shell.read(c.req.raw)])
+      const [groups, shell] = await Promise.all([groupProblems(db), deps.shell.read(c)])
       return htmlResponse(<ProblemsPage shell={shell} groups={groups} />)
     })
     .get(paths.live('problems'), (c) =>
@@ -109,7 +109,7 @@ export function activityPages(deps: PageDeps): Hono<AppEnv> {
       const { kind, reason } = reasonOf(c)
       const [problems, shell] = await Promise.all([
         listProblems(db, kind, reason, problemsOnPage),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       return htmlResponse(
         <ProblemListPage shell={shell} kind={kind} reason={reason} problems={problems} />,

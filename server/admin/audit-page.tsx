@@ -24,7 +24,7 @@ export function auditPage({ db, shell }: PageDeps): Hono<AppEnv> {
     const page = { beyond, limit: eventsOnPage + 1, newestFirst: true }
     const [found, around] = await Promise.all([
       listAuditEvents(db, readFilter(query), page),
-      shell.read(c.req.raw),
+      shell.read(c),
     ])
     const events = found.slice(0, eventsOnPage)
     const asked = Object.fromEntries(

@@ -77,10 +77,7 @@ export function commitmentPages(deps: PageDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .get(paths.commitments, async (c) => {
       const before = numberOf(c.req.query('before'))
-      const [list, shell] = await Promise.all([
-        readList(queryOf(c), before),
-        deps.shell.read(c.req.raw),
-      ])
+      const [list, shell] = await Promise.all([readList(queryOf(c), before), deps.shell.read(c)])
       return htmlResponse(
         <CommitmentsPage shell={shell} list={list} requestsURL={requestsURL(c)} />,
       )
@@ -96,7 +93,7 @@ export function commitmentPages(deps: PageDeps): Hono<AppEnv> {
       const after = numberOf(c.req.query('after')) ?? -1
       const [view, shell] = await Promise.all([
         readOne(c.req.param('transaction'), after),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       return htmlResponse(<CommitmentPage shell={shell} view={view} />)
     })

@@ -69,17 +69,17 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
 
   return new Hono<AppEnv>()
     .get(paths.changes, async (c) => {
-      const [list, shell] = await Promise.all([readChanges(c), deps.shell.read(c.req.raw)])
+      const [list, shell] = await Promise.all([readChanges(c), deps.shell.read(c)])
       return htmlResponse(<ChangesPage shell={shell} list={list} />)
     })
     .get(paths.live('changes'), async (c) => {
       const { type } = await readChanges(c)
       return deps.stream(c, 'changes', `changes ${type}`, async () =>
-        changeRegions(await readFeed(type, undefined)),
+        changeRegions(await readFeed(type, undefined), c.get('may')),
       )
     })
     .get(paths.webhooks, async (c) => {
-      const [webhooks, shell] = await Promise.all([readWebhooks(), deps.shell.read(c.req.raw)])
+      const [webhooks, shell] = await Promise.all([readWebhooks(), deps.shell.read(c)])
       return htmlResponse(
         <WebhooksPage
           shell={shell}
@@ -98,7 +98,7 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       const [deliveries, last, shell] = await Promise.all([
         listDeliveries(db, webhook.webhookID, page),
         lastChange(db),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       const done = { resend: 'Sent again, or about to be.', drop: 'Given up.' }[
         c.req.query('done') ?? ''

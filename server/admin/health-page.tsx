@@ -49,7 +49,7 @@ export function healthPage(deps: PageDeps): Hono<AppEnv> {
   })
   return new Hono<AppEnv>()
     .get(paths.health, async (c) => {
-      const [found, shell] = await Promise.all([view(), deps.shell.read(c.req.raw)])
+      const [found, shell] = await Promise.all([view(), deps.shell.read(c)])
       return htmlResponse(<HealthPage shell={shell} view={found} />)
     })
     .get(paths.live('health'), (c) =>

@@ -56,7 +56,7 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
     const [expected, { refusals }, shell] = await Promise.all([
       readExpected(db, studyInstanceUID),
       listStudyFindings(db, studyInstanceUID, listed.refusals + 1),
-      deps.shell.read(c.req.raw),
+      deps.shell.read(c),
     ])
     if (expected === undefined && refusals.length === 0) return undefined
     const view = {
@@ -74,8 +74,8 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       const studyInstanceUID = c.req.param('study')
       try {
         const [view, shell] = await Promise.all([
-          readStudyView(deps, studyInstanceUID),
-          deps.shell.read(c.req.raw),
+          readStudyView(deps, studyInstanceUID, c.get('may')),
+          deps.shell.read(c),
         ])
         return htmlResponse(<StudyPage shell={shell} view={view} done={doneOf(c)} />)
       } catch (error) {
@@ -96,7 +96,7 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       const [found, missingCount, shell] = await Promise.all([
         listMissingInstances(db, studyInstanceUID, page),
         countMissingInstances(db, studyInstanceUID, missingCounted),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       return htmlResponse(
         <MissingPage
@@ -114,7 +114,7 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       const studyInstanceUID = c.req.param('study') as string
       return deps.stream(c, 'studies', `study ${studyInstanceUID}`, async () => {
         try {
-          return studyViewRegions(await readStudyView(deps, studyInstanceUID))
+          return studyViewRegions(await readStudyView(deps, studyInstanceUID, c.get('may')))
         } catch (error) {
           if (error instanceof HttpProblem && error.status === 410) {
             return goneRegions(studyInstanceUID)
@@ -145,7 +145,7 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       const after = c.req.query('after')
       const [found, shell] = await Promise.all([
         listInstances(db, one.seriesKey, { after, limit: listed.instances + 1 }),
-        deps.shell.read(c.req.raw),
+        deps.shell.read(c),
       ])
       return htmlResponse(
         <SeriesPage
@@ -171,7 +171,7 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       }
       const model = JSON.parse(Buffer.concat(chunks).toString()) as DicomJson
       const digest = Buffer.from(one.digest).toString('hex')
-      const shell = await deps.shell.read(c.req.raw)
+      const shell = await deps.shell.read(c)
       return htmlResponse(
         <InstancePage shell={shell} instance={{ ...one, digest }} {...attributeLines(model)} />,
       )

@@ -1,5 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import { Hono } from 'hono'
+import { mayAll } from '../../web/may.ts'
 import { LivePartial, type LiveRegion } from '../../web/parts/live-message.tsx'
 import { ShellStatus } from '../../web/parts/shell-status.tsx'
 import { pageOfProblem, textOf } from '../../web/respond.tsx'
@@ -48,11 +49,14 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
       if (views.watcherCount >= liveStreams) {
         throw new HttpProblem(503, `Cannot go live: ${liveStreams} pages are live already`)
       }
-      const view = views.of(name, async () => {
+      // What is offered depends on the role: who may the same shares a look, too.
+      const roles = c.get('identity')?.roles.toSorted().join() ?? ''
+      const may = c.get('may') ?? mayAll
+      const view = views.of(`${roles} ${name}`, async () => {
         const [regions, signs] = await Promise.all([look(), shell.signs()])
         const around: LiveRegion = {
           id: 'shell-status',
-          content: <ShellStatus status={signs} current={page} />,
+          content: <ShellStatus status={signs} current={page} may={may} />,
         }
         return new Map(
           [...regions, around].map((region) => {
@@ -67,7 +71,8 @@ export function adminRoutes(deps: AdminDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .use(async (c, next) => {
       await next()
-      c.res = await gzipPage(c.req.raw, await pageOfProblem(c.req.raw, c.res))
+      const page = await pageOfProblem(c.req.raw, c.res, () => shell.read(c))
+      c.res = await gzipPage(c.req.raw, page)
     })
     .get('/assets/:name{.+}', (c) => {
       const asset = assets.get(c.req.param('name'))

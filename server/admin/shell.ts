@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { Context } from 'hono'
 import type { Database } from '../../db/database.ts'
 import { readSigns, type Signs } from '../../db/health.ts'
 import { studiesUnderWay } from '../../db/study-list.ts'
@@ -7,6 +8,7 @@ import { deliveryLagLimitMs } from '../../web/pages/health-page.tsx'
 import { durationText } from '../../web/parts/instant.tsx'
 import { countOf } from '../../web/parts/quantity.tsx'
 import { visitOf } from '../../web/preferences.ts'
+import type { AppEnv } from '../http/env.ts'
 import { hasSessionCookie } from '../http/session-cookie.ts'
 import type { Intake } from '../intake/intake.ts'
 import { freeSpace } from './disk.ts'
@@ -48,8 +50,11 @@ export class ShellReader {
   }
 
   /** Also where the database does not answer. */
-  async read(request: Request): Promise<Shell> {
-    const status = await this.signs().catch(() => undefined)
+  async read(c: Context<AppEnv>): Promise<Shell> {
+    const request = c.req.raw
+    // Whoever is not known is told nothing of the whole.
+    const isKnown = c.get('may') === undefined || c.get('identity') !== undefined
+    const status = isKnown ? await this.signs().catch(() => undefined) : undefined
     const isSignedIn = hasSessionCookie(request.headers)
     return {
       ...visitOf(request),
@@ -57,6 +62,8 @@ export class ShellReader {
       now: new Date(),
       status,
       isSignedIn,
+      userName: c.get('identity')?.name.replace(/^[a-z]+:/, ''),
+      may: c.get('may'),
     }
   }
 

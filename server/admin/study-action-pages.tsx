@@ -33,7 +33,7 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
     if (view?.ask === undefined) throw wrong ?? new HttpProblem(404, 'There is no such page')
     const [target, shell, statements] = await Promise.all([
       readTarget(c, study),
-      deps.shell.read(c.req.raw),
+      deps.shell.read(c),
       listEvidence(db, study.studyInstanceUID, 100),
     ])
     const declared = statements.find(
@@ -138,7 +138,7 @@ export async function deletedStudyPage(
   const [deletions, refusedCount, shell] = await Promise.all([
     listDeletions(deps.db, { studyInstanceUID, limit: deletionsOnPage }),
     countRefusedAgain(deps.db, studyInstanceUID),
-    deps.shell.read(c.req.raw),
+    deps.shell.read(c),
   ])
   if (deletions.length === 0) return undefined
   const page = (

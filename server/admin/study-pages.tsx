@@ -40,7 +40,7 @@ export function studyPages(deps: PageDeps): Hono<AppEnv> {
 
   async function answer(c: Context<AppEnv>, search: StudySearch): Promise<Response> {
     const [shell, counts, list] = await Promise.all([
-      deps.shell.read(c.req.raw),
+      deps.shell.read(c),
       countsNow(),
       readList(c.req.raw.signal, search),
     ])
@@ -103,7 +103,7 @@ export function studyPages(deps: PageDeps): Hono<AppEnv> {
           readList(new AbortController().signal, search),
           freshCounts(),
         ])
-        return [...studyRegions(list, search.fields, true), ...countRegions(counts)]
+        return [...studyRegions(list, search.fields, true), ...countRegions(counts, c.get('may'))]
       })
     })
     .get(paths.live('rows'), (c) => {
@@ -114,7 +114,10 @@ export function studyPages(deps: PageDeps): Hono<AppEnv> {
           readListedStudies(db, keys, await underWayNow()),
           freshCounts(),
         ])
-        return [...studyRegions(rowsAlone(studies), fields, false), ...countRegions(counts)]
+        return [
+          ...studyRegions(rowsAlone(studies), fields, false),
+          ...countRegions(counts, c.get('may')),
+        ]
       })
     })
 }

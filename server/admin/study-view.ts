@@ -16,6 +16,7 @@ import {
 } from '../../db/study-life.ts'
 import { readListedStudies, studiesUnderWay } from '../../db/study-list.ts'
 import { countMissingInstances, integrityOf, listDamagedInstances } from '../../db/study-safety.ts'
+import type { May } from '../../web/may.ts'
 import type { StudyView } from '../../web/pages/study-page.tsx'
 import { type EvidenceView, missingCounted } from '../../web/parts/evidence.tsx'
 import { isUID } from '../dicom/uid.ts'
@@ -38,7 +39,11 @@ const listed = {
 }
 
 /** All that the page of a study shows. @throws {HttpProblem} 404, 410 */
-export async function readStudyView(deps: PageDeps, studyInstanceUID: string): Promise<StudyView> {
+export async function readStudyView(
+  deps: PageDeps,
+  studyInstanceUID: string,
+  may: May | undefined,
+): Promise<StudyView> {
   const { db, intake } = deps
   const { studyKey } = await readStudy(db, studyInstanceUID)
   const underWay = await studiesUnderWay(db, intake.untoldStudies)
@@ -68,7 +73,7 @@ export async function readStudyView(deps: PageDeps, studyInstanceUID: string): P
     },
     deletions,
     refusedAgainCount,
-    means: { isPeerConfigured: deps.peerAsker.isConfigured },
+    means: { isPeerConfigured: deps.peerAsker.isConfigured, may },
     viewerURL: deps.viewerURL?.replaceAll('{StudyInstanceUID}', studyInstanceUID),
   }
 }

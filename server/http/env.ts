@@ -17,6 +17,8 @@ export interface AppEnv {
     routes?: readonly Route[]
     /** Who asks; undefined where no credentials are asked for. */
     identity?: Identity
+    /** What he may do, by route; undefined likewise. */
+    may?: (route: string) => boolean
     /** Who has just signed in or out by this request. */
     signedIn?: string
     /** The request was not let through to its route. */

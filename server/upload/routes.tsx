@@ -13,7 +13,7 @@ import { reportOf, statusOf } from './report.ts'
 
 export interface UploadDeps extends ReceiveDeps {
   /** What stands around the page. */
-  shell: { read(request: Request): Promise<Shell> }
+  shell: { read(c: Context<AppEnv>): Promise<Shell> }
 }
 
 /** The form of the page: another door to the same intake, for people with files. */
@@ -21,10 +21,10 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .use('/upload', async (c, next) => {
       await next()
-      c.res = await pageOfProblem(c.req.raw, c.res)
+      c.res = await pageOfProblem(c.req.raw, c.res, () => deps.shell.read(c))
     })
     .get('/upload', async (c) => {
-      const shell = await deps.shell.read(c.req.raw)
+      const shell = await deps.shell.read(c)
       return htmlResponse(<UploadPage shell={shell} handling={deps.handling} />)
     })
     .post('/upload', async (c) => {
@@ -35,7 +35,7 @@ export function uploadRoutes(deps: UploadDeps): Hono<AppEnv> {
         if (!(error instanceof HttpProblem && 'field' in error.members) || !wantsPage(c.req.raw)) {
           throw error
         }
-        const shell = await deps.shell.read(c.req.raw)
+        const shell = await deps.shell.read(c)
         const page = <UploadPage shell={shell} handling={deps.handling} problem={error.message} />
         return htmlResponse(page, error.status)
       }
@@ -64,10 +64,7 @@ async function upload(c: Context<AppEnv>, deps: UploadDeps): Promise<Response> {
   const status = statusOf(report)
   return prefersJSON(c.req.raw)
     ? c.json(toJSON(report), status, { 'cache-control': 'no-store' })
-    : htmlResponse(
-        <UploadAnswerPage shell={await deps.shell.read(c.req.raw)} report={report} />,
-        status,
-      )
+    : htmlResponse(<UploadAnswerPage shell={await deps.shell.read(c)} report={report} />, status)
 }
 
 function prefersJSON(request: Request): boolean {

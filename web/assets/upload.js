@@ -277,8 +277,11 @@ function drawBatches() {
     batch.line.dataset.state = batch.state
     batch.line.firstChild.textContent = `Batch ${batch.number}: ${batch.says || `sending ${batch.files.length} files`} `
     for (const old of batch.line.querySelectorAll('button, a, ul')) old.remove()
-    if (transfer)
-      batch.line.append(linkTo(`transfers/${transfer}`, `Transfer ${transfer.slice(0, 8)}`), ' ')
+    if (transfer && form.dataset.transferPages)
+      batch.line.append(
+        linkTo(form.dataset.transferPages + transfer, `Transfer ${transfer.slice(0, 8)}`),
+        ' ',
+      )
     if (batch.state === 'failed' || batch.state === 'refused') batch.line.append(retryButton(batch))
     if (refusals.length > 0) batch.line.append(fileList(refusals))
     // What is stored needs its files no more.
@@ -311,7 +314,10 @@ function fileList(refusals) {
 }
 
 function studyLink(studyInstanceUID) {
-  return itemOf(linkTo(`studies/${studyInstanceUID}`, studyInstanceUID))
+  const { studyPages } = form.dataset
+  return itemOf(
+    studyPages ? linkTo(studyPages + studyInstanceUID, studyInstanceUID) : studyInstanceUID,
+  )
 }
 
 function itemOf(content) {

@@ -2,8 +2,10 @@
 import type { Change } from '../../db/changes.ts'
 import type { ChangeType } from '../../db/schema.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { type May, mayAll } from '../may.ts'
 import { Instant } from '../parts/instant.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
+import { MayLink } from '../parts/may-link.tsx'
 import { countText } from '../parts/quantity.tsx'
 import { paths } from '../paths.ts'
 
@@ -53,14 +55,14 @@ export function ChangesPage({ shell, list }: ChangesPageProps) {
         ))}
       </nav>
       <section id="feed">
-        <Feed list={list} />
+        <Feed list={list} may={shell?.may ?? mayAll} />
       </section>
     </Layout>
   )
 }
 
-export function changeRegions(list: ChangeList): LiveRegion[] {
-  return [{ id: 'feed', content: <Feed list={list} /> }]
+export function changeRegions(list: ChangeList, may: May = mayAll): LiveRegion[] {
+  return [{ id: 'feed', content: <Feed list={list} may={may} /> }]
 }
 
 function addressOf(type: ChangeType | undefined, upTo?: number): string {
@@ -82,7 +84,8 @@ function Chip({ type, current }: { type?: ChangeType; current: ChangeType | unde
   )
 }
 
-function Feed({ list: { changes, type, older, isNewest, last } }: { list: ChangeList }) {
+function Feed({ list, may }: { list: ChangeList; may: May }) {
+  const { changes, type, older, isNewest, last } = list
   if (changes.length === 0) return <p class="empty">Nothing has happened yet.</p>
   return (
     <>
@@ -108,7 +111,7 @@ function Feed({ list: { changes, type, older, isNewest, last } }: { list: Change
               <td>{one.type}</td>
               <td data-label="Level">{one.level}</td>
               <td>
-                <Subject of={one} />
+                <Subject of={one} may={may} />
               </td>
               <td class="instant" data-label="When">
                 <Instant at={one.at} />
@@ -128,13 +131,18 @@ function Feed({ list: { changes, type, older, isNewest, last } }: { list: Change
 type Subjected = Pick<Change, 'level' | 'studyInstanceUID' | 'seriesInstanceUID' | 'transferID'>
 
 /** What a change is about, as a link where there is a page of it. */
-export function Subject({ of }: { of: Subjected }) {
+export function Subject({ of, may = mayAll }: { of: Subjected; may?: May }) {
   const { level, studyInstanceUID, seriesInstanceUID, transferID } = of
   if (transferID !== null) {
     return (
-      <a class="uid" href={paths.transfer(transferID)}>
+      <MayLink
+        may={may}
+        route="GET /transfers/:transfer"
+        class="uid"
+        href={paths.transfer(transferID)}
+      >
         {transferID}
-      </a>
+      </MayLink>
     )
   }
   if (studyInstanceUID === null) return <span class="muted">{level}</span>

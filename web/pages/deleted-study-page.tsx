@@ -1,6 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import type { Deletion } from '../../db/deletions.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { mayAll } from '../may.ts'
 import { AllowResend, DeletionTable } from '../parts/deletion-table.tsx'
 import { Instant } from '../parts/instant.tsx'
 import { bytesText, countOf } from '../parts/quantity.tsx'
@@ -60,7 +61,11 @@ export function DeletedStudyPage(props: DeletedStudyPageProps) {
         </div>
       </dl>
       <h2>If it is sent again</h2>
-      <AllowResend studyInstanceUID={studyInstanceUID} refusedCount={refusedCount} />
+      <AllowResend
+        studyInstanceUID={studyInstanceUID}
+        refusedCount={refusedCount}
+        may={shell?.may ?? mayAll}
+      />
       {deletions.length > 1 && (
         <>
           <h2>All that was deleted of it</h2>

@@ -1,6 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import type { Refusal } from '../../db/study-life.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { mayAll } from '../may.ts'
 import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
 import { FindingTable } from '../parts/finding-table.tsx'
 import { countText } from '../parts/quantity.tsx'
@@ -26,6 +27,7 @@ interface ExpectedStudyPageProps {
 export function ExpectedStudyPage({ shell, view }: ExpectedStudyPageProps) {
   const { studyInstanceUID, expected, refusals, hasMoreRefusals } = view
   const isRefused = refusals.length > 0
+  const may = shell?.may ?? mayAll
   const shown = countText(refusals.length)
   return (
     <Layout title={isRefused ? 'Refused study' : 'Expected study'} current="studies" shell={shell}>
@@ -49,7 +51,7 @@ export function ExpectedStudyPage({ shell, view }: ExpectedStudyPageProps) {
           <FindingTable
             caption={hasMoreRefusals ? `Newest ${shown}` : `${shown} in all`}
             findings={refusals.map((one) => ({ ...one, reason: one.failureReason }))}
-            withTransfer
+            withTransfer={may('GET /transfers/:transfer')}
           />
         </section>
       )}
@@ -57,7 +59,7 @@ export function ExpectedStudyPage({ shell, view }: ExpectedStudyPageProps) {
         <section aria-labelledby="evidence-title">
           <h2 id="evidence-title">Evidence</h2>
           <div id="study-evidence">
-            <Evidence view={expected} />
+            <Evidence view={expected} may={may} />
           </div>
         </section>
       )}

@@ -1,6 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import type { Instance } from '../../db/instances.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { mayAll } from '../may.ts'
 import { Instant } from '../parts/instant.tsx'
 import { bytesText, countText } from '../parts/quantity.tsx'
 import { transferSyntaxName } from '../parts/transfer-syntax.ts'
@@ -30,6 +31,7 @@ interface InstancePageProps {
 /** One instance: its picture, how it rests, and all of its attributes. */
 export function InstancePage({ shell, instance, lines, isCut }: InstancePageProps) {
   const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = instance
+  const may = shell?.may ?? mayAll
   const file = paths.instanceFile(studyInstanceUID, seriesInstanceUID, sopInstanceUID)
   return (
     <Layout title="Instance" current="studies" shell={shell} scripts={['attributes.js']}>
@@ -74,11 +76,13 @@ export function InstancePage({ shell, instance, lines, isCut }: InstancePageProp
             <a href={file}>File</a> · <a href={`${file}/metadata`}>Metadata</a> ·{' '}
             <a href={`${file}/rendered`}>Picture</a>
           </Fact>
-          <Fact name="Actions">
-            <a class="button second" href={paths.askAction(studyInstanceUID, 'delete', instance)}>
-              Delete instance …
-            </a>
-          </Fact>
+          {may('POST /studies/:study/actions/:action') && (
+            <Fact name="Actions">
+              <a class="button second" href={paths.askAction(studyInstanceUID, 'delete', instance)}>
+                Delete instance …
+              </a>
+            </Fact>
+          )}
         </dl>
       </div>
       <h2>Attributes</h2>

@@ -1,8 +1,10 @@
 /** @jsxImportSource hono/jsx */
 import type { MissingInstance } from '../../db/study-safety.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { type May, mayAll } from '../may.ts'
 import { missingCountText, sourceWords } from '../parts/evidence.tsx'
 import { Instant } from '../parts/instant.tsx'
+import { MayLink } from '../parts/may-link.tsx'
 import { countText } from '../parts/quantity.tsx'
 import { Reason } from '../parts/reason.tsx'
 import { paths } from '../paths.ts'
@@ -59,7 +61,7 @@ export function MissingPage(props: MissingPageProps) {
                 </td>
                 <td>{one.sources.map((source) => sourceWords[source]).join(', ')}</td>
                 <td>
-                  <Known of={one} />
+                  <Known of={one} may={shell?.may ?? mayAll} />
                 </td>
               </tr>
             ))}
@@ -83,7 +85,7 @@ function sentenceOf(named: number, fewer: number): string {
   return fewer > named ? `${text} ${countText(fewer - named)} more by number alone.` : text
 }
 
-function Known({ of: one }: { of: MissingInstance }) {
+function Known({ of: one, may }: { of: MissingInstance; may: May }) {
   const { deletedAt, refusedAt, failureReason, transferID } = one
   if (deletedAt === null && failureReason === null) {
     return <span class="muted">Nothing of it has come.</span>
@@ -93,9 +95,13 @@ function Known({ of: one }: { of: MissingInstance }) {
       {failureReason !== null && refusedAt !== null && (
         <span class="line">
           Came and was refused: <Reason reason={failureReason} />,{' '}
-          <a href={paths.transfer(transferID as string)}>
+          <MayLink
+            may={may}
+            route="GET /transfers/:transfer"
+            href={paths.transfer(transferID as string)}
+          >
             <Instant at={refusedAt} />
-          </a>
+          </MayLink>
         </span>
       )}
       {deletedAt !== null && (

@@ -1,9 +1,12 @@
 /** @jsxImportSource hono/jsx */
-import { Layout } from '../layout.tsx'
+import { Layout, type Shell } from '../layout.tsx'
+import { mayAll } from '../may.ts'
 import { paths } from '../paths.ts'
 import type { Visit } from '../preferences.ts'
 
 interface ProblemPageProps {
+  shell?: Shell | undefined
+  /** Where there is no shell. */
   visit: Visit
   title: string
   status: number
@@ -13,9 +16,15 @@ interface ProblemPageProps {
   reference?: string | undefined
 }
 
-export function ProblemPage({ visit, title, status, detail, reference }: ProblemPageProps) {
+export function ProblemPage(props: ProblemPageProps) {
+  const { shell, visit, title, status, detail, reference } = props
+  const may = shell?.may ?? mayAll
+  const ways = [
+    ...(may('GET /') ? [<a href={paths.studies}>Studies</a>] : []),
+    ...(may('GET /upload') ? [<a href={paths.upload}>Upload</a>] : []),
+  ]
   return (
-    <Layout title={title} visit={visit}>
+    <Layout title={title} shell={shell} visit={visit}>
       <h1>{title}</h1>
       <p class="notice" data-tone="danger" role="alert">
         {detail}
@@ -25,7 +34,12 @@ export function ProblemPage({ visit, title, status, detail, reference }: Problem
         {reference === undefined ? '' : `, reference ${reference}`}
       </p>
       <p>
-        <a href={paths.studies}>Studies</a> · <a href={paths.upload}>Upload</a>
+        {ways.map((way, index) => (
+          <>
+            {index > 0 && ' · '}
+            {way}
+          </>
+        ))}
       </p>
     </Layout>
   )

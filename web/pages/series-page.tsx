@@ -2,6 +2,7 @@
 import type { Series } from '../../db/instances.ts'
 import type { ListedInstance } from '../../db/study-life.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { mayAll } from '../may.ts'
 import { Instant } from '../parts/instant.tsx'
 import { bytesText, countText } from '../parts/quantity.tsx'
 import { Badge } from '../parts/state-badge.tsx'
@@ -22,6 +23,7 @@ export function SeriesPage(props: SeriesPageProps) {
   const { shell, studyInstanceUID, series, instances, hasMore, isFirst } = props
   const { seriesInstanceUID, seriesDescription, seriesNumber, modality } = series
   const last = instances.at(-1)
+  const may = shell?.may ?? mayAll
   return (
     <Layout title="Series" current="studies" shell={shell}>
       <p class="back">
@@ -34,14 +36,16 @@ export function SeriesPage(props: SeriesPageProps) {
         {[modality, seriesNumber && `series ${seriesNumber}`].filter(Boolean).join(', ')}{' '}
         <span class="uid">{seriesInstanceUID}</span>
       </p>
-      <p class="actions">
-        <a
-          class="button second"
-          href={paths.askAction(studyInstanceUID, 'delete', { seriesInstanceUID })}
-        >
-          Delete series …
-        </a>
-      </p>
+      {may('POST /studies/:study/actions/:action') && (
+        <p class="actions">
+          <a
+            class="button second"
+            href={paths.askAction(studyInstanceUID, 'delete', { seriesInstanceUID })}
+          >
+            Delete series …
+          </a>
+        </p>
+      )}
       <table class="instances">
         <caption>
           {hasMore || !isFirst

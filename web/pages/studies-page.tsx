@@ -1,6 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import type { ListedStudy, StateCounts, StudyOrder } from '../../db/study-list.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { type May, mayAll } from '../may.ts'
 import type { LiveRegion } from '../parts/live-message.tsx'
 import { countText } from '../parts/quantity.tsx'
 import { StudyRow } from '../parts/study-row.tsx'
@@ -35,6 +36,7 @@ interface StudiesPageProps {
 
 export function StudiesPage(props: StudiesPageProps) {
   const { shell, studiesURL, list, fields, counts, problem, live } = props
+  const may = shell?.may ?? mayAll
   return (
     <Layout title="Studies" current="studies" shell={shell} live={live}>
       <h1>Studies</h1>
@@ -45,32 +47,40 @@ export function StudiesPage(props: StudiesPageProps) {
         </a>
       </p>
       <p id="arriving">
-        <Arriving count={counts.arriving} />
+        <Arriving count={counts.arriving} may={may} />
       </p>
       <section id="list" aria-label="Studies">
         <StudyTable list={list} fields={fields} />
       </section>
       {list.total === 0 && !list.isFiltered && counts.arriving === 0 && (
-        <FirstUse studiesURL={studiesURL} />
+        <FirstUse studiesURL={studiesURL} may={may} />
       )}
     </Layout>
   )
 }
 
 /** What is on its way and in no list yet: a study has a row when its first transfer is committed. */
-function Arriving({ count }: { count: number }) {
+function Arriving({ count, may }: { count: number; may: May }) {
   if (count === 0) return null
   return (
     <>
-      {count === 1 ? '1 study is' : `${countText(count)} studies are`} arriving for the first time:
-      see <a href={paths.transfers}>Transfers</a>.
+      {count === 1 ? '1 study is' : `${countText(count)} studies are`} arriving for the first time
+      {may('GET /transfers') && (
+        <>
+          : see <a href={paths.transfers}>Transfers</a>
+        </>
+      )}
+      .
     </>
   )
 }
 
 /** The counts around the list, which change while studies come and settle. */
-export function countRegions(counts: StateCounts): LiveRegion[] {
-  return [...chipRegions(counts), { id: 'arriving', content: <Arriving count={counts.arriving} /> }]
+export function countRegions(counts: StateCounts, may: May = mayAll): LiveRegion[] {
+  return [
+    ...chipRegions(counts),
+    { id: 'arriving', content: <Arriving count={counts.arriving} may={may} /> },
+  ]
 }
 
 /** What changes by itself: each row, and the list when it is another one. */
@@ -217,7 +227,7 @@ function NoMatch() {
 }
 
 /** How to begin. The style sheet hides it as soon as the live table shows a study. */
-function FirstUse({ studiesURL }: { studiesURL: string }) {
+function FirstUse({ studiesURL, may }: { studiesURL: string; may: May }) {
   return (
     <section id="first-use">
       <h2>Send the first study</h2>
@@ -227,15 +237,19 @@ function FirstUse({ studiesURL }: { studiesURL: string }) {
       <pre>
         <code>curl -H 'Content-Type: application/dicom' --data-binary @image.dcm {studiesURL}</code>
       </pre>
-      <p>
-        Or <a href={paths.upload}>upload files</a> from this browser.
-      </p>
-      <form method="post" action={paths.demo}>
+      {may('GET /upload') && (
         <p>
-          Nothing at hand? <button type="submit">Send demonstration studies</button> Made up, of
-          nobody; they arrive within a minute.
+          Or <a href={paths.upload}>upload files</a> from this browser.
         </p>
-      </form>
+      )}
+      {may('POST /api/demo') && (
+        <form method="post" action={paths.demo}>
+          <p>
+            Nothing at hand? <button type="submit">Send demonstration studies</button> Made up, of
+            nobody; they arrive within a minute.
+          </p>
+        </form>
+      )}
     </section>
   )
 }

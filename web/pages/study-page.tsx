@@ -6,6 +6,7 @@ import type { Arrival, Refusal, Warning } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
 import type { DamagedInstance, Integrity as IntegrityFacts } from '../../db/study-safety.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { type May, mayAll } from '../may.ts'
 import type { ListedCommitment } from '../parts/commitment-table.tsx'
 import { Commitment, Completeness } from '../parts/completeness.tsx'
 import { personName } from '../parts/dicom-text.ts'
@@ -54,6 +55,10 @@ interface StudyPageProps {
   done?: string | undefined
 }
 
+export function mayOf({ means }: Pick<StudyView, 'means'>): May {
+  return means.may ?? mayAll
+}
+
 export function StudyPage({ shell, view, done }: StudyPageProps) {
   const { studyInstanceUID, studyDescription } = view.study
   return (
@@ -87,7 +92,7 @@ export function StudyPage({ shell, view, done }: StudyPageProps) {
       <section aria-labelledby="evidence-title">
         <h2 id="evidence-title">Evidence</h2>
         <div id="study-evidence">
-          <Evidence view={view.evidence} />
+          <Evidence view={view.evidence} may={mayOf(view)} />
         </div>
       </section>
       <section aria-labelledby="commitments-title">
@@ -120,7 +125,7 @@ export function studyViewRegions(view: StudyView): LiveRegion[] {
   return [
     { id: 'study-head', content: <StudyHead view={view} /> },
     ...seriesRegions(view),
-    { id: 'study-evidence', content: <Evidence view={view.evidence} /> },
+    { id: 'study-evidence', content: <Evidence view={view.evidence} may={mayOf(view)} /> },
     { id: 'study-commitments', content: <Commitments view={view} /> },
     { id: 'study-integrity', content: <IntegrityOf view={view} /> },
     { id: 'study-findings', content: <Findings view={view} /> },
@@ -175,9 +180,10 @@ function StudyHead({ view }: { view: StudyView }) {
             Open in viewer
           </a>
         )}
-        {studyActionViews
-          .filter((one) => one.isOffered(study, view.means))
-          .map((one) => one.view(study))}
+        {mayOf(view)('POST /studies/:study/actions/:action') &&
+          studyActionViews
+            .filter((one) => one.isOffered(study, view.means))
+            .map((one) => one.view(study))}
       </div>
       <StudyFacts view={view} />
     </>
@@ -246,7 +252,7 @@ function StudyLife({ view }: { view: StudyView }) {
   return (
     <>
       <StudyBand {...view} />
-      <StudyTimeline {...view} />
+      <StudyTimeline {...view} may={mayOf(view)} />
     </>
   )
 }

@@ -5,7 +5,7 @@ import { FindingTable } from '../parts/finding-table.tsx'
 import { Integrity } from '../parts/integrity.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
 import { paths } from '../paths.ts'
-import type { StudyView } from './study-page.tsx'
+import { mayOf, type StudyView } from './study-page.tsx'
 
 /** Whether its storage was committed, and by which requests. */
 export function Commitments({ view }: { view: StudyView }) {
@@ -28,9 +28,10 @@ export function Commitments({ view }: { view: StudyView }) {
               : `${countOf(commitments.length, 'request')} that ${commitments.length === 1 ? 'names' : 'name'} it`
           }
           commitments={commitments}
+          may={mayOf(view)}
         />
       )}
-      {hasMoreCommitments && (
+      {hasMoreCommitments && mayOf(view)('GET /commitments') && (
         <p>
           <a href={paths.commitmentsOf(studyInstanceUID)}>All requests that name it</a>
         </p>
@@ -76,7 +77,11 @@ export function Findings({ view }: { view: StudyView }) {
       {deletions.length > 0 && (
         <>
           <DeletionTable deletions={deletions} />
-          <AllowResend studyInstanceUID={study.studyInstanceUID} refusedCount={refusedAgainCount} />
+          <AllowResend
+            studyInstanceUID={study.studyInstanceUID}
+            refusedCount={refusedAgainCount}
+            may={mayOf(view)}
+          />
         </>
       )}
     </>

@@ -1,7 +1,9 @@
 /** @jsxImportSource hono/jsx */
 import type { Handling } from '../../db/transfers.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { type May, mayAll } from '../may.ts'
 import { type Finding, FindingTable } from '../parts/finding-table.tsx'
+import { MayLink } from '../parts/may-link.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
 import { reasonNames } from '../parts/reason.tsx'
 import { TransferBadge } from '../parts/state-badge.tsx'
@@ -29,7 +31,7 @@ export function UploadPage({ shell, handling, problem }: UploadPageProps) {
           They are sent a hundred at a time, and strict or lenient holds for each hundred.
         </small>
       </p>
-      <UploadForm handling={handling} problem={problem} />
+      <UploadForm handling={handling} problem={problem} may={shell?.may} />
       <section id="progress" class="island" aria-labelledby="words" hidden>
         <div class="two-truths">
           <progress id="sent" class="sent" max={1} value={0} aria-label="Bytes sent" />
@@ -48,7 +50,11 @@ export function UploadPage({ shell, handling, problem }: UploadPageProps) {
 }
 
 /** The handling stands before the files, for it must be known when the first of them arrives. */
-export function UploadForm({ handling, problem }: Omit<UploadPageProps, 'shell'>) {
+export function UploadForm({
+  handling,
+  problem,
+  may = mayAll,
+}: Omit<UploadPageProps, 'shell'> & { may?: May | undefined }) {
   return (
     <form
       class="upload"
@@ -57,6 +63,8 @@ export function UploadForm({ handling, problem }: Omit<UploadPageProps, 'shell'>
       enctype="multipart/form-data"
       data-studies={paths.stow}
       data-transfers={paths.transferFacts('')}
+      data-transfer-pages={may('GET /transfers/:transfer') ? paths.transfer('') : undefined}
+      data-study-pages={may('GET /studies/:study') ? paths.study('') : undefined}
       data-reasons={JSON.stringify(reasonNames)}
     >
       {problem && (
@@ -128,6 +136,7 @@ export function UploadAnswerPage({
   report: UploadReport
 }) {
   const { state, transferID, refusals, warnings, studies, handling } = report
+  const may = shell?.may ?? mayAll
   return (
     <Layout title="Upload" current="upload" shell={shell}>
       <h1>Upload</h1>
@@ -137,7 +146,7 @@ export function UploadAnswerPage({
       {advicesOf(report).map((advice) => (
         <p>{advice}</p>
       ))}
-      {studies.length > 0 && <StudyLinks studies={studies} />}
+      {studies.length > 0 && <StudyLinks studies={studies} may={may} />}
       {refusals.length > 0 && (
         <FindingTable
           caption={shownOf(refusals.length, 'refused instance')}
@@ -154,25 +163,32 @@ export function UploadAnswerPage({
           findings={warnings.slice(0, listed)}
         />
       )}
-      <p>
-        <a href={paths.transfer(transferID)}>This transfer</a>
-      </p>
+      {may('GET /transfers/:transfer') && (
+        <p>
+          <a href={paths.transfer(transferID)}>This transfer</a>
+        </p>
+      )}
       <h2>Upload more</h2>
-      <UploadForm handling={handling} />
+      <UploadForm handling={handling} may={may} />
     </Layout>
   )
 }
 
-function StudyLinks({ studies }: { studies: string[] }) {
+function StudyLinks({ studies, may }: { studies: string[]; may: May }) {
   return (
     <>
       <h2>{countOf(studies.length, 'study', 'studies')}</h2>
       <ul>
         {studies.slice(0, listed).map((studyInstanceUID) => (
           <li>
-            <a class="uid" href={paths.study(studyInstanceUID)}>
+            <MayLink
+              may={may}
+              route="GET /studies/:study"
+              class="uid"
+              href={paths.study(studyInstanceUID)}
+            >
               {studyInstanceUID}
-            </a>
+            </MayLink>
           </li>
         ))}
       </ul>

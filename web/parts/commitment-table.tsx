@@ -1,9 +1,11 @@
 /** @jsxImportSource hono/jsx */
 import type { FailureCount } from '../../db/commitment-list.ts'
 import type { Commitment } from '../../db/commitments.ts'
+import { type May, mayAll } from '../may.ts'
 import { elementID, paths } from '../paths.ts'
 import { CommitmentReason } from './commitment-reason.tsx'
 import { Ago, durationText } from './instant.tsx'
+import { MayLink } from './may-link.tsx'
 import { bytesText, countText } from './quantity.tsx'
 import { Badge, type Sign } from './state-badge.tsx'
 
@@ -26,10 +28,11 @@ export function commitmentSign(commitment: Commitment): Sign {
 interface CommitmentTableProps {
   caption: string
   commitments: ListedCommitment[]
+  may?: May
 }
 
 /** Requests, the newest first. */
-export function CommitmentTable({ caption, commitments }: CommitmentTableProps) {
+export function CommitmentTable({ caption, commitments, may = mayAll }: CommitmentTableProps) {
   return (
     <table class="commitments">
       <caption>{caption}</caption>
@@ -46,14 +49,14 @@ export function CommitmentTable({ caption, commitments }: CommitmentTableProps) 
       </thead>
       <tbody>
         {commitments.map((one) => (
-          <CommitmentRow {...one} />
+          <CommitmentRow {...one} may={may} />
         ))}
       </tbody>
     </table>
   )
 }
 
-function CommitmentRow({ commitment, failures }: ListedCommitment) {
+function CommitmentRow({ commitment, failures, may }: ListedCommitment & { may: May }) {
   const { transactionUID, instanceCount, committedCount, byteLength, state } = commitment
   const { requester, requesterProduct, requestedAt, finishedAt } = commitment
   return (
@@ -63,9 +66,15 @@ function CommitmentRow({ commitment, failures }: ListedCommitment) {
         {state === 'discarded' && <small>result not kept any more</small>}
       </td>
       <td>
-        <a class="uid" href={paths.commitment(transactionUID)} data-row>
+        <MayLink
+          may={may}
+          route="GET /commitments/:transaction"
+          class="uid"
+          href={paths.commitment(transactionUID)}
+          isRow
+        >
           {transactionUID}
-        </a>
+        </MayLink>
         <small>{[requester, requesterProduct].filter(Boolean).join(' · ')}</small>
       </td>
       <td class="number" data-label="Instances">

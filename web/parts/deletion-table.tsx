@@ -1,5 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import type { Deletion } from '../../db/deletions.ts'
+import type { May } from '../may.ts'
 import { paths } from '../paths.ts'
 import { Instant } from './instant.tsx'
 import { countOf, countText } from './quantity.tsx'
@@ -49,10 +50,11 @@ const whatWords = { study: 'The study', series: 'A series', instance: 'An instan
 interface AllowResendProps {
   studyInstanceUID: string
   refusedCount: number
+  may: May
 }
 
 /** What becomes of deleted instances that come again, and the way to let them. */
-export function AllowResend({ studyInstanceUID, refusedCount }: AllowResendProps) {
+export function AllowResend({ studyInstanceUID, refusedCount, may }: AllowResendProps) {
   if (refusedCount === 0) {
     return (
       <p>
@@ -69,11 +71,15 @@ export function AllowResend({ studyInstanceUID, refusedCount }: AllowResendProps
         refused (C410) if {isOne ? 'it comes' : 'they come'} again, and the sender is told why.
         Others of the study are stored.
       </p>
-      <form method="post" action={paths.allowResend(studyInstanceUID)}>
-        <button class="second" type="submit">
-          {isOne ? 'Allow it to come again' : `Allow all ${countText(refusedCount)} to come again`}
-        </button>
-      </form>
+      {may('POST /studies/:study/allow-resend') && (
+        <form method="post" action={paths.allowResend(studyInstanceUID)}>
+          <button class="second" type="submit">
+            {isOne
+              ? 'Allow it to come again'
+              : `Allow all ${countText(refusedCount)} to come again`}
+          </button>
+        </form>
+      )}
     </>
   )
 }

@@ -2,8 +2,10 @@
 import type { Child } from 'hono/jsx'
 import type { KeptEvidence, SeriesVerdict } from '../../db/evidence.ts'
 import type { EvidenceSource, Verdict } from '../../db/schema.ts'
+import { type May, mayAll } from '../may.ts'
 import { paths } from '../paths.ts'
 import { Instant } from './instant.tsx'
+import { MayLink } from './may-link.tsx'
 import { countOf, countText } from './quantity.tsx'
 import { Badge, type Sign } from './state-badge.tsx'
 
@@ -31,7 +33,7 @@ export const missingCounted = 10_000
 const shownStatements = 12
 
 /** Why the study is held to be whole, or not: who says what, and whether that is what is here. */
-export function Evidence({ view }: { view: EvidenceView }) {
+export function Evidence({ view, may = mayAll }: { view: EvidenceView; may?: May }) {
   const { evidence, isCut } = view
   const first = evidence.slice(0, shownStatements)
   const rest = evidence.slice(shownStatements)
@@ -41,6 +43,7 @@ export function Evidence({ view }: { view: EvidenceView }) {
       {first.length > 0 && (
         <StatementTable
           view={view}
+          may={may}
           statements={first}
           caption={captionOf(evidence.length, isCut)}
         />
@@ -48,7 +51,7 @@ export function Evidence({ view }: { view: EvidenceView }) {
       {rest.length > 0 && (
         <details class="more">
           <summary>{countOf(rest.length, 'more statement')}</summary>
-          <StatementTable view={view} statements={rest} caption="The others" />
+          <StatementTable view={view} may={may} statements={rest} caption="The others" />
         </details>
       )}
       <Missing view={view} />
@@ -82,11 +85,12 @@ export function verdictWords(view: EvidenceView): string {
 
 interface StatementTableProps {
   view: EvidenceView
+  may: May
   statements: KeptEvidence[]
   caption: string
 }
 
-function StatementTable({ view, statements, caption }: StatementTableProps) {
+function StatementTable({ view, may, statements, caption }: StatementTableProps) {
   return (
     <table class="evidence">
       <caption>{caption}</caption>
@@ -105,7 +109,7 @@ function StatementTable({ view, statements, caption }: StatementTableProps) {
             <td>
               {sourceWords[one.source]}
               <small>
-                <Origin of={one} />
+                <Origin of={one} may={may} />
               </small>
             </td>
             <td>
@@ -150,12 +154,17 @@ export const sourceWords: Record<EvidenceSource, string> = {
   peer: 'The source that is asked',
 }
 
-function Origin({ of: { source, origin, claimedBy } }: { of: KeptEvidence }): Child {
+function Origin({ of: { source, origin, claimedBy }, may }: { of: KeptEvidence; may: May }): Child {
   if (source === 'commitment-request') {
     return (
-      <a class="uid" href={paths.commitment(origin)}>
+      <MayLink
+        may={may}
+        route="GET /commitments/:transaction"
+        class="uid"
+        href={paths.commitment(origin)}
+      >
         {origin}
-      </a>
+      </MayLink>
     )
   }
   const words = [origin, claimedBy && `by ${claimedBy}`].filter(Boolean).join(' ')

@@ -4,10 +4,12 @@ import type { Change } from '../../db/changes.ts'
 import type { ChangeType } from '../../db/schema.ts'
 import type { Arrival } from '../../db/study-life.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
+import type { May } from '../may.ts'
 import { paths } from '../paths.ts'
 import type { ListedCommitment } from './commitment-table.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { durationText, Instant, Until } from './instant.tsx'
+import { MayLink } from './may-link.tsx'
 import { countOf, countText } from './quantity.tsx'
 
 interface StudyTimelineProps {
@@ -15,6 +17,7 @@ interface StudyTimelineProps {
   changes: Change[]
   arrivals: Arrival[]
   commitments: ListedCommitment[]
+  may: May
 }
 
 interface Step {
@@ -24,15 +27,16 @@ interface Step {
 }
 
 /** What happened to a study, the newest first, with what will happen on top. */
-export function StudyTimeline({ study, changes, arrivals, commitments }: StudyTimelineProps) {
+export function StudyTimeline(props: StudyTimelineProps) {
+  const { study, changes, arrivals, commitments, may } = props
   const steps: Step[] = [
     ...changes.map(({ type, at, details }) => ({
       at,
       icon: icons[type],
-      what: wordsOf(type, details ?? {}),
+      what: wordsOf(type, details ?? {}, may),
     })),
-    ...arrivals.map(arrivalStep),
-    ...commitments.map(requestStep),
+    ...arrivals.map((one) => arrivalStep(one, may)),
+    ...commitments.map((one) => requestStep(one, may)),
   ].sort((a, b) => b.at.getTime() - a.at.getTime())
   return (
     <ol class="timeline">
@@ -74,7 +78,7 @@ const icons: Record<ChangeType, IconName> = {
   'transfer-ended': 'arriving',
 }
 
-function wordsOf(type: ChangeType, details: Record<string, unknown>): Child {
+function wordsOf(type: ChangeType, details: Record<string, unknown>, may: May): Child {
   const number = (name: string) => Number(details[name] ?? 0)
   switch (type) {
     case 'new':
@@ -92,7 +96,7 @@ function wordsOf(type: ChangeType, details: Record<string, unknown>): Child {
     case 'incomplete':
       return incompleteWords(details)
     case 'committed':
-      return <CommittedWords details={details} />
+      return <CommittedWords details={details} may={may} />
     case 'damaged':
       return details.isDamaged === false
         ? 'Bytes that were damaged are right again'
@@ -103,14 +107,24 @@ function wordsOf(type: ChangeType, details: Record<string, unknown>): Child {
 }
 
 /** What a commitment request came to: as its result says, and how much of the study that makes. */
-function CommittedWords({ details }: { details: Record<string, unknown> }) {
+function CommittedWords({ details, may }: { details: Record<string, unknown>; may: May }) {
   const committed = Number(details.committedCount ?? 0)
   const failed = Number(details.failedCount ?? 0)
   const text = `Storage of ${countOf(committed, 'instance')} committed`
   const transaction = details.transactionUID
   return (
     <>
-      {typeof transaction === 'string' ? <a href={paths.commitment(transaction)}>{text}</a> : text}
+      {typeof transaction === 'string' ? (
+        <MayLink
+          may={may}
+          route="GET /commitments/:transaction"
+          href={paths.commitment(transaction)}
+        >
+          {text}
+        </MayLink>
+      ) : (
+        text
+      )}
       {failed > 0 && `, ${countText(failed)} failed`}
     </>
   )
@@ -129,20 +143,24 @@ function incompleteWords({
     : 'Nobody says any more what it holds'
 }
 
-function requestStep({ commitment }: ListedCommitment): Step {
+function requestStep({ commitment }: ListedCommitment, may: May): Step {
   const { transactionUID, instanceCount, requestedAt } = commitment
   return {
     at: requestedAt,
     icon: 'hourglass',
     what: (
-      <a href={paths.commitment(transactionUID)}>
+      <MayLink
+        may={may}
+        route="GET /commitments/:transaction"
+        href={paths.commitment(transactionUID)}
+      >
         Commitment of {countOf(instanceCount, 'instance')} requested
-      </a>
+      </MayLink>
     ),
   }
 }
 
-function arrivalStep({ at, until, instanceCount, transferID }: Arrival): Step {
+function arrivalStep({ at, until, instanceCount, transferID }: Arrival, may: May): Step {
   const took = until.getTime() - at.getTime()
   const what = `${countOf(instanceCount, 'instance')} stored`
   return {
@@ -150,7 +168,13 @@ function arrivalStep({ at, until, instanceCount, transferID }: Arrival): Step {
     icon: 'arriving',
     what: (
       <>
-        {transferID === null ? what : <a href={paths.transfer(transferID)}>{what}</a>}
+        {transferID === null ? (
+          what
+        ) : (
+          <MayLink may={may} route="GET /transfers/:transfer" href={paths.transfer(transferID)}>
+            {what}
+          </MayLink>
+        )}
         {took >= 50 && <> in {durationText(took)}</>}
       </>
     ),

@@ -4,6 +4,7 @@ import type { KeptEvidence } from '../../db/evidence.ts'
 import type { Study } from '../../db/instances.ts'
 import type { DeletionLevel } from '../../db/schema.ts'
 import type { ListedStudy } from '../../db/study-list.ts'
+import type { May } from '../may.ts'
 import { paths } from '../paths.ts'
 
 /** What of a study an action is about: all of it, or a series or an instance of it. */
@@ -16,9 +17,11 @@ export interface ActionTarget {
   committedInstanceCount: number
 }
 
-/** What depends on how the server was set up. */
+/** What depends on how the server was set up, and on who looks. */
 export interface Means {
   isPeerConfigured: boolean
+  /** Default: everything. */
+  may?: May | undefined
 }
 
 /** What somebody is shown who is asked before an action. */
