@@ -260,6 +260,38 @@ describe.skipIf(!hasBrowser())('the page', () => {
     expect(await accessibilityFaults(page)).toEqual([])
   })
 
+  test('breaks no date and no name in a row of the list, which has two or three lines', async () => {
+    await using watched = await openPage(browser, server.url, {
+      viewport: { width: 1280, height: 800 },
+    })
+    const { page } = watched
+    const studyInstanceUID = await postStudy(server, {
+      patientName: 'Featherstonehaugh^Maximiliana',
+      patientID: 'MRN-00451234',
+      studyDescription: 'MR Lendenwirbelsaeule nativ',
+      modality: 'MR',
+      accessionNumber: 'ACC202600012',
+    })
+    await page.goto(server.url)
+    const row = page.locator(rowOf(studyInstanceUID))
+    const lines = await row.evaluate((element) => {
+      const range = document.createRange()
+      const words: [string, number][] = []
+      const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+      for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+        for (const { 0: word, index } of (node.textContent ?? '').matchAll(/[\w-]{4,}/g)) {
+          range.setStart(node, index)
+          range.setEnd(node, index + word.length)
+          words.push([word, range.getClientRects().length])
+        }
+      }
+      return words
+    })
+    expect(lines.length).toBeGreaterThan(5)
+    expect(lines.filter(([, count]) => count > 1)).toEqual([])
+    expect((await row.boundingBox())?.height).toBeLessThan(80)
+  })
+
   test('says that it is not live when the server is away, and catches up', async () => {
     await using own = await startServer()
     await using watched = await openPage(browser, own.url, {}, [/ERR_|htmx/])

@@ -181,7 +181,7 @@ function ProblemInstances({ problems }: Pick<ProblemListPageProps, 'problems'>) 
               )}
             </td>
             <td>
-              <a class="uid" href={paths.transfer(one.transferID)}>
+              <a class="uid nowrap" href={paths.transfer(one.transferID)}>
                 {one.transferID.slice(0, 8)}
               </a>
             </td>

@@ -55,7 +55,7 @@ export function FindingTable({ caption, findings, withTransfer }: FindingTablePr
             {withTransfer && (
               <td data-label="Transfer">
                 {finding.transferID && (
-                  <a class="uid" href={paths.transfer(finding.transferID)}>
+                  <a class="uid nowrap" href={paths.transfer(finding.transferID)}>
                     {finding.transferID.slice(0, 8)}
                   </a>
                 )}

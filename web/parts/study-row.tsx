@@ -31,7 +31,11 @@ export function StudyRow({ study }: StudyRowProps) {
         <a href={paths.study(studyInstanceUID)} data-row>
           {studyDescription ?? <span class="muted">No description</span>}
         </a>
-        <small>{studyFacts(study)}</small>
+        <small>
+          <Day value={study.studyDate} />
+          {study.studyDate && study.modalitiesInStudy.length > 0 && ' · '}
+          {study.modalitiesInStudy.join(', ')}
+        </small>
       </td>
       <td class="accession" data-label="Accession">
         {accessionNumber ?? <None />}
@@ -108,9 +112,21 @@ export function PatientFacts({ study }: { study: Study }) {
   const { patientID, patientBirthDate, patientSex } = study
   return (
     <small data-patient>
-      {joined([patientID, patientBirthDate && dateText(patientBirthDate), patientSex])}
+      {patientID}
+      {patientID && patientBirthDate && ' · '}
+      <Day value={patientBirthDate} />
+      {(patientID || patientBirthDate) && patientSex && ' · '}
+      {patientSex}
     </small>
   )
+}
+
+/** A date, in one piece. */
+function Day({ value }: { value: string | null }) {
+  if (value === null) return null
+  const text = dateText(value)
+  // What is no date may be long.
+  return <span class={text.length > 10 ? undefined : 'nowrap'}>{text}</span>
 }
 
 /** `2026-03-01 · CT, SR` */
