@@ -145,6 +145,31 @@ describe('the list of studies', () => {
   })
 })
 
+describe('the instances of a series', () => {
+  test('are in the order of their numbers where one page holds all, else of their UIDs', async () => {
+    await using archive = await testApp()
+    const [studyInstanceUID, seriesInstanceUID] = [uniqueUID(), uniqueUID()]
+    const of = (n: number, instanceNumber: number) =>
+      dicomFile({
+        studyInstanceUID,
+        seriesInstanceUID,
+        sopInstanceUID: `1.2.9.${n}`,
+        instanceNumber,
+      })
+    await archive.send([of(1, 10), of(2, 9), of(3, 100)])
+    const path = `/studies/${studyInstanceUID}/series/${seriesInstanceUID}`
+    const shown = async () => {
+      const { text } = await get(archive, path)
+      return [...text.matchAll(/data-label="Number">(\d+)</g)].map(([, number]) => number)
+    }
+    expect(await shown()).toEqual(['9', '10', '100'])
+    expect((await get(archive, path)).text).toContain('All 3 instances, by number')
+    await archive.send(Array.from({ length: 100 }, (_, n) => of(1000 + n, 200 - n)))
+    expect((await shown()).slice(0, 2)).toEqual(['10', '200'])
+    expect((await get(archive, path)).text).toContain('100 of 103 instances, by UID')
+  })
+})
+
 describe('a study that arrives for the first time', () => {
   test('is told above the list, where it has no row yet, instead of how to begin', async () => {
     await using archive = await testApp({}, nothingHeld)

@@ -18,11 +18,13 @@ interface SeriesPageProps {
   isFirst: boolean
 }
 
-/** The instances of one series, a hundred a page. */
+/** The instances of one series, a hundred a page: pages go on by UID, so numbers order one that holds all. */
 export function SeriesPage(props: SeriesPageProps) {
   const { shell, studyInstanceUID, series, instances, hasMore, isFirst } = props
   const { seriesInstanceUID, seriesDescription, seriesNumber, modality } = series
   const last = instances.at(-1)
+  const isWhole = isFirst && !hasMore
+  const shown = isWhole ? instances.toSorted(byNumber) : instances
   const may = shell?.may ?? mayAll
   return (
     <Layout title="Series" current="studies" shell={shell}>
@@ -48,9 +50,9 @@ export function SeriesPage(props: SeriesPageProps) {
       )}
       <table class="instances">
         <caption>
-          {hasMore || !isFirst
-            ? `${countText(instances.length)} of ${countText(series.instanceCount)} instances, by UID`
-            : `All ${countText(instances.length)} instances, by UID`}
+          {isWhole
+            ? `All ${countText(instances.length)} instances, by number`
+            : `${countText(instances.length)} of ${countText(series.instanceCount)} instances, by UID`}
         </caption>
         <thead>
           <tr>
@@ -64,7 +66,7 @@ export function SeriesPage(props: SeriesPageProps) {
           </tr>
         </thead>
         <tbody>
-          {instances.map((one) => (
+          {shown.map((one) => (
             <tr class="linked">
               <td data-label="Number">{one.instanceNumber}</td>
               <td>
@@ -100,6 +102,15 @@ export function SeriesPage(props: SeriesPageProps) {
       </nav>
     </Layout>
   )
+}
+
+/** By Instance Number, which is text that should be a whole number; those without one are last. */
+function byNumber(a: ListedInstance, b: ListedInstance): number {
+  const [left, right] = [a, b].map(({ instanceNumber }) => {
+    const number = Number.parseInt(instanceNumber ?? '', 10)
+    return Number.isNaN(number) ? Number.MAX_SAFE_INTEGER : number
+  }) as [number, number]
+  return left - right
 }
 
 /** `512 × 512, 30 frames` */
