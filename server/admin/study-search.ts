@@ -82,6 +82,8 @@ function searchOf(values: Record<string, string>, place: URLSearchParams): Study
   const isFiltered = Object.keys(filters).length > 0
   const read = { fields, order, place: placeOf(place, order), isFiltered }
   try {
+    insistOnOrder('the range of study dates', values.from, values.to)
+    insistOnOrder('the range of days of receipt', values.receivedFrom, values.receivedTo)
     const filter: StudyFilter = {
       conditions: parseParameters('study', qido).conditions,
       state: oneOf(studyStates, values.state),
@@ -110,6 +112,15 @@ function dayOf(date: string | undefined, laterMs: number): Date | undefined {
     throw new HttpProblem(400, 'Cannot search: a day of receipt is written like 2026-03-01')
   }
   return new Date(day.getTime() + laterMs)
+}
+
+/** Nothing lies between a day and one before it, and whoever typed that means something else. @throws {HttpProblem} 400 */
+function insistOnOrder(what: string, from: string | undefined, to: string | undefined): void {
+  if (from === undefined || to === undefined || from <= to) return
+  throw new HttpProblem(
+    400,
+    `Cannot search: ${what} begins on ${from} and ends before it, on ${to}`,
+  )
 }
 
 /** The same in the words of QIDO. (PS3.18 8.3.4) */

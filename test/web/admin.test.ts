@@ -105,6 +105,14 @@ describe('the list of studies', () => {
       expect([day, wrong.status]).toEqual([day, 400])
       expect(wrong.text).toContain('written like 2026-03-01')
     }
+    for (const query of [
+      'receivedFrom=2026-03-02&receivedTo=2026-03-01',
+      'from=2026-03-02&to=2026-03-01',
+    ]) {
+      const wrong = await get(archive, `/?${query}`)
+      expect([query, wrong.status]).toEqual([query, 400])
+      expect(wrong.text).toContain('begins on 2026-03-02 and ends before it, on 2026-03-01')
+    }
   })
 
   test('leads a search without text to an address, and says what is wrong with one', async () => {
