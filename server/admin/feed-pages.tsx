@@ -6,11 +6,12 @@ import { type ChangeType, changeTypes } from '../../db/schema.ts'
 import { countDeliveries, findWebhook, listWebhooks, type Webhook } from '../../db/webhooks.ts'
 import { type ChangeList, ChangesPage, changeRegions } from '../../web/pages/changes-page.tsx'
 import { WebhookPage, WebhooksPage, webhookRegions } from '../../web/pages/webhooks-page.tsx'
-import { locationFrom, paths } from '../../web/paths.ts'
+import { paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { PageDeps } from './deps.ts'
+import { leadToDone, onceSaid, readDone } from './done.ts'
 import { readForm } from './study-pages.tsx'
 
 const changesOnPage = 100
@@ -101,9 +102,9 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
         deps.shell.read(c),
       ])
       const done = { resend: 'Sent again, or about to be.', drop: 'Given up.' }[
-        c.req.query('done') ?? ''
+        readDone(c, paths.webhook(webhook.webhookID))?.get('done') ?? ''
       ]
-      return htmlResponse(
+      const answer = htmlResponse(
         <WebhookPage
           shell={shell}
           webhook={webhook}
@@ -112,6 +113,7 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
           done={done}
         />,
       )
+      return onceSaid(answer, done)
     })
     .post('/webhooks/:webhook/actions/:action', async (c) => {
       const { webhookID } = await readWebhook(c.req.param('webhook'))
@@ -121,7 +123,7 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       else if (action === 'drop' && seq !== undefined) await dropDelivery(db, webhookID, seq)
       else throw new HttpProblem(404, 'There is no such action')
       deps.changed()
-      return c.redirect(locationFrom(c.req.raw, `${paths.webhook(webhookID)}?done=${action}`), 303)
+      return leadToDone(c, paths.webhook(webhookID), { done: action })
     })
 }
 

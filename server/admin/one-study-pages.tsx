@@ -21,6 +21,7 @@ import { describeError } from '../log.ts'
 import { readStudy } from './api.ts'
 import { attributeLines } from './attribute-lines.ts'
 import type { PageDeps } from './deps.ts'
+import { onceSaid } from './done.ts'
 import { deletedStudyPage, doneOf } from './study-action-pages.tsx'
 import { readExpected, readStudyView } from './study-view.ts'
 import { studyZip } from './study-zip.ts'
@@ -77,7 +78,9 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
           readStudyView(deps, studyInstanceUID, c.get('may')),
           deps.shell.read(c),
         ])
-        return htmlResponse(<StudyPage shell={shell} view={view} done={doneOf(c)} />)
+        const done = doneOf(c, studyInstanceUID)
+        const page = <StudyPage shell={shell} view={view} done={done} />
+        return onceSaid(htmlResponse(page), done)
       } catch (error) {
         if (!(error instanceof HttpProblem) || !wantsPage(c.req.raw)) throw error
         const page =

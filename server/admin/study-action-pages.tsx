@@ -7,7 +7,7 @@ import { findSeries } from '../../db/study-life.ts'
 import { DeletedStudyPage } from '../../web/pages/deleted-study-page.tsx'
 import { StudyActionPage } from '../../web/pages/study-action-page.tsx'
 import { countOf } from '../../web/parts/quantity.tsx'
-import { locationFrom, paths } from '../../web/paths.ts'
+import { paths } from '../../web/paths.ts'
 import { htmlResponse } from '../../web/respond.tsx'
 import { studyActionViews } from '../../web/study-actions/all.tsx'
 import { type ActionTarget, type AskProblem, numberIn } from '../../web/study-actions/view.tsx'
@@ -17,6 +17,7 @@ import { callerOf } from '../http/identity.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readStudy } from './api.ts'
 import type { PageDeps } from './deps.ts'
+import { leadToDone, onceSaid, readDone } from './done.ts'
 import { studyActions } from './study-actions/all.ts'
 import { readForm } from './study-pages.tsx'
 
@@ -90,12 +91,7 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
       try {
         const said = await action.run(request, deps)
         deps.changed()
-        const query = new URLSearchParams({ done: action.name })
-        for (const [name, value] of Object.entries(said)) query.set(name, String(value))
-        return c.redirect(
-          locationFrom(c.req.raw, `${paths.study(study.studyInstanceUID)}?${query}`),
-          303,
-        )
+        return leadToDone(c, paths.study(study.studyInstanceUID), { done: action.name, ...said })
       } catch (error) {
         if (!(error instanceof HttpProblem) || !askedAgain.includes(error.status)) throw error
         return ask(c, study, form, error)
@@ -106,13 +102,10 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
       const { found, lifted } = await allowResend(db, { studyInstanceUID })
       if (found === 0) throw new HttpProblem(404, 'Nothing of this was deleted')
       deps.changed()
-      return c.redirect(
-        locationFrom(
-          c.req.raw,
-          `${paths.study(studyInstanceUID)}?done=allow-resend&instances=${lifted}`,
-        ),
-        303,
-      )
+      return leadToDone(c, paths.study(studyInstanceUID), {
+        done: 'allow-resend',
+        instances: lifted,
+      })
     })
 }
 
@@ -120,9 +113,10 @@ function viewOf(c: Context<AppEnv>) {
   return studyActionViews.find(({ name }) => name === c.req.param('action'))
 }
 
-/** What was done just now, as the address says after an action. */
-export function doneOf(c: Context<AppEnv>): string | undefined {
-  const said = new URL(c.req.url).searchParams
+/** What was done to a study just now, in a sentence. */
+export function doneOf(c: Context<AppEnv>, studyInstanceUID: string): string | undefined {
+  const said = readDone(c, paths.study(studyInstanceUID))
+  if (said === undefined) return undefined
   if (said.get('done') === 'allow-resend') {
     return `${countOf(numberIn(said, 'instances'), 'deleted instance')} may come again.`
   }
@@ -141,14 +135,15 @@ export async function deletedStudyPage(
     deps.shell.read(c),
   ])
   if (deletions.length === 0) return undefined
+  const done = doneOf(c, studyInstanceUID)
   const page = (
     <DeletedStudyPage
       shell={shell}
       studyInstanceUID={studyInstanceUID}
       deletions={deletions}
       refusedCount={refusedCount}
-      done={doneOf(c)}
+      done={done}
     />
   )
-  return htmlResponse(page, 410)
+  return onceSaid(htmlResponse(page, 410), done)
 }

@@ -28,7 +28,8 @@ describe.skipIf(!hasBrowser())('the page below a path of a proxy', () => {
       await page.waitForURL(`${home}studies/${studyInstanceUID}`)
       await page.locator('#live-state[data-live=on]').waitFor()
       await page.getByRole('button', { name: 'Settle now' }).click()
-      await page.waitForURL(`${home}studies/${studyInstanceUID}?done=settle`)
+      await page.getByText('It settles now').waitFor()
+      expect(page.url()).toBe(`${home}studies/${studyInstanceUID}`)
       await page.keyboard.press('Escape')
       await page.waitForURL(home)
 

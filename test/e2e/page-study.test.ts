@@ -59,7 +59,7 @@ describe.skipIf(!hasBrowser())('the page of a study: whole, safe, deleted', () =
     await press(page, 'g', 'c')
     await page.waitForURL(`${server.url}/commitments`)
     await press(page, 'j', 'Enter')
-    await page.getByText('All 3 instances are committed').waitFor()
+    await page.getByText('All 3 instances were committed on').waitFor()
     await press(page, 'Escape')
     await page.waitForURL(`${server.url}/commitments`)
   })

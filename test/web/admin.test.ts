@@ -9,7 +9,7 @@ import { addWebhook } from '../../db/webhooks.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
-import { placeLedTo, placeOfLink, type TestApp, testApp } from './app.ts'
+import { placeLedTo, placeOfLink, type TestApp, testApp, toldAt } from './app.ts'
 
 const browser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
@@ -312,8 +312,17 @@ describe('actions', () => {
     const path = `/studies/${studyInstanceUID}`
     const action = `${path}/actions/settle`
     const answer = await archive.app.request(action, { method: 'POST', headers: form })
-    expect([answer.status, placeLedTo(action, answer)]).toEqual([303, `${path}?done=settle`])
-    expect((await get(archive, `${path}?done=settle`)).text).toContain('It settles now')
+    expect([answer.status, toldAt(action, answer)]).toEqual([303, `${path} done=settle`])
+    // Nobody can say so by an address, and it is said once.
+    expect((await get(archive, `${path}?done=settle`)).text).not.toContain('It settles now')
+    const cookie = (answer.headers.get('set-cookie') ?? '').split(';')[0] as string
+    const page = await get(archive, path, { ...browser, cookie })
+    expect(page.text).toContain('It settles now')
+    expect(page.headers.get('set-cookie')).toMatch(/^done=; Path=\/; Max-Age=0;/)
+    const other = await get(archive, `/studies/${uniqueUID()}`, { ...browser, cookie })
+    expect(other.headers.get('set-cookie')).toBeNull()
+    const broken = await get(archive, path, { ...browser, cookie: 'done=%E0%A4' })
+    expect(broken.status).toBe(200)
   })
 
   test.each([['/studies/STUDY/actions/settle'], ['/theme']])(

@@ -33,6 +33,12 @@ export function placeOfLink(link: string): string {
   return pathOf(new URL(link, 'http://localhost/'))
 }
 
+/** The address that an answer leads to, and what the page there says was done: `/studies/1.2 done=settle`. */
+export function toldAt(path: string, answer: Response): string {
+  const cookie = /^done=([^;]+);/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? ''
+  return `${placeLedTo(path, answer)} ${decodeURIComponent(cookie).split('?')[1]}`
+}
+
 /** Where an answer leads to, from the path that was asked for. */
 export function placeLedTo(path: string, answer: Response): string {
   return pathOf(new URL(answer.headers.get('location') as string, `http://localhost${path}`))

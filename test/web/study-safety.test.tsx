@@ -15,7 +15,7 @@ import { textOf } from '../../web/respond.tsx'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
 import { aStudy } from '../support/study.ts'
-import { placeLedTo, placeOfLink, testApp } from './app.ts'
+import { placeOfLink, testApp, toldAt } from './app.ts'
 import { readable } from './render.ts'
 
 const at = new Date('2026-03-01T12:00:00Z')
@@ -179,20 +179,18 @@ describe('the page of a commitment', () => {
 })
 
 describe('actions on a study', () => {
-  test('lead back to it with numbers, and with nothing else, in the address', async () => {
+  test('lead back to it, and tell it numbers and nothing else', async () => {
     await using archive = await testApp()
     const study = aStudy(2)
     await archive.send(study.files)
     const path = `/studies/${study.studyInstanceUID}`
     const declared = await post(archive, `${path}/actions/declare`, { count: '1,000' })
-    expect(placeLedTo(`${path}/actions/declare`, declared)).toBe(
-      `${path}?done=declare&expected=1000`,
-    )
+    expect(toldAt(`${path}/actions/declare`, declared)).toBe(`${path} done=declare&expected=1000`)
     const taken = await post(archive, `${path}/actions/declare`, { withdraw: 'yes' })
-    expect(placeLedTo(`${path}/actions/declare`, taken)).toBe(`${path}?done=declare&withdrawn=1`)
+    expect(toldAt(`${path}/actions/declare`, taken)).toBe(`${path} done=declare&withdrawn=1`)
     const verified = await post(archive, `${path}/actions/verify`, {})
-    expect(placeLedTo(`${path}/actions/verify`, verified)).toMatch(
-      /\?done=verify&instances=2&bytes=\d+&damaged=0&unreadable=0$/,
+    expect(toldAt(`${path}/actions/verify`, verified)).toMatch(
+      / done=verify&instances=2&bytes=\d+&damaged=0&unreadable=0$/,
     )
   })
 
@@ -227,10 +225,12 @@ describe('actions on a study', () => {
     const path = `/studies/${study.studyInstanceUID}`
     expect(await read(archive, path)).toContain('Ask the source')
     const asked = await post(archive, `${path}/actions/ask-source`, {})
-    expect(placeLedTo(`${path}/actions/ask-source`, asked)).toBe(
-      `${path}?done=ask-source&verdict=unknown`,
+    expect(toldAt(`${path}/actions/ask-source`, asked)).toBe(
+      `${path} done=ask-source&verdict=unknown`,
     )
-    const page = await read(archive, `${path}?done=ask-source&verdict=unknown`)
+    const cookie = (asked.headers.get('set-cookie') ?? '').split(';')[0] as string
+    const accept = 'text/html'
+    const page = await (await archive.app.request(path, { headers: { accept, cookie } })).text()
     expect(page).toContain('The source was asked')
     // Nobody listens there.
     expect(page).toContain('No answer')
@@ -287,7 +287,7 @@ describe('a study that is gone', () => {
     const path = `/studies/${study.studyInstanceUID}`
     const form = { reason: 'Sent <twice>', confirm: study.studyInstanceUID.slice(-6) }
     const answer = await post(archive, `${path}/actions/delete`, form)
-    expect(placeLedTo(`${path}/actions/delete`, answer)).toBe(`${path}?done=delete&instances=2`)
+    expect(toldAt(`${path}/actions/delete`, answer)).toBe(`${path} done=delete&instances=2`)
     const page = await archive.app.request(path, { headers: { accept: 'text/html' } })
     expect(page.status).toBe(410)
     const text = await page.text()
@@ -299,9 +299,7 @@ describe('a study that is gone', () => {
       'application/problem+json',
     ])
     const allowed = await post(archive, `${path}/allow-resend`, {})
-    expect(placeLedTo(`${path}/allow-resend`, allowed)).toBe(
-      `${path}?done=allow-resend&instances=2`,
-    )
+    expect(toldAt(`${path}/allow-resend`, allowed)).toBe(`${path} done=allow-resend&instances=2`)
   })
 
   test('is told to its open page also when that comes back after its stream broke', async () => {
