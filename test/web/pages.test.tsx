@@ -273,6 +273,13 @@ test('the page of a transfer names each refused instance, the reason in words an
   )
 })
 
+test('the page of a transfer says with whose credentials it came, if with any', () => {
+  const transfer = aTransferWithFindings()
+  const named = <TransferPage transfer={{ ...transfer, sentBy: 'token:ct-2' }} />
+  expect(readable(named)).toContain('Sent by token:ct-2')
+  expect(readable(<TransferPage transfer={transfer} />)).not.toContain('Sent by')
+})
+
 test('the page of a transfer is live only while it is arriving', () => {
   const running = { ...aTransferWithFindings(), state: 'receiving' as const, endedAt: null }
   expect(textOf(<TransferPage transfer={running} />)).toContain('hx-sse:connect')

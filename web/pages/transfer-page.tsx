@@ -83,11 +83,12 @@ function verdictOf(transfer: Transfer): string {
 }
 
 function TransferFacts({ transfer, studies }: Required<TransferPageProps>) {
-  const { studyInstanceUID, senderProduct, endedAt, announcedBytes } = transfer
+  const { studyInstanceUID, senderProduct, sentBy, endedAt, announcedBytes } = transfer
   return (
     <dl class="facts">
       <Fact name="From">{originOf(transfer)}</Fact>
       {senderProduct && <Fact name="Calls itself">{senderProduct}</Fact>}
+      {sentBy && <Fact name="Sent by">{sentBy}</Fact>}
       <Fact name="Handling">
         {transfer.handling === 'strict' ? 'Strict: all or nothing' : 'Lenient: the good ones'}
       </Fact>
