@@ -173,9 +173,8 @@ export class ElementReader {
    * (PS3.5 6.2.2 note 2; JS-24), unless its value cannot be that.
    */
   #unknown(length: number, bytes: Uint8Array, at: number, end: number, fileStart: number): number {
-    let vr = this.#vrOf(this.tag)
-    if (length === UNDEFINED) vr = UN
-    else if (length > 0 && vr === SQ) {
+    let vr = length === UNDEFINED ? UN : this.#vrOf(this.tag)
+    if (length > 0 && vr === SQ) {
       if (length >= 8 && end - at < 20) return this.#needs(20)
       if (length < 8 || u32(bytes, at + 12, false) !== 0xe000fffe) vr = UN
     } else if (length % (kindBytes[vrKinds[vr] as number] as number) !== 0) vr = UN

@@ -185,6 +185,34 @@ async function* readWords(
   }
 }
 
+/** Frames that were decoded one by one, as Pixel Data has them: one behind the other, also in the middle of a byte (PS3.5 8.1.1). */
+export async function* contiguous(
+  frames: AsyncIterable<Uint8Array>,
+  bits: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (bits % 8 === 0) {
+    yield* frames
+    return
+  }
+  let held = 0
+  let heldBits = 0
+  for await (const frame of frames) {
+    const whole = new Uint8Array((heldBits + bits) >> 3)
+    let at = 0
+    for (let done = 0; done < bits; done += 8) {
+      const count = Math.min(8, bits - done)
+      held |= ((frame[done >> 3] as number) & (0xff >> (8 - count))) << heldBits
+      heldBits += count
+      if (heldBits < 8) continue
+      whole[at++] = held & 0xff
+      held >>= 8
+      heldBits -= 8
+    }
+    yield whole
+  }
+  if (heldBits > 0) yield Uint8Array.of(held)
+}
+
 /**
  * Frames of one bit a pixel may begin and end inside a byte; the first pixel is the lowest bit (PS3.5 8.1.1). What
  * follows the last pixel is 0.

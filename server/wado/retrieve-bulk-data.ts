@@ -5,12 +5,13 @@ import type { AppEnv } from '../http/env.ts'
 import { acceptedBy, choose } from '../http/negotiation.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { negotiate } from '../multipart/accept.ts'
+import { frameBits } from '../pixels/image-pixel.ts'
 import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { answerParts, answerWhole, begun, type Part } from './answer.ts'
 import { type BulkData, bulkDataOf, isPixelDataOfItem } from './bulk-data.ts'
 import { foreignTexts, type ReadText } from './bulk-text.ts'
 import type { WadoDeps } from './deps.ts'
-import { type Frames, framesOf, framesOfItem, pixelsOf } from './frames.ts'
+import { contiguous, type Frames, framesOf, framesOfItem, pixelsOf } from './frames.ts'
 import { isUnable, LeftOut } from './left-out.ts'
 import { open, openInstance } from './open.ts'
 import { instanceURLOf, resourceOf } from './paths.ts'
@@ -135,17 +136,17 @@ async function partOfAny(
 ): Promise<Part> {
   const frames = await framesOfValue(instance, deps, model, value)
   if (!frames?.isEncapsulated) return partOf(c, instance, deps, value, text)
-  const decode = async (index: number) =>
-    (await pixelsOf(frames, index, deps.codecs, c.req.raw.signal)).bytes
+  const decode = (index: number) => pixelsOf(frames, index, deps.codecs, c.req.raw.signal)
   const { transferSyntaxUID } = frames
   try {
     const first = await decode(0)
+    async function* pixels(count: number): AsyncGenerator<Uint8Array, void, void> {
+      yield first.bytes
+      for (let index = 1; index < count; index++) yield (await decode(index)).bytes
+    }
     return {
       headers: headersOf(c, instance, value),
-      async *read() {
-        yield first
-        for (let index = 1; index < frames.count; index++) yield await decode(index)
-      },
+      read: () => contiguous(pixels(frames.count), frameBits(first.image)),
     }
   } catch (error) {
     const isTaken = negotiate(acceptedBy(c), [{ ...bulkDataForm, transferSyntaxUID }])

@@ -13,13 +13,20 @@ import { reEncode } from '../dicom/re-encode.ts'
 import { transferSyntaxes } from '../dicom/transfer-syntaxes.ts'
 import { vrCode } from '../dicom/vr.ts'
 import type { Offer } from '../multipart/accept.ts'
-import { frameBytes, type ImagePixel } from '../pixels/image-pixel.ts'
+import { frameBits, type ImagePixel } from '../pixels/image-pixel.ts'
 import type { JobOutcome } from '../pixels/job.ts'
 import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import { bulkDataOf, isPixelDataOfItem } from './bulk-data.ts'
 import type { WadoDeps } from './deps.ts'
-import { type Frames, frameInMemory, framesOf, framesOfItem, pixelsOf } from './frames.ts'
+import {
+  contiguous,
+  type Frames,
+  frameInMemory,
+  framesOf,
+  framesOfItem,
+  pixelsOf,
+} from './frames.ts'
 import { explicitBigEndian, implicitLittleEndian, readFile, readModel } from './stored-file.ts'
 
 const pixelDataTag = 0x7fe00010
@@ -179,15 +186,19 @@ function nativeElement(
   first: JobOutcome,
   convert: Convert,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const length = count * frameBytes(first.image)
+  const bits = frameBits(first.image)
+  const length = Math.ceil((count * bits) / 8)
   const padding = length % 2
   if (length + padding >= undefinedLength) {
     throw new UndecodableError('the decoded pixels are more than a data set can hold')
   }
-  async function* element(): AsyncGenerator<Uint8Array, void, void> {
-    yield nativeHeader(image, length + padding)
+  async function* pixels(): AsyncGenerator<Uint8Array, void, void> {
     yield first.bytes
     for (let index = 1; index < count; index++) yield (await convert(index)).bytes
+  }
+  async function* element(): AsyncGenerator<Uint8Array, void, void> {
+    yield nativeHeader(image, length + padding)
+    yield* contiguous(pixels(), bits)
     if (padding === 1) yield Buffer.alloc(1)
   }
   return element()

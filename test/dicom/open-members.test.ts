@@ -33,6 +33,15 @@ describe('US or SS before the Pixel Representation that decides it (JS-23)', () 
     expect(modelOf([zeroVelocity([]), representation(1)])['00189810']).toEqual({ vr: 'SS' })
   })
 
+  test('is what it is where it is a sequence, as UN of undefined length is', () => {
+    const unknown = { tag: '00189810', vr: 'UN', items: [[], []], undefinedLength: true }
+    const explicit = { transferSyntaxUID: explicitLittleEndian }
+    expect(modelOf([unknown, representation(1)], explicit)['00189810']).toEqual({
+      vr: 'SQ',
+      Value: [{}, {}],
+    })
+  })
+
   test('also as UN in Explicit VR, as bulk data, and in a file whose tags are in no order', () => {
     const unknown = { tag: '00189810', vr: 'UN', value: Buffer.from('ffff', 'hex') }
     const explicit = { transferSyntaxUID: explicitLittleEndian }

@@ -140,6 +140,31 @@ test.each([
   },
 )
 
+test('Frames of one bit a pixel follow each other without a gap when they are decoded (PS3.5 8.1.1)', async () => {
+  // 3 x 3 ones, then all but the first one.
+  const frames = [Buffer.from([0xff, 0x01]), Buffer.from([0xfe, 0x01])]
+  const { url } = await store(server, {
+    rows: 3,
+    columns: 3,
+    numberOfFrames: 2,
+    transferSyntaxUID: `${base}.8.1`,
+    pixelBytes: frames.map((bytes) => padded(deflateRawSync(bytes))),
+    elements: imageWith(
+      { tag: '00280100', vr: 'US', value: 1 },
+      { tag: '00280101', vr: 'US', value: 1 },
+      { tag: '00280102', vr: 'US', value: 0 },
+    ),
+  })
+  const packed = Buffer.from([0xff, 0xfd, 0x03])
+  const file = await retrieve(url, `application/dicom; transfer-syntax=${explicitLittleEndian}`)
+  expect(file.status).toBe(200)
+  expect(file.body.subarray(-4)).toEqual(Buffer.concat([packed, Buffer.alloc(1)]))
+  const { type, body } = await retrieve(`${url}/pixeldata`, multipartOctets)
+  expect(partsOf(type, body)[0]?.bytes).toEqual(packed)
+  const single = await retrieve(`${url}/frames/2`, octets)
+  expect(single.body).toEqual(frames[1])
+})
+
 function padded(bytes: Buffer): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(bytes.length % 2)])
 }
