@@ -31,7 +31,7 @@ begin
   return (
     select string_agg(
       case
-        when one = '' then 'null'
+        when one = '' or vr = 'PN' and trim(one, '=') = '' then 'null'
         when vr = 'PN' then json_strip_nulls(json_build_object(
           'Alphabetic', nullif(split_part(one, '=', 1), ''),
           'Ideographic', nullif(split_part(one, '=', 2), ''),
