@@ -106,6 +106,7 @@ test('a connection that is refused after one was lost is told why, and the next 
   )
   const { sql } = database
   const running = outcomeOf(sql`select pg_sleep(60)`)
+  await untilActive(around.direct, 'select pg_sleep%')
   await around.direct`alter database closed_at_times allow_connections false`
   await endBackend(around.direct, 'select pg_sleep%')
   await running
@@ -215,6 +216,14 @@ async function outcomeOf(statement: Promise<unknown>): Promise<string> {
 }
 
 /** Ends who runs a statement like this, as soon as he does. */
+async function untilActive(sql: postgres.Sql<{ bigint: number }>, like: string): Promise<void> {
+  for (let count = 0; count === 0; ) {
+    const rows = await sql`
+      select from pg_stat_activity where query like ${like} and state = 'active'`
+    count = rows.length
+  }
+}
+
 async function endBackend(sql: postgres.Sql<{ bigint: number }>, like: string): Promise<void> {
   for (let count = 0; count === 0; ) {
     const rows = await sql`
