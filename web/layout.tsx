@@ -101,7 +101,7 @@ export function Layout(props: LayoutProps) {
           <div id="shell-status">
             <ShellStatus status={shell?.status} current={current} may={may} />
           </div>
-          <RailFoot shell={shell} visit={visit} isLive={live !== undefined} />
+          <RailFoot shell={shell} visit={visit} isLive={live !== undefined} may={may} />
         </header>
         <main id="main" tabindex={-1}>
           <p id="stale" class="notice" data-tone="waiting" role="status" hidden />
@@ -131,9 +131,10 @@ interface RailFootProps {
   shell?: Shell | undefined
   visit: Visit
   isLive: boolean
+  may: May
 }
 
-function RailFoot({ shell, visit, isLive }: RailFootProps) {
+function RailFoot({ shell, visit, isLive, may }: RailFootProps) {
   return (
     <div class="rail-foot">
       {isLive ? (
@@ -169,7 +170,7 @@ function RailFoot({ shell, visit, isLive }: RailFootProps) {
           Hide patients
         </button>
       </form>
-      <KeyHelp />
+      <KeyHelp may={may} />
       {shell?.userName && <small class="user">Signed in as {shell.userName}</small>}
       {shell?.isSignedIn && (
         <form method="post" action={paths.logout}>

@@ -8,6 +8,7 @@ const pages = {
   w: 'webhooks',
   u: 'upload',
   h: 'health',
+  a: 'audit',
 }
 const chordMs = 1500
 let chordUntil = 0
@@ -24,10 +25,16 @@ document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') event.target.blur()
     return
   }
-  if (Date.now() < chordUntil && pages[event.key]) location.assign(pages[event.key])
+  const page = Date.now() < chordUntil ? pageAt(event.key) : undefined
+  if (page) location.assign(page.href)
   else if (!act(event.key)) return
   event.preventDefault()
 })
+
+/** One that is offered: not everybody may see all of them. */
+function pageAt(key) {
+  return document.querySelector(`#shell-status nav a[href="${pages[key]}"]`)
+}
 
 function act(key) {
   switch (key) {

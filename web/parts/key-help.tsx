@@ -1,24 +1,28 @@
 /** @jsxImportSource hono/jsx */
 
-/** What `keys.js` listens to. */
-const keys: [string, string][] = [
+import type { May } from '../may.ts'
+
+/** What `keys.js` listens to; a key that leads to a page has its route. */
+const keys: [key: string, meaning: string, route?: string][] = [
   ['/', 'Search'],
   ['j, k', 'Next, previous row'],
   ['Enter', 'Open the row'],
   ['Esc', 'Back to the list'],
   ['p', 'Pause, go on'],
-  ['g s', 'Studies'],
-  ['g t', 'Transfers'],
-  ['g p', 'Problems'],
-  ['g c', 'Commitments'],
-  ['g f', 'Changes (the feed)'],
-  ['g w', 'Webhooks'],
-  ['g u', 'Upload'],
-  ['g h', 'Health'],
+  ['g s', 'Studies', 'GET /'],
+  ['g t', 'Transfers', 'GET /transfers'],
+  ['g p', 'Problems', 'GET /problems'],
+  ['g c', 'Commitments', 'GET /commitments'],
+  ['g f', 'Changes (the feed)', 'GET /feed'],
+  ['g w', 'Webhooks', 'GET /webhooks'],
+  ['g u', 'Upload', 'GET /upload'],
+  ['g h', 'Health', 'GET /health'],
+  ['g a', 'Audit', 'GET /audit'],
   ['?', 'This help'],
 ]
 
-export function KeyHelp() {
+export function KeyHelp({ may }: { may: May }) {
+  const offered = keys.filter(([, , route]) => route === undefined || may(route))
   return (
     <>
       <button id="keys-button" class="quiet" type="button" popovertarget="keys">
@@ -27,7 +31,7 @@ export function KeyHelp() {
       <div id="keys" popover="auto" role="dialog" aria-labelledby="keys-title">
         <h2 id="keys-title">Keyboard</h2>
         <dl>
-          {keys.map(([key, meaning]) => (
+          {offered.map(([key, meaning]) => (
             <div>
               <dt>
                 <kbd>{key}</kbd>
