@@ -14,6 +14,7 @@ import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { readJSON } from '../http/read-json.ts'
 import { smallBody } from '../http/read-text.ts'
+import { timeLimit } from '../http/time-limit.ts'
 import { follow, type Notices } from './follow.ts'
 
 const changesByDefault = 100
@@ -95,7 +96,8 @@ async function nextChanges(
   let found = await listChanges(db, { ...query, limit: query.limit + 1 })
   await insistOnAll(db, query)
   if (found.length === 0 && waitMs > 0) {
-    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(waitMs)])
+    using limit = timeLimit(waitMs, request.signal)
+    const { signal } = limit
     const more = { ...query, limit: query.limit + 1, since: Math.max(query.since, last) }
     for await (found of follow(db, live, more, signal, waitMs)) break
   }

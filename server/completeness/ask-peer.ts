@@ -1,5 +1,6 @@
 import type { Claim } from '../../db/evidence.ts'
 import { isUID } from '../dicom/uid.ts'
+import { timeLimit } from '../http/time-limit.ts'
 
 /** A DICOMweb server that is asked what it has of a study. */
 export interface Peer {
@@ -67,13 +68,14 @@ async function askPage(
   signal: AbortSignal,
 ): Promise<Page | string> {
   const query = `limit=${pageSize}&offset=${offset}`
+  using limit = timeLimit(timeoutMs, signal)
   const answer = await fetch(`${url}/studies/${studyInstanceUID}/instances?${query}`, {
     headers: {
       accept: 'application/dicom+json',
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
     redirect: 'error',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    signal: limit.signal,
   })
   if (answer.status !== 200) {
     await answer.body?.cancel()

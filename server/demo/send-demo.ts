@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { timeLimit } from '../http/time-limit.ts'
 import type { StudyFile } from '../send/find-studies.ts'
 import { Meter } from '../send/meter.ts'
 import { cannotReach, judgeError } from '../send/retry.ts'
@@ -34,9 +35,10 @@ export async function findAway(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
+    using limit = timeLimit(requestMs, signal)
     const answer = await fetch(`${url}/healthz`, {
       headers: headersOf({ ...headers, 'user-agent': product }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(requestMs)]),
+      signal: limit.signal,
     })
     // Whatever it says: the sending will tell what it takes.
     await answer.body?.cancel()
@@ -152,9 +154,10 @@ async function isThere(
   { url, headers, product }: DemoTarget,
   signal: AbortSignal,
 ): Promise<boolean> {
+  using limit = timeLimit(requestMs, signal)
   const answer = await fetch(`${url}/dicom-web/studies?StudyInstanceUID=${studyInstanceUID}`, {
     headers: headersOf({ ...headers, accept: 'application/dicom+json', 'user-agent': product }),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(requestMs)]),
+    signal: limit.signal,
   })
   const text = await answer.text()
   // What it answers else, it will answer to the sending, where it is told.
@@ -167,11 +170,12 @@ async function declare(
   { url, headers, product }: DemoTarget,
   { signal, say }: DemoDeps,
 ): Promise<void> {
+  using limit = timeLimit(requestMs, signal)
   const answer = await fetch(`${url}/api/studies/${studyInstanceUID}/evidence`, {
     method: 'PUT',
     headers: headersOf({ ...headers, 'content-type': 'application/json', 'user-agent': product }),
     body: JSON.stringify({ instanceCount: declaredInstanceCount }),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(requestMs)]),
+    signal: limit.signal,
   })
   await answer.body?.cancel()
   if (answer.ok) return

@@ -1,5 +1,6 @@
 import { request as requestHTTP } from 'node:http'
 import { request as requestHTTPS } from 'node:https'
+import { timeLimit } from '../http/time-limit.ts'
 import { addressesOf, PrivateAddressError } from './addresses.ts'
 
 export interface PostOptions {
@@ -32,7 +33,8 @@ export async function post(
   headers: Record<string, string>,
   { timeoutMs, isPrivateAllowed, signal }: PostOptions,
 ): Promise<Answer> {
-  const ended = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  using limit = timeLimit(timeoutMs, signal)
+  const ended = limit.signal
   try {
     const addresses = await unlessAborted(addressesOf(url.hostname, isPrivateAllowed), ended)
     for (const [index, address] of addresses.entries()) {
