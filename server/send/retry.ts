@@ -106,7 +106,10 @@ export function cannotReach(url: string, why: string): string {
 /** Of fetch the cause: it says "fetch failed" of everything. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? error.cause.message : error.message
+  const { message } = error.cause instanceof Error ? error.cause : error
+  if (!message.startsWith('error sending request')) return message
+  // Deno has no code for it, and names the whole address.
+  return /\(Connect\)|refused/.test(message) ? 'nobody listens there' : 'the connection broke'
 }
 
 /** A name with several addresses fails once for each, in one AggregateError. */
