@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { ByteReader } from './byte-reader.ts'
-import { tagName, u16, u32 } from './bytes.ts'
+import { isLetters, tagName, u16, u32 } from './bytes.ts'
 import { dictionaryVR } from './dictionary.ts'
 import { elementHeader, itemHeader, undefinedLength } from './element-writer.ts'
 import { TruncatedError } from './errors.ts'
@@ -91,7 +91,7 @@ export async function* rewriteDataSet(
       // Only padding follows (see the reader).
       if (isRoot && tag >>> 16 === 0) break
       if (level.lastTag < 0 && !isRoot && !level.implicit) {
-        level.implicit = !isCapital(bytes[at + 4]) || !isCapital(bytes[at + 5])
+        level.implicit = !isLetters(bytes, at + 4)
       }
       level.lastTag = tag
       const { vr, length } = level.implicit
@@ -245,10 +245,6 @@ function paddingOf(vr: number): string {
 
 function tagAt(bytes: Uint8Array, at: number, bigEndian: boolean): number {
   return ((u16(bytes, at, bigEndian) << 16) | u16(bytes, at + 2, bigEndian)) >>> 0
-}
-
-function isCapital(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x41 && byte <= 0x5a
 }
 
 function truncated(tag: number): TruncatedError {
