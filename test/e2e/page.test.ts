@@ -125,12 +125,17 @@ describe.skipIf(!hasBrowser())('the page', () => {
   test('finds a study by keyboard alone, opens it, reopens it and comes back', async () => {
     await using watched = await openPage(browser, server.url)
     const { page } = watched
-    const studyInstanceUID = await postStudy(server, { patientName: 'Keys^Only', patientID: 'K-1' })
+    // A name of its own, for a second try finds the study of the first as well.
+    const name = `Keys${Date.now()}`
+    const studyInstanceUID = await postStudy(server, {
+      patientName: `${name}^Only`,
+      patientID: 'K-1',
+    })
     const addresses: string[] = []
     page.on('request', (one) => addresses.push(one.url()))
     await page.goto(server.url)
     await page.keyboard.press('/')
-    await page.keyboard.type('keys')
+    await page.keyboard.type(name.toLowerCase())
     await page.keyboard.press('Enter')
     await page.getByText('The one study').waitFor()
     await isLive(page)
@@ -157,8 +162,8 @@ describe.skipIf(!hasBrowser())('the page', () => {
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keyboard' }).waitFor()
     expect(await accessibilityFaults(page)).toEqual([])
-    expect(addresses.join('\n')).not.toMatch(/=keys|K-1/)
-    expect(server.log).not.toMatch(/Keys\^|K-1/)
+    expect(addresses.join('\n')).not.toMatch(/=keys|K-1/i)
+    expect(server.log).not.toMatch(/Keys\d|K-1/i)
   })
 
   test('keeps the theme that was chosen', async () => {
@@ -383,6 +388,8 @@ describe.skipIf(!hasBrowser())('the page', () => {
       })
       const { page } = watched
       const studyInstanceUID = await postStudy(server)
+      // Short enough for one line wherever it stands.
+      await postStudy(server, { studyInstanceUID: `1.2.3.${width}.${colorScheme.length}` })
       const refused = await stow(`${server.dicomWeb}/studies`, [Buffer.from('no dicom')], {
         'user-agent':
           'Gateway/2.1 (X11; Linux x86_64) Verylongnamewithoutanyspace/537.36 and more of it',
@@ -395,6 +402,7 @@ describe.skipIf(!hasBrowser())('the page', () => {
         '/problems/refusal/49152',
         '/feed',
         '/webhooks',
+        '/audit',
         '/health',
       ]
       for (const path of [...paths, ...others, transfer as string]) {
