@@ -1,5 +1,7 @@
+import { setTimeout } from 'node:timers/promises'
 import { and, count, desc, eq, isNull, lt } from 'drizzle-orm'
 import type { Database } from './database.ts'
+import { believedMs } from './instance-lookup.ts'
 import type { ResourcePath } from './instances.ts'
 import { retryCommit } from './retry-commit.ts'
 import { deletions, tombstones } from './schema.ts'
@@ -23,6 +25,9 @@ export type DeletionResult =
   | { outcome: 'not-found' }
   /** So many of its instances are committed, and it was not forced with a reason. */
   | { outcome: 'committed'; committedInstanceCount: number }
+
+/** So long after a deletion, no server takes what it knows from before to be true; a timer may be early by a millisecond. */
+const unbelievedMs = believedMs + 5
 
 /**
  * Deletes a study, a series or an instance, in one transaction. What a transfer is bringing and has not committed yet
@@ -51,6 +56,7 @@ export async function deleteResource(
     },
   )
   if (typeof result !== 'number') return result
+  await setTimeout(unbelievedMs)
   const [deletion] = await db.orm.select().from(deletions).where(eq(deletions.deletionKey, result))
   return { outcome: 'deleted', deletion: deletion as Deletion }
 }

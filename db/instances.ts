@@ -1,6 +1,5 @@
 import { and, asc, eq, sql as raw, type SQL } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import { Gathering } from './gathering.ts'
 import { instances, segments, series, studies } from './schema.ts'
 
 export type Study = typeof studies.$inferSelect
@@ -51,14 +50,9 @@ const instancesAtOnce = 500
  *   what he got for all.
  */
 export async function* instancesOf(
-  { orm, sql }: Database,
+  { orm }: Database,
   path: ResourcePath,
 ): AsyncGenerator<Instance, void, void> {
-  if (path.sopInstanceUID !== undefined) {
-    const found = await oneInstance({ orm, sql }, path as InstanceKeys)
-    if (found !== undefined) yield found
-    return
-  }
   const present = await segmentsOf({ orm }, path)
   if (present.length === 0) return
   let missing = present.reduce((sum, { count }) => sum + count, 0)
@@ -100,62 +94,6 @@ export async function* instancesOf(
     if (page.length < instancesAtOnce) break
   }
   if (missing > 0) throw new DeletedMeanwhileError()
-}
-
-type InstanceKeys = Record<keyof ResourcePath, string>
-
-const lookups = new WeakMap<Database['sql'], Gathering<InstanceKeys, Instance | undefined>>()
-
-function oneInstance({ orm, sql }: Database, keys: InstanceKeys): Promise<Instance | undefined> {
-  let lookup = lookups.get(sql)
-  if (lookup === undefined) {
-    lookup = new Gathering((all) => instancesAt({ orm, sql }, all))
-    lookups.set(sql, lookup)
-  }
-  return lookup.get(keys)
-}
-
-/**
- * By a statement that stays prepared, with its plan: to plan it takes several times as long as to run it. The limit says
- * nothing new; without it Postgres plans for ten rows, finds that too dear for one, and plans each time again.
- */
-async function instancesAt(
-  { orm, sql }: Database,
-  keys: InstanceKeys[],
-): Promise<(Instance | undefined)[]> {
-  const uids = [...new Set(keys.map(({ sopInstanceUID }) => sopInstanceUID))]
-  const rows = await sql`
-    select
-      i.sop_instance_uid as "sopInstanceUID", i.series_key as "seriesKey",
-      i.segment_offset as "segmentOffset", i.byte_length as "byteLength",
-      i.metadata_length as "metadataLength", i.digest, i.sop_class_uid as "sopClassUID",
-      i.transfer_syntax_uid as "transferSyntaxUID", i.instance_number as "instanceNumber",
-      i.number_of_frames as "numberOfFrames", i.rows, i.columns,
-      i.bits_allocated as "bitsAllocated", i.received_at as "receivedAt",
-      i.committed_at as "committedAt", i.damaged_at as "damagedAt",
-      t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID",
-      g.segment_id as "segmentID"
-    from instances i
-    join series e on e.series_key = i.series_key
-    join studies t on t.study_key = e.study_key
-    join segments g on g.segment_key = i.segment_key
-    where i.sop_instance_uid = any(${uids}::text[])
-    limit ${uids.length}`
-  const found = new Map((rows as unknown as Instance[]).map((row) => [row.sopInstanceUID, row]))
-  const instant = (value: unknown) => (value === null ? null : new Date(value as string))
-  return keys.map(({ studyInstanceUID, seriesInstanceUID, sopInstanceUID }) => {
-    const row = found.get(sopInstanceUID)
-    // It may be of another study than the path says.
-    if (row?.studyInstanceUID !== studyInstanceUID) return undefined
-    if (row.seriesInstanceUID !== seriesInstanceUID) return undefined
-    return {
-      ...row,
-      receivedAt: instant(row.receivedAt) as Date,
-      committedAt: instant(row.committedAt),
-      damagedAt: instant(row.damagedAt),
-      whereNow: () => placeOf({ orm }, row),
-    }
-  })
 }
 
 interface Present {

@@ -23,15 +23,16 @@ export async function* readMoving(
   length: number,
 ): AsyncGenerator<Uint8Array, void, void> {
   for (let done = 0; ; ) {
+    const { segmentID } = it
     try {
       const from = it.segmentOffset + offset + done
-      for await (const chunk of store.read(it.segmentID, from, length - done)) {
+      for await (const chunk of store.read(segmentID, from, length - done)) {
         done += chunk.length
         yield chunk
       }
       return
     } catch (error) {
-      await lookAgain(it, error)
+      await lookAgain(it, segmentID, error)
     }
   }
 }
@@ -44,19 +45,21 @@ export async function readSmallMoving(
   length: number,
 ): Promise<Uint8Array> {
   for (;;) {
+    const { segmentID } = it
     try {
       const range = { offset: it.segmentOffset + offset, length }
-      const [bytes] = await store.readRanges(it.segmentID, [range])
+      const [bytes] = await store.readRanges(segmentID, [range])
       return bytes as Uint8Array
     } catch (error) {
-      await lookAgain(it, error)
+      await lookAgain(it, segmentID, error)
     }
   }
 }
 
-async function lookAgain(it: Movable, error: unknown): Promise<void> {
+/** @param tried Where it was looked for. Another reader of it may have been told its new place meanwhile. */
+async function lookAgain(it: Movable, tried: string, error: unknown): Promise<void> {
   if (!(error instanceof SegmentNotFoundError)) throw error
   const place = await it.whereNow()
-  if (place.segmentID === it.segmentID) throw error
+  if (place.segmentID === tried) throw error
   Object.assign(it, place)
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { lastDeletionOf } from '../../db/deletions.ts'
+import type { InstanceKeys } from '../../db/instance-lookup.ts'
 import { type Instance, instancesOf, type ResourcePath } from '../../db/instances.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
@@ -14,7 +15,7 @@ export interface Opened {
 
 /** @throws {HttpProblem} 404 there is no such resource (WA-S3); 410 it was deleted (WA-S4) */
 export async function open(deps: WadoDeps, path: ResourcePath): Promise<Opened> {
-  const found = instancesOf(deps.db, path)
+  const found = path.sopInstanceUID === undefined ? instancesOf(deps.db, path) : one(deps, path)
   const { value: first } = await found.next()
   if (!first) throw await notFound(deps, path)
   return {
@@ -24,6 +25,11 @@ export async function open(deps: WadoDeps, path: ResourcePath): Promise<Opened> 
       yield* found
     },
   }
+}
+
+async function* one({ lookup }: WadoDeps, path: ResourcePath): ReturnType<typeof instancesOf> {
+  const instance = await lookup.find(path as InstanceKeys)
+  if (instance !== undefined) yield instance
 }
 
 /** The one instance that the path names. @throws {HttpProblem} 400, 404, 410 */

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import { InstanceLookup } from '../../db/instance-lookup.ts'
 import type { AppEnv } from '../http/env.ts'
 import type { WadoDeps } from './deps.ts'
 import { KeptAnswers } from './kept-answers.ts'
@@ -11,10 +12,11 @@ import { retrieveRendered, retrieveThumbnail } from './retrieve-rendered.ts'
 type Retrieve = (c: Context<AppEnv>, deps: WadoDeps) => Promise<Response>
 
 /** WADO-RS: the Retrieve transaction (PS3.18 10.4). */
-export function wadoRoutes(deps: WadoDeps): Hono<AppEnv> {
+export function wadoRoutes(given: Omit<WadoDeps, 'lookup'>): Hono<AppEnv> {
   const study = '/studies/:study'
   const series = `${study}/series/:series`
   const instance = `${series}/instances/:instance`
+  const deps: WadoDeps = { ...given, lookup: new InstanceLookup(given.db) }
   const kept = new KeptAnswers()
   const app = new Hono<AppEnv>()
   const at = (path: string, retrieve: Retrieve) => app.get(path, (c) => retrieve(c, deps))
