@@ -59,6 +59,11 @@ export class InstanceLookup {
     this.#versions = new Gathering((all) => this.#askAbout(all))
   }
 
+  /** Instances that it knows of now. */
+  get keptCount(): number {
+    return this.#kept
+  }
+
   /** Undefined: it is not in the archive, or not in that study and series. */
   async find(keys: InstanceKeys): Promise<Instance | undefined> {
     const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = keys
@@ -92,7 +97,7 @@ export class InstanceLookup {
       else this.#forget(uid, study)
       if (!isAsItWas || askedAt - study.usedAt > latelyMs) this.#lately.delete(uid)
     }
-    return studyInstanceUIDs.map(() => {})
+    return studyInstanceUIDs.map(() => undefined)
   }
 
   async #ask(keys: InstanceKeys): Promise<Instance | undefined> {
@@ -105,7 +110,7 @@ export class InstanceLookup {
     const count = (study.askedOf.get(seriesKey) ?? 0) + 1
     study.askedOf.set(seriesKey, count)
     if (count === askedBeforeAhead) void this.#readAhead(keys.studyInstanceUID, seriesKey)
-    return instance
+    return study.instances.get(instance.sopInstanceUID)
   }
 
   async #readAhead(studyInstanceUID: string, seriesKey: number): Promise<void> {
@@ -123,7 +128,12 @@ export class InstanceLookup {
     if (study?.version !== version) {
       study = { version, askedAt, usedAt: askedAt, instances: new Map(), askedOf: new Map() }
     }
-    for (const { instance } of seen) study.instances.set(instance.sopInstanceUID, instance)
+    for (const { instance } of seen) {
+      // The same object as long as it is the same: others keep by it what they found out.
+      if (!study.instances.has(instance.sopInstanceUID)) {
+        study.instances.set(instance.sopInstanceUID, instance)
+      }
+    }
     study.askedAt = Math.max(study.askedAt, askedAt)
     this.#studies.set(studyInstanceUID, study)
     this.#kept += study.instances.size

@@ -7,18 +7,22 @@ import { explicitLittleEndian, frameSyntaxes } from '../pixels/syntaxes.ts'
 import { UndecodableError } from '../pixels/worker-pool.ts'
 import { answerParts, answerWhole, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
-import { type Frames, frameInMemory, framesOf, pixelsOf } from './frames.ts'
+import { type Frames, frameInMemory, pixelsOf } from './frames.ts'
+import type { KeptFrames } from './kept-frames.ts'
 import { openInstance } from './open.ts'
 import { frameListOf, instanceURLOf } from './paths.ts'
-import { readModel } from './stored-file.ts'
 
 const octets = 'application/octet-stream'
 
 /** Frames of an instance, one part each, in the order of the list (PS3.18 10.4.1.1.6; WA-R3, WA-S10). */
-export async function retrieveFrames(c: Context<AppEnv>, deps: WadoDeps): Promise<Response> {
+export async function retrieveFrames(
+  c: Context<AppEnv>,
+  deps: WadoDeps,
+  kept: KeptFrames,
+): Promise<Response> {
   const list = frameListOf(c.req.param('list') ?? '')
   const instance = await openInstance(c, deps)
-  const frames = await framesOf(instance, deps.store, await readModel(instance, deps.store))
+  const frames = await kept.of(instance, deps.store)
   if (frames.isVideo && frames.image.numberOfFrames > 1) {
     throw new HttpProblem(
       406,

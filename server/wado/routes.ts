@@ -3,6 +3,7 @@ import { InstanceLookup } from '../../db/instance-lookup.ts'
 import type { AppEnv } from '../http/env.ts'
 import type { WadoDeps } from './deps.ts'
 import { KeptAnswers } from './kept-answers.ts'
+import { KeptFrames } from './kept-frames.ts'
 import { retrieveAllBulkData, retrieveBulkData, retrievePixelData } from './retrieve-bulk-data.ts'
 import { retrieveFrames } from './retrieve-frames.ts'
 import { retrieveInstances } from './retrieve-instances.ts'
@@ -18,6 +19,7 @@ export function wadoRoutes(given: Omit<WadoDeps, 'lookup'>): Hono<AppEnv> {
   const instance = `${series}/instances/:instance`
   const deps: WadoDeps = { ...given, lookup: new InstanceLookup(given.db) }
   const kept = new KeptAnswers()
+  const frames = new KeptFrames()
   const app = new Hono<AppEnv>()
   const at = (path: string, retrieve: Retrieve) => app.get(path, (c) => retrieve(c, deps))
   for (const resource of [study, series, instance]) {
@@ -29,7 +31,7 @@ export function wadoRoutes(given: Omit<WadoDeps, 'lookup'>): Hono<AppEnv> {
     at(`${resource}/thumbnail`, retrieveThumbnail)
   }
   at(`${instance}/bulkdata/:element/:range`, retrieveBulkData)
-  at(`${instance}/frames/:list`, retrieveFrames)
+  at(`${instance}/frames/:list`, (c) => retrieveFrames(c, deps, frames))
   at(`${instance}/frames/:list/rendered`, retrieveRendered)
   at(`${instance}/frames/:list/thumbnail`, retrieveThumbnail)
   return app

@@ -13,7 +13,8 @@ import {
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { FeedConsumer, linesOfSearch } from '../support/feed-consumer.ts'
 import { SeededRandom } from '../support/random.ts'
-import { type StowageServer, startServer } from '../support/server.ts'
+import { type StowageServer, startServer, startServers } from '../support/server.ts'
+import { startSharedPostgres } from '../support/shared-postgres.ts'
 import { readAnswer, stow } from '../support/stow.ts'
 import { expectProblem } from './dicomweb.ts'
 
@@ -99,6 +100,33 @@ describe('DELETE on a resource of DICOMweb (P8)', () => {
     )
     for (const level of ['Series', 'Study', 'Patient']) expect(types).toContain(`Deleted ${level}`)
     await expectClean(server)
+  })
+
+  test('is heard at once by every server, also in the midst of being read (WA-S4)', async () => {
+    await using postgres = await startSharedPostgres()
+    const env = { STOWAGE_STORE_DIR: postgres.storeDir }
+    await using servers = await startServers(2, { databaseURL: postgres.url, env })
+    const [one, other] = [...servers] as [StowageServer, StowageServer]
+    const study = testStudy(24)
+    await store(one, study)
+    const [last, ...paths] = (await instancePaths(one, study)).reverse() as [string, ...string[]]
+    const read = async (server: StowageServer, path: string) => {
+      const accept = 'application/dicom; transfer-syntax=*'
+      const answer = await fetch(`${studyOf(server, study)}${path}`, { headers: { accept } })
+      await answer.arrayBuffer()
+      return answer.status
+    }
+    for (const path of paths) {
+      let isDeleting = true
+      const reading = servers.map(async (server) => {
+        while (isDeleting) expect(await read(server, last)).toBe(200)
+      })
+      for (const server of servers) expect(await read(server, path)).toBe(200)
+      expect((await call(`${studyOf(one, study)}${path}`, 'DELETE')).status).toBe(200)
+      expect(await Promise.all([read(other, path), read(one, path)])).toEqual([410, 410])
+      isDeleting = false
+      await Promise.all(reading)
+    }
   })
 
   test('says what is wrong with a body, and 409 of what is committed (P6)', async () => {

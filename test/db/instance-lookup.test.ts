@@ -1,0 +1,142 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import type { Database } from '../../db/database.ts'
+import { deleteResource } from '../../db/deletions.ts'
+import { InstanceLookup } from '../../db/instance-lookup.ts'
+import { deleted, filesOfStudy, type MadeStudy, madeStudy } from '../deletion/support.ts'
+import { uniqueUID } from '../support/dicom-file.ts'
+import { testIntake } from '../support/intake.ts'
+
+/** A lookup of a server's own, and how many statements it has made. */
+function lookupOn({ orm, sql }: Database) {
+  const asked: string[] = []
+  const counting = new Proxy(sql, {
+    apply(target, self, given: [TemplateStringsArray, ...unknown[]]) {
+      const text = given[0].join('?')
+      if (text.includes('select')) asked.push(text)
+      return Reflect.apply(target as (...all: unknown[]) => unknown, self, given)
+    },
+  })
+  return { lookup: new InstanceLookup({ orm, sql: counting }), asked }
+}
+
+const keysOf = ({ studyInstanceUID, instances }: MadeStudy) =>
+  instances.map(({ seriesInstanceUID, sopInstanceUID }) => ({
+    studyInstanceUID,
+    seriesInstanceUID,
+    sopInstanceUID,
+  }))
+
+type Keys = ReturnType<typeof keysOf>[0]
+
+describe('The lookup of instances', () => {
+  test('reads the rest of a series ahead for who asks for one after the other', async () => {
+    await using t = await testIntake()
+    const study = madeStudy(1, 40)
+    await t.send(filesOfStudy(study))
+    const { lookup, asked } = lookupOn(t.db)
+    const found: string[] = []
+    for (const keys of keysOf(study)) {
+      const instance = await lookup.find(keys)
+      found.push(instance?.sopInstanceUID as string)
+      if (found.length === 3) await expect.poll(() => lookup.keptCount).toBe(40)
+    }
+    expect(found).toEqual(study.instances.map(({ sopInstanceUID }) => sopInstanceUID))
+    const ofInstances = asked.filter((text) => text.includes('from instances'))
+    expect(ofInstances).toHaveLength(4)
+  })
+
+  test('finds nothing under another series or another study, known or not', async () => {
+    await using t = await testIntake()
+    const [study, other] = [madeStudy(2, 4), madeStudy(1, 1)]
+    await t.send(filesOfStudy(study))
+    await t.send(filesOfStudy(other))
+    const { lookup } = lookupOn(t.db)
+    const [keys] = keysOf(study) as [Keys]
+    const otherSeries = keysOf(study).at(-1) as Keys
+    const wrong = [
+      { ...keys, seriesInstanceUID: otherSeries.seriesInstanceUID },
+      { ...keys, ...pick(keysOf(other)[0] as Keys, 'studyInstanceUID') },
+      { ...keys, ...pick(keysOf(other)[0] as Keys, 'studyInstanceUID', 'seriesInstanceUID') },
+    ]
+    for (let round = 0; round < 2; round++) {
+      for (const path of wrong) expect(await lookup.find(path)).toBeUndefined()
+      for (const path of [...keysOf(study), ...keysOf(other)]) {
+        expect(await lookup.find(path)).toMatchObject(path)
+      }
+    }
+  })
+
+  test('never finds what was said to be deleted, whichever server said so', async () => {
+    await using t = await testIntake()
+    const study = madeStudy(1, 30)
+    await t.send(filesOfStudy(study))
+    const [{ lookup }, { lookup: other }] = [lookupOn(t.db), lookupOn(t.db)]
+    const [last, ...all] = keysOf(study).reverse() as [Keys, ...Keys[]]
+    for (const keys of all) {
+      let isDeleting = true
+      const reading = [lookup, other].map(async (one) => {
+        // All the time, so that the study is believed to be there at every moment.
+        while (isDeleting) {
+          expect(await one.find(last)).toBeDefined()
+          await nextTurn()
+        }
+        return one.find(keys)
+      })
+      for (const one of [lookup, other]) expect(await one.find(keys)).toBeDefined()
+      await deleteResource(t.db, keys, { allowResend: true })
+      isDeleting = false
+      expect(await Promise.all(reading)).toEqual([undefined, undefined])
+    }
+  })
+
+  test('finds what came instead of a deleted one', async () => {
+    await using t = await testIntake()
+    const study = madeStudy(1, 3)
+    await t.send(filesOfStudy(study))
+    const { lookup } = lookupOn(t.db)
+    const [keys] = keysOf(study) as [Keys]
+    const before = await lookup.find(keys)
+    await deleted(t.db, keys, { allowResend: true })
+    await t.send(filesOfStudy(study))
+    const after = await lookup.find(keys)
+    expect(after?.digest).toEqual(before?.digest)
+    expect([after?.segmentID, after?.segmentOffset]).not.toEqual([
+      before?.segmentID,
+      before?.segmentOffset,
+    ])
+    expect(after?.receivedAt.getTime()).toBeGreaterThan(before?.receivedAt.getTime() as number)
+  })
+
+  test('keeps ten thousand instances at most, and finds the others all the same', async () => {
+    await using t = await testIntake()
+    const { lookup } = lookupOn(t.db)
+    const last: Keys[] = []
+    for (let number = 1; number <= 13; number++) {
+      const study = madeStudy(1, 1)
+      await t.send(filesOfStudy(study))
+      const all = await filledUp(t.db, study)
+      for (const keys of all.slice(0, 3)) expect(await lookup.find(keys)).toMatchObject(keys)
+      await expect.poll(() => lookup.keptCount).toBe(Math.min(number, 10) * 1000)
+      last.push(all.at(-1) as Keys)
+    }
+    for (const keys of last) expect(await lookup.find(keys)).toMatchObject(keys)
+    expect(lookup.keptCount).toBeLessThanOrEqual(10_000)
+  })
+})
+
+function pick<T, K extends keyof T>(from: T, ...keys: K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>
+}
+
+/** Adds to a study of one instance so many more that it has a thousand; all of them lie where that one lies. */
+async function filledUp({ sql }: Database, study: MadeStudy): Promise<Keys[]> {
+  const [first] = keysOf(study) as [Keys]
+  const uids = Array.from({ length: 999 }, () => uniqueUID())
+  await sql`
+    insert into instances
+    select (jsonb_populate_record(null::instances, to_jsonb(i) || jsonb_build_object('sop_instance_uid', uid))).*
+    from instances i, unnest(${uids}::text[]) uid
+    where i.sop_instance_uid = ${first.sopInstanceUID}`
+  return [first, ...uids.map((sopInstanceUID) => ({ ...first, sopInstanceUID }))]
+}
