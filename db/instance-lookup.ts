@@ -1,9 +1,13 @@
-import type { PendingQuery, Row } from 'postgres'
 import type { Database } from './database.ts'
 import { Gathering } from './gathering.ts'
-import { type Instance, placeOf, type ResourcePath } from './instances.ts'
-
-export type InstanceKeys = Record<keyof ResourcePath, string>
+import {
+  type Instance,
+  type InstanceColumns,
+  type InstanceKeys,
+  instanceColumns,
+  instanceOf,
+} from './instances.ts'
+import type { Fragment } from './search-conditions.ts'
 
 /** Milliseconds for which a study is taken to be as Postgres said, from before it was asked. */
 export const believedMs = 20
@@ -176,39 +180,21 @@ function instancesOfSeries(db: Database, seriesKey: number): Promise<Seen[]> {
 }
 
 interface Wanted {
-  where: PendingQuery<Row[]>
+  where: Fragment
   limit: number
 }
 
-async function seenBy({ orm, sql }: Database, { where, limit }: Wanted): Promise<Seen[]> {
-  const rows = await sql<(Instance & { version: string })[]>`
-    select
-      i.sop_instance_uid as "sopInstanceUID", i.series_key as "seriesKey",
-      i.segment_offset as "segmentOffset", i.byte_length as "byteLength",
-      i.metadata_length as "metadataLength", i.digest, i.sop_class_uid as "sopClassUID",
-      i.transfer_syntax_uid as "transferSyntaxUID", i.instance_number as "instanceNumber",
-      i.number_of_frames as "numberOfFrames", i.rows, i.columns,
-      i.bits_allocated as "bitsAllocated", i.received_at as "receivedAt",
-      i.committed_at as "committedAt", i.damaged_at as "damagedAt",
-      t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID",
-      g.segment_id as "segmentID", t.xmin as version
+async function seenBy(db: Database, { where, limit }: Wanted): Promise<Seen[]> {
+  const { sql } = db
+  const rows = await sql<(InstanceColumns & { version: string })[]>`
+    select ${instanceColumns(sql)}, t.xmin as version
     from instances i
     join series e on e.series_key = i.series_key
     join studies t on t.study_key = e.study_key
     join segments g on g.segment_key = i.segment_key
     where ${where}
     limit ${limit}`
-  const instant = (value: unknown) => (value === null ? null : new Date(value as string))
-  return rows.map(({ version, ...row }) => ({
-    version,
-    instance: {
-      ...row,
-      receivedAt: instant(row.receivedAt) as Date,
-      committedAt: instant(row.committedAt),
-      damagedAt: instant(row.damagedAt),
-      whereNow: () => placeOf({ orm }, row),
-    },
-  }))
+  return rows.map(({ version, ...row }) => ({ version, instance: instanceOf(db, row) }))
 }
 
 /** What the rows of these studies were last written by. */

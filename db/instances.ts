@@ -1,15 +1,23 @@
-import { and, asc, eq, sql as raw, type SQL } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import { instances, segments, series, studies } from './schema.ts'
+import type { Fragment } from './search-conditions.ts'
 
 export type Study = typeof studies.$inferSelect
 export type Series = typeof series.$inferSelect
 
-/** An instance with the UIDs of what it belongs to, and where its bytes are. */
-export interface Instance extends Omit<typeof instances.$inferSelect, 'studyKey' | 'segmentKey'> {
+type Row = typeof instances.$inferSelect
+
+/** All that is known of an instance, with the UIDs of what it belongs to. */
+export interface InstanceDetails extends Omit<Row, 'studyKey' | 'segmentKey'> {
   studyInstanceUID: string
   seriesInstanceUID: string
   segmentID: string
+}
+
+/** What retrieval needs of it: what it is, and where its bytes are. */
+export interface Instance
+  extends Omit<InstanceDetails, 'bitsAllocated' | 'committedAt' | 'damagedAt'> {
   /** Where it is now, for who does not find it there any more. @throws {DeletedMeanwhileError} */
   whereNow(): Promise<InstancePlace>
 }
@@ -35,7 +43,32 @@ export interface ResourcePath {
   sopInstanceUID?: string | undefined
 }
 
+export type InstanceKeys = Record<keyof ResourcePath, string>
+
 const instancesAtOnce = 500
+
+/** Columns of an instance `i`, a series `e`, a study `t` and a segment `g`, for {@link instanceOf}. */
+export function instanceColumns(sql: Database['sql']): Fragment {
+  return sql`
+    i.sop_instance_uid as "sopInstanceUID", i.series_key as "seriesKey",
+    i.segment_offset as "segmentOffset", i.byte_length as "byteLength",
+    i.metadata_length as "metadataLength", i.digest, i.sop_class_uid as "sopClassUID",
+    i.transfer_syntax_uid as "transferSyntaxUID", i.instance_number as "instanceNumber",
+    i.number_of_frames as "numberOfFrames", i.rows, i.columns, i.received_at as "receivedAt",
+    t.study_instance_uid as "studyInstanceUID", e.series_instance_uid as "seriesInstanceUID",
+    g.segment_id as "segmentID"`
+}
+
+/** Rows of {@link instanceColumns}. */
+export type InstanceColumns = Omit<Instance, 'receivedAt' | 'whereNow'> & { receivedAt: string }
+
+export function instanceOf({ orm }: Database, row: InstanceColumns): Instance {
+  return {
+    ...row,
+    receivedAt: new Date(row.receivedAt),
+    whereNow: () => placeOf({ orm }, row),
+  }
+}
 
 /**
  * All instances of a study or series, or the one instance, in a stable order; a page at a time, so
@@ -46,54 +79,64 @@ const instancesAtOnce = 500
  * long they are at the beginning, tell what was. (No snapshot is held open for a reader who takes his time.) What
  * is moved meanwhile, from one segment to another, is still found.
  *
+ * By statements that stay prepared: to plan them takes longer than to run them.
+ *
  * @throws {DeletedMeanwhileError} at the end, when there were fewer than there were at the beginning: so nobody takes
  *   what he got for all.
  */
 export async function* instancesOf(
-  { orm }: Database,
+  db: Database,
   path: ResourcePath,
 ): AsyncGenerator<Instance, void, void> {
-  const present = await segmentsOf({ orm }, path)
+  const { sql } = db
+  const present = await segmentsOf(db, path)
   if (present.length === 0) return
+  const isPresent = within(sql, present)
   let missing = present.reduce((sum, { count }) => sum + count, 0)
-  let after: Instance | undefined
+  let last: Instance | undefined
   for (;;) {
-    const rows = await orm
-      .select({
-        sopInstanceUID: instances.sopInstanceUID,
-        seriesKey: instances.seriesKey,
-        segmentOffset: instances.segmentOffset,
-        byteLength: instances.byteLength,
-        metadataLength: instances.metadataLength,
-        digest: instances.digest,
-        sopClassUID: instances.sopClassUID,
-        transferSyntaxUID: instances.transferSyntaxUID,
-        instanceNumber: instances.instanceNumber,
-        numberOfFrames: instances.numberOfFrames,
-        rows: instances.rows,
-        columns: instances.columns,
-        bitsAllocated: instances.bitsAllocated,
-        receivedAt: instances.receivedAt,
-        committedAt: instances.committedAt,
-        damagedAt: instances.damagedAt,
-        studyInstanceUID: studies.studyInstanceUID,
-        seriesInstanceUID: series.seriesInstanceUID,
-        segmentID: segments.segmentID,
-      })
-      .from(studies)
-      .innerJoin(series, eq(series.studyKey, studies.studyKey))
-      .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
-      .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
-      .where(and(at(path), within(present), after && following(after)))
-      .orderBy(asc(instances.seriesKey), asc(instances.sopInstanceUID))
-      .limit(instancesAtOnce)
-    const page = rows.map((row): Instance => ({ ...row, whereNow: () => placeOf({ orm }, row) }))
-    yield* page
-    missing -= page.length
-    after = page.at(-1)
-    if (page.length < instancesAtOnce) break
+    const rows = await sql<InstanceColumns[]>`
+      select ${instanceColumns(sql)}
+      from studies t
+      join series e on e.study_key = t.study_key
+      join instances i on i.series_key = e.series_key
+      join segments g on g.segment_key = i.segment_key
+      where ${at(sql, path)}
+      and ${isPresent}
+      ${last === undefined ? sql`` : sql`and (i.series_key, i.sop_instance_uid) > (${last.seriesKey}, ${last.sopInstanceUID})`}
+      order by i.series_key, i.sop_instance_uid
+      limit ${instancesAtOnce}`
+    for (const row of rows) {
+      last = instanceOf(db, row)
+      yield last
+    }
+    missing -= rows.length
+    if (rows.length < instancesAtOnce) break
   }
   if (missing > 0) throw new DeletedMeanwhileError()
+}
+
+/** Undefined: there is none. */
+export async function findInstance(
+  { orm }: Database,
+  { studyInstanceUID, seriesInstanceUID, sopInstanceUID }: InstanceKeys,
+): Promise<InstanceDetails | undefined> {
+  const [found] = await orm
+    .select()
+    .from(instances)
+    .innerJoin(series, eq(series.seriesKey, instances.seriesKey))
+    .innerJoin(studies, eq(studies.studyKey, series.studyKey))
+    .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
+    .where(
+      and(
+        eq(instances.sopInstanceUID, sopInstanceUID),
+        eq(series.seriesInstanceUID, seriesInstanceUID),
+        eq(studies.studyInstanceUID, studyInstanceUID),
+      ),
+    )
+  if (found === undefined) return undefined
+  const { segmentID } = found.segments
+  return { ...found.instances, studyInstanceUID, seriesInstanceUID, segmentID }
 }
 
 interface Present {
@@ -119,22 +162,21 @@ export async function placeOf(
   return place
 }
 
-const originKey = raw<number>`coalesce(${segments.originKey}, ${segments.segmentKey})`
+async function segmentsOf({ sql }: Database, path: ResourcePath): Promise<Present[]> {
+  return sql<Present[]>`
+    select
+      ${originKey(sql)} as "originKey", max(g.byte_length) as "byteLength", count(*)::integer as count,
+      statement_timestamp()::text as "askedAt"
+    from studies t
+    join series e on e.study_key = t.study_key
+    join instances i on i.series_key = e.series_key
+    join segments g on g.segment_key = i.segment_key
+    where ${at(sql, path)}
+    group by 1`
+}
 
-async function segmentsOf({ orm }: Pick<Database, 'orm'>, path: ResourcePath): Promise<Present[]> {
-  return orm
-    .select({
-      originKey: originKey.as('origin_key'),
-      byteLength: raw<number>`max(${segments.byteLength})`,
-      count: raw<number>`count(*)::integer`,
-      askedAt: raw<string>`statement_timestamp()::text`,
-    })
-    .from(studies)
-    .innerJoin(series, eq(series.studyKey, studies.studyKey))
-    .innerJoin(instances, eq(instances.seriesKey, series.seriesKey))
-    .innerJoin(segments, eq(segments.segmentKey, instances.segmentKey))
-    .where(at(path))
-    .groupBy(originKey)
+function originKey(sql: Database['sql']): Fragment {
+  return sql`coalesce(g.origin_key, g.segment_key)`
 }
 
 /**
@@ -142,26 +184,21 @@ async function segmentsOf({ orm }: Pick<Database, 'orm'>, path: ResourcePath): P
  *
  * As parameters of arrays, for there may be more of them than a statement takes.
  */
-function within(present: Present[]): SQL {
-  const keys = `{${present.map((one) => one.originKey).join(',')}}`
-  const lengths = `{${present.map(({ byteLength }) => byteLength).join(',')}}`
-  return raw`exists (
+function within(sql: Database['sql'], present: Present[]): Fragment {
+  const keys = present.map((one) => one.originKey)
+  const lengths = present.map(({ byteLength }) => byteLength)
+  return sql`exists (
     select from unnest(${keys}::bigint[], ${lengths}::bigint[]) as p (origin_key, byte_length)
-    where p.origin_key = ${originKey}
+    where p.origin_key = ${originKey(sql)}
     and case
-      when ${segments.originKey} is null then ${instances.segmentOffset} < p.byte_length
-      else ${instances.receivedAt} <= ${present[0]?.askedAt}::timestamptz
+      when g.origin_key is null then i.segment_offset < p.byte_length
+      else i.received_at <= ${present[0]?.askedAt as string}::timestamptz
     end)`
 }
 
-function at(path: ResourcePath): SQL | undefined {
-  return and(
-    eq(studies.studyInstanceUID, path.studyInstanceUID),
-    path.seriesInstanceUID ? eq(series.seriesInstanceUID, path.seriesInstanceUID) : undefined,
-    path.sopInstanceUID ? eq(instances.sopInstanceUID, path.sopInstanceUID) : undefined,
-  )
-}
-
-function following(last: Instance): SQL {
-  return raw`(${instances.seriesKey}, ${instances.sopInstanceUID}) > (${last.seriesKey}, ${last.sopInstanceUID})`
+function at(sql: Database['sql'], path: ResourcePath): Fragment {
+  const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = path
+  return sql`t.study_instance_uid = ${studyInstanceUID}
+    ${seriesInstanceUID === undefined ? sql`` : sql`and e.series_instance_uid = ${seriesInstanceUID}`}
+    ${sopInstanceUID === undefined ? sql`` : sql`and i.sop_instance_uid = ${sopInstanceUID}`}`
 }

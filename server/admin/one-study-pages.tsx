@@ -1,7 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import { Buffer } from 'node:buffer'
 import { type Context, Hono } from 'hono'
-import { instancesOf } from '../../db/instances.ts'
+import { findInstance } from '../../db/instances.ts'
 import { findSeries, listInstances, listStudyFindings } from '../../db/study-life.ts'
 import { countMissingInstances, listMissingInstances } from '../../db/study-safety.ts'
 import { ExpectedStudyPage } from '../../web/pages/expected-study-page.tsx'
@@ -165,8 +165,8 @@ export function oneStudyPages(deps: PageDeps): Hono<AppEnv> {
       const { study, series, instance } = c.req.param()
       await readSeriesOf(study, series)
       const path = { studyInstanceUID: study, seriesInstanceUID: series, sopInstanceUID: instance }
-      const { value: one } = await instancesOf(db, path).next()
-      if (!isUID(instance) || !one) throw new HttpProblem(404, 'There is no such instance')
+      const one = isUID(instance) ? await findInstance(db, path) : undefined
+      if (one === undefined) throw new HttpProblem(404, 'There is no such instance')
       const chunks: Uint8Array[] = []
       const offset = one.segmentOffset + one.byteLength
       for await (const chunk of store.read(one.segmentID, offset, one.metadataLength)) {

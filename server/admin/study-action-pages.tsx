@@ -2,7 +2,7 @@
 import { type Context, Hono } from 'hono'
 import { allowResend, countRefusedAgain, listDeletions } from '../../db/deletions.ts'
 import { listEvidence } from '../../db/evidence.ts'
-import { instancesOf, type Study } from '../../db/instances.ts'
+import { findInstance, type Study } from '../../db/instances.ts'
 import { findSeries } from '../../db/study-life.ts'
 import { DeletedStudyPage } from '../../web/pages/deleted-study-page.tsx'
 import { StudyActionPage } from '../../web/pages/study-action-page.tsx'
@@ -63,10 +63,10 @@ export function studyActionPages(deps: PageDeps): Hono<AppEnv> {
     if (series === undefined) throw new HttpProblem(404, 'There is no such series')
     if (sopInstanceUID === undefined) return { level: 'series', ...series }
     const { studyInstanceUID } = study
-    const { value: one } = isUID(sopInstanceUID)
-      ? await instancesOf(db, { studyInstanceUID, seriesInstanceUID, sopInstanceUID }).next()
-      : {}
-    if (!one) throw new HttpProblem(404, 'There is no such instance')
+    const one = isUID(sopInstanceUID)
+      ? await findInstance(db, { studyInstanceUID, seriesInstanceUID, sopInstanceUID })
+      : undefined
+    if (one === undefined) throw new HttpProblem(404, 'There is no such instance')
     return {
       level: 'instance',
       seriesInstanceUID,

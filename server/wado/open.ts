@@ -1,7 +1,11 @@
 import type { Context } from 'hono'
 import { lastDeletionOf } from '../../db/deletions.ts'
-import type { InstanceKeys } from '../../db/instance-lookup.ts'
-import { type Instance, instancesOf, type ResourcePath } from '../../db/instances.ts'
+import {
+  type Instance,
+  type InstanceKeys,
+  instancesOf,
+  type ResourcePath,
+} from '../../db/instances.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { WadoDeps } from './deps.ts'

@@ -1,5 +1,5 @@
 /** @jsxImportSource hono/jsx */
-import type { Instance } from '../../db/instances.ts'
+import type { InstanceDetails } from '../../db/instances.ts'
 import { Layout, type Shell } from '../layout.tsx'
 import { mayAll } from '../may.ts'
 import { Instant } from '../parts/instant.tsx'
@@ -23,7 +23,7 @@ export interface AttributeLine {
 
 interface InstancePageProps {
   shell?: Shell | undefined
-  instance: Omit<Instance, 'digest'> & { digest: string }
+  instance: Omit<InstanceDetails, 'digest'> & { digest: string }
   lines: AttributeLine[]
   isCut: boolean
 }
