@@ -1,12 +1,10 @@
 import type { Database } from '../../db/database.ts'
 import { DeletedMeanwhileError } from '../../db/instances.ts'
 import {
+  type Found,
   findKeys,
-  findResults,
-  isOnePlan,
-  type ResultKey,
+  findResultsOfStudy,
   readResults,
-  resultsAtOnce,
   type Search,
 } from '../../db/search.ts'
 import { locateMetadata } from '../../db/search-metadata.ts'
@@ -14,10 +12,13 @@ import type { DicomJson } from '../dicom/json-to-xml.ts'
 import type { Store } from '../store/store.ts'
 import { datasetJson } from './dataset-json.ts'
 import type { Field } from './fields.ts'
+import type { KeptStudies } from './kept-studies.ts'
 import { readFields } from './metadata-fields.ts'
 import type { Patience } from './patience.ts'
 
-/** With fields, metadata of some KB each are held at once; without, some 700 bytes of text for each result. */
+/** Results that are read at once: some 700 bytes of text for each. */
+const resultsAtOnce = 1000
+/** With fields, metadata of some KB each are held at once. */
 const resultsWithFieldsAtOnce = 100
 /** Metadata that are read at once. */
 const readsAtOnce = 8
@@ -47,19 +48,29 @@ export async function beginResults(asked: ResultsAsked, deps: ResultsDeps): Prom
   const { db, patience } = deps
   // Nothing is asked of the database for nothing.
   if (search.limit === 0) return { count: 0, beyondCount: 0, blocks: none(), hasOneBlock: true }
-  if (fields.length === 0 && isOnePlan(search)) {
-    const found = await patience.with(findResults(db, search, studiesURL))
+  if (isFirstOfStudy(search) && fields.length === 0) {
+    const found = await patience.with(findResultsOfStudy(db, search, studiesURL))
     const { resultCount: count, beyondCount, json } = found
     return { count, beyondCount, blocks: only(json), hasOneBlock: true }
   }
-  const { keys, beyondCount } = await patience.with(findKeys(db, search))
+  const found = await patience.with(findKeys(db, search))
+  const { keys, beyondCount } = found
   const atOnce = fields.length === 0 ? resultsAtOnce : resultsWithFieldsAtOnce
   return {
     count: keys.length,
     beyondCount,
-    blocks: readBlocks(keys, atOnce, asked, deps),
+    blocks: readBlocks(found, atOnce, asked, deps),
     hasOneBlock: keys.length <= atOnce,
   }
+}
+
+/** All that a study, or a series of it, has, from the first on. */
+function isFirstOfStudy(
+  search: Search,
+): search is Search & Parameters<typeof findResultsOfStudy>[1] {
+  const { level, studyInstanceUID, conditions, offset, limit } = search
+  const isWithin = level !== 'study' && studyInstanceUID !== undefined
+  return isWithin && conditions.length === 0 && offset === 0 && limit <= resultsAtOnce
 }
 
 async function* none(): AsyncGenerator<string, void, void> {}
@@ -68,32 +79,44 @@ async function* only(block: string): AsyncGenerator<string, void, void> {
   yield block
 }
 
-interface ResultsDeps {
+export interface ResultsDeps {
   db: Database
+  kept: KeptStudies
   store: Store
   patience: Patience
 }
 
+type Block = Pick<Found, 'keys' | 'versions'>
+
 async function* readBlocks(
-  keys: ResultKey[],
+  { keys, versions }: Block,
   atOnce: number,
   asked: ResultsAsked,
   deps: ResultsDeps,
 ): AsyncGenerator<string, void, void> {
   // Of a block only its text is held while the client takes it.
   for (let at = 0; at < keys.length; at += atOnce) {
-    yield await readBlock(keys.slice(at, at + atOnce), asked, deps)
+    const to = at + atOnce
+    yield await readBlock(
+      { keys: keys.slice(at, to), versions: versions.slice(at, to) },
+      asked,
+      deps,
+    )
   }
 }
 
 async function readBlock(
-  block: ResultKey[],
-  { search, fields, studiesURL }: ResultsAsked,
-  { db, store, patience }: ResultsDeps,
+  { keys, versions }: Block,
+  asked: ResultsAsked,
+  { db, store, patience, kept }: ResultsDeps,
 ): Promise<string> {
-  const readRows = () => patience.with(readResults(db, search, block, studiesURL))
+  const { search, fields, studiesURL } = asked
+  const readRows = async () =>
+    search.level === 'study'
+      ? (await kept.read(keys, versions, asked, { db, patience })).join(',')
+      : patience.with(readResults(db, search, keys, studiesURL))
   if (fields.length === 0) return readRows()
-  const places = await patience.with(locateMetadata(db, search.level, block))
+  const places = await patience.with(locateMetadata(db, search.level, keys))
   const placeOf = new Map(places.map((place) => [place[uids[search.level].name], place]))
   const results = JSON.parse(`[${await readRows()}]`) as DicomJson[]
   const texts: string[] = []

@@ -9,6 +9,7 @@ import { HttpProblem } from '../http/problem.ts'
 import { describeError, type Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { answerTypes, jsonAnswer, xmlAnswer } from './answer.ts'
+import { KeptStudies } from './kept-studies.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import { Patience } from './patience.ts'
 import { beginResults } from './results.ts'
@@ -21,7 +22,8 @@ export interface QidoDeps {
 
 /** QIDO-RS: the Search transaction. (PS3.18 10.6) */
 export function qidoRoutes(deps: QidoDeps): Hono<AppEnv> {
-  const answer = (c: Context<AppEnv>, level: SearchLevel) => search(c, level, deps)
+  const kept = new KeptStudies()
+  const answer = (c: Context<AppEnv>, level: SearchLevel) => search(c, level, { ...deps, kept })
   return new Hono<AppEnv>()
     .get('/studies', (c) => answer(c, 'study'))
     .get('/series', (c) => answer(c, 'series'))
@@ -31,7 +33,11 @@ export function qidoRoutes(deps: QidoDeps): Hono<AppEnv> {
     .get('/studies/:study/series/:series/instances', (c) => answer(c, 'instance'))
 }
 
-async function search(c: Context<AppEnv>, level: SearchLevel, deps: QidoDeps): Promise<Response> {
+async function search(
+  c: Context<AppEnv>,
+  level: SearchLevel,
+  deps: QidoDeps & { kept: KeptStudies },
+): Promise<Response> {
   const { type } = choose(acceptedBy(c), answerTypes).offer
   const parameters = parseParameters(level, new URL(c.req.url).searchParams)
   const asked: Search = { level, ...pathOf(c), ...parameters, told: toldOf(c, parameters) }
