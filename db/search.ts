@@ -45,7 +45,7 @@ export function findKeys(db: Database, search: Search): Running<Found> {
     with found as materialized (${foundSql(sql, search)})
     select
       array(select key from found limit ${limit}) as keys,
-      ${search.level === 'study' ? sql`array(select version from found limit ${limit})` : sql`'{}'::text[]`} as versions,
+      ${search.level === 'study' ? versionsSql(sql, limit) : sql`'{}'::text[]`} as versions,
       count(*)::int as count
     from found`
   return running(db, statement, ([row]) => {
@@ -54,13 +54,19 @@ export function findKeys(db: Database, search: Search): Running<Found> {
   })
 }
 
+/** Only of those that are told: the others are read from an index, which does not have it. */
+function versionsSql(sql: Database['sql'], limit: number): Fragment {
+  return sql`array(
+    select (select t.xmin::text from studies t where t.study_key = f.key::bigint)
+    from (select key from found limit ${limit}) f
+  )`
+}
+
 /** SQL of the keys of what is found, with those that are only counted. */
 export function foundSql(sql: Database['sql'], search: Search): Fragment {
   const { level, limit, offset } = search
   return sql`
-    select
-      ${constant(sql, keys[level])}::text as key
-      ${level === 'study' ? sql`, t.xmin::text as version` : sql``}
+    select ${constant(sql, keys[level])}::text as key
     from ${constant(sql, tables[level])}
     where ${matching(sql, search)}
     order by ${constant(sql, order[level])}
