@@ -31,6 +31,7 @@ interface TemplateTable {
 export class GeneratedRows {
   readonly #sql: postgres.Sql
   readonly #tables: TemplateTable[]
+  readonly #varied: Readonly<Record<string, string>>
   readonly #studyInstanceUID: string
   /** Instances of the study that is copied. */
   readonly instancesPerStudy: number
@@ -40,10 +41,12 @@ export class GeneratedRows {
   private constructor(
     sql: postgres.Sql,
     tables: TemplateTable[],
+    varied: Readonly<Record<string, string>>,
     study: { studyInstanceUID: string; instanceCount: number; leftAlone: string[] },
   ) {
     this.#sql = sql
     this.#tables = tables
+    this.#varied = varied
     this.#studyInstanceUID = study.studyInstanceUID
     this.instancesPerStudy = study.instanceCount
     this.leftAlone = study.leftAlone
@@ -52,9 +55,14 @@ export class GeneratedRows {
   /**
    * Takes the only study of a database as the one to copy.
    *
-   * @param sql One connection of a superuser. @throws {Error} There is not exactly one study.
+   * @param sql One connection of a superuser.
+   * @param varied SQL of columns that differ in each copy, of its number `n`.
+   * @throws {Error} There is not exactly one study.
    */
-  static async prepare(sql: postgres.Sql): Promise<GeneratedRows> {
+  static async prepare(
+    sql: postgres.Sql,
+    varied: Readonly<Record<string, string>> = {},
+  ): Promise<GeneratedRows> {
     const studies = await sql`select study_instance_uid from studies`
     const [instances] = await sql`select count(*)::int as count from instances`
     if (studies.length !== 1)
@@ -72,7 +80,7 @@ export class GeneratedRows {
       tables.push(table)
       await sql`create table ${sql(templateSchema)}.${sql(table.name)} as select * from ${sql(table.name)}`
     }
-    return new GeneratedRows(sql, tables, {
+    return new GeneratedRows(sql, tables, varied, {
       studyInstanceUID: studies[0]?.study_instance_uid as string,
       instanceCount: instances?.count as number,
       leftAlone,
@@ -81,7 +89,7 @@ export class GeneratedRows {
 
   /** The same on a new connection, after the server was started again. */
   on(sql: postgres.Sql): GeneratedRows {
-    return new GeneratedRows(sql, this.#tables, {
+    return new GeneratedRows(sql, this.#tables, this.#varied, {
       studyInstanceUID: this.#studyInstanceUID,
       instanceCount: this.instancesPerStudy,
       leftAlone: this.leftAlone,
@@ -124,6 +132,8 @@ export class GeneratedRows {
   #valueOf(column: Column): postgres.Fragment {
     const sql = this.#sql
     const old = sql`t.${sql(column.name)}`
+    const varied = this.#varied[column.name]
+    if (varied !== undefined) return sql.unsafe(varied)
     switch (ruleOf(column)) {
       case 'key':
         return sql`n * ${sql.unsafe(String(keyStride))} + ${old}`
