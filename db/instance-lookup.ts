@@ -55,7 +55,7 @@ export class InstanceLookup {
   readonly #lately = new Map<string, KnownStudy>()
   #kept = 0
   readonly #instances: Gathering<InstanceKeys, Seen | undefined>
-  readonly #versions: Gathering<string, void>
+  readonly #versions: Gathering<string, undefined>
 
   constructor(db: Database) {
     this.#db = db
@@ -89,7 +89,7 @@ export class InstanceLookup {
   }
 
   /** Asks about these studies, and about all that were read lately. */
-  async #askAbout(studyInstanceUIDs: string[]): Promise<void[]> {
+  async #askAbout(studyInstanceUIDs: string[]): Promise<undefined[]> {
     const askedAt = performance.now()
     const asked = new Map<string, KnownStudy | undefined>(this.#lately)
     for (const uid of studyInstanceUIDs) asked.set(uid, this.#studies.get(uid))

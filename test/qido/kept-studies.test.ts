@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import type { Database } from '../../db/database.ts'
 import { findKeys, type ResultKey, type Search } from '../../db/search.ts'
 import type { DicomJson } from '../../server/dicom/json-to-xml.ts'
 import { KeptStudies } from '../../server/qido/kept-studies.ts'
