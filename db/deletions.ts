@@ -27,7 +27,7 @@ export type DeletionResult =
   | { outcome: 'committed'; committedInstanceCount: number }
 
 /** So long after a deletion, no server takes what it knows from before to be true; a timer may be early by a millisecond. */
-const unbelievedMs = believedMs + 5
+const unbelievedMs = believedMs + 3
 
 /**
  * Deletes a study, a series or an instance, in one transaction. What a transfer is bringing and has not committed yet

@@ -10,7 +10,7 @@ import {
 import type { Fragment } from './search-conditions.ts'
 
 /** Milliseconds for which a study is taken to be as Postgres said, from before it was asked. */
-export const believedMs = 20
+export const believedMs = 10
 /** Instances that are kept, of all studies: some 10 MB. */
 const keptAtMost = 10_000
 /** Of one series that are read ahead. */

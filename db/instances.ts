@@ -45,7 +45,7 @@ export interface ResourcePath {
 
 export type InstanceKeys = Record<keyof ResourcePath, string>
 
-const instancesAtOnce = 500
+const instancesAtOnce = 1000
 
 /** Columns of an instance `i`, a series `e`, a study `t` and a segment `g`, for {@link instanceOf}. */
 export function instanceColumns(sql: Database['sql']): Fragment {
@@ -71,13 +71,13 @@ export function instanceOf({ orm }: Database, row: InstanceColumns): Instance {
 }
 
 /**
- * All instances of a study or series, or the one instance, in a stable order; a page at a time, so
- * that memory does not grow with the study. Empty: there is no such resource.
+ * All instances of a study or series, or the one instance, in a stable order. Empty: there is no such resource.
  *
- * What is committed while somebody reads is left out as a whole, for he may be past a part of it
- * already: each commit lies in segments of its own or at the end of a shared one, so the segments, and how
- * long they are at the beginning, tell what was. (No snapshot is held open for a reader who takes his time.) What
- * is moved meanwhile, from one segment to another, is still found.
+ * Those of a small one are found by one statement, in one snapshot. Of a large one a page is read at a time, so that memory does not
+ * grow with it. What is committed meanwhile is left out as a whole then, for the reader may be past a part of it already: each
+ * commit lies in segments of its own or at the end of a shared one, so the segments, and how long they are at the
+ * beginning, tell what was. (No snapshot is held open for a reader who takes his time.) What is moved meanwhile, from one
+ * segment to another, is still found.
  *
  * By statements that stay prepared: to plan them takes longer than to run them.
  *
@@ -89,31 +89,41 @@ export async function* instancesOf(
   path: ResourcePath,
 ): AsyncGenerator<Instance, void, void> {
   const { sql } = db
+  const small = await pageOf(db, path, sql``)
+  if (small.length < instancesAtOnce) {
+    for (const row of small) yield instanceOf(db, row)
+    return
+  }
   const present = await segmentsOf(db, path)
-  if (present.length === 0) return
   const isPresent = within(sql, present)
   let missing = present.reduce((sum, { count }) => sum + count, 0)
-  let last: Instance | undefined
+  let isBeyond = sql``
   for (;;) {
-    const rows = await sql<InstanceColumns[]>`
-      select ${instanceColumns(sql)}
-      from studies t
-      join series e on e.study_key = t.study_key
-      join instances i on i.series_key = e.series_key
-      join segments g on g.segment_key = i.segment_key
-      where ${at(sql, path)}
-      and ${isPresent}
-      ${last === undefined ? sql`` : sql`and (i.series_key, i.sop_instance_uid) > (${last.seriesKey}, ${last.sopInstanceUID})`}
-      order by i.series_key, i.sop_instance_uid
-      limit ${instancesAtOnce}`
-    for (const row of rows) {
-      last = instanceOf(db, row)
-      yield last
-    }
-    missing -= rows.length
-    if (rows.length < instancesAtOnce) break
+    const page = await pageOf(db, path, sql`and ${isPresent} ${isBeyond}`)
+    for (const row of page) yield instanceOf(db, row)
+    missing -= page.length
+    const last = page.at(-1)
+    if (last === undefined || page.length < instancesAtOnce) break
+    isBeyond = sql`and (i.series_key, i.sop_instance_uid) > (${last.seriesKey}, ${last.sopInstanceUID})`
   }
   if (missing > 0) throw new DeletedMeanwhileError()
+}
+
+async function pageOf(
+  { sql }: Database,
+  path: ResourcePath,
+  condition: Fragment,
+): Promise<readonly InstanceColumns[]> {
+  return sql<InstanceColumns[]>`
+    select ${instanceColumns(sql)}
+    from studies t
+    join series e on e.study_key = t.study_key
+    join instances i on i.series_key = e.series_key
+    join segments g on g.segment_key = i.segment_key
+    where ${at(sql, path)}
+    ${condition}
+    order by i.series_key, i.sop_instance_uid
+    limit ${instancesAtOnce}`
 }
 
 /** Undefined: there is none. */

@@ -63,6 +63,16 @@ export class PromptCalls {
     return counted(await readAsync(fd, into, at, length, position), 'bytesRead')
   }
 
+  /** Reads all that there is room for, if it can be done at once; if not, it is left to `read`, which says why. */
+  readNow(fd: number, into: Uint8Array, position: number): boolean {
+    if (into.length > readInPlaceBytes || !this.#isPrompt()) return false
+    try {
+      return this.#timed(() => readSync(fd, into, 0, into.length, position)) === into.length
+    } catch {
+      return false
+    }
+  }
+
   /**
    * Writes all of the chunks, which have so many bytes together.
    *

@@ -19,8 +19,8 @@ export interface Store {
    */
   read(segmentID: string, offset: number, length: number): AsyncIterable<Uint8Array>
   /**
-   * Reads several small ranges of one segment at once, each whole into memory of its own: the caller bounds what they
-   * are together. Throws as `read` does.
+   * Reads several small ranges of one segment at once, each whole, into memory of the caller's that they may share: he
+   * bounds what they are together. Throws as `read` does.
    */
   readRanges(segmentID: string, ranges: readonly SegmentRange[]): Promise<Uint8Array[]>
   /**

@@ -5,21 +5,22 @@ import { SegmentNotFoundError, type SegmentRange, type Store } from '../store/st
 import { instancePath } from './paths.ts'
 
 const key = Buffer.from('"BulkDataURI":"')
+const comma = Buffer.from(',')
 
 /** Metadata that are held at once: as many bytes, and as many instances. */
 const blockBytes = 256 * 1024
 const blockInstances = 64
 
 /**
- * The metadata of instances, a block after the other: what lies in one segment is read at once. The next block is on its
- * way while the last one is taken.
+ * The metadata of instances, a block after the other, with commas between them: what lies in one segment is read at once.
+ * The next block is on its way while the last one is taken.
  */
 export async function* readMetadataBlocks(
   instances: AsyncIterable<Instance>,
   store: Store,
   studiesURL: string,
-): AsyncGenerator<Uint8Array[], void, void> {
-  let before: Promise<Uint8Array[]> | undefined
+): AsyncGenerator<Uint8Array, void, void> {
+  let before: Promise<Uint8Array> | undefined
   for await (const block of blocksOf(instances)) {
     const next = readBlock(block, store, studiesURL)
     // Told when it is waited for.
@@ -41,8 +42,7 @@ export async function readMetadata(
   store: Store,
   studiesURL: string,
 ): Promise<Uint8Array> {
-  const [json] = await readBlock([instance], store, studiesURL)
-  return json as Uint8Array
+  return readBlock([instance], store, studiesURL)
 }
 
 /** Neighbours of one segment, not too many at once. */
@@ -68,16 +68,19 @@ async function readBlock(
   instances: Instance[],
   store: Store,
   studiesURL: string,
-): Promise<Uint8Array[]> {
+): Promise<Uint8Array> {
   const { segmentID } = instances[0] as Instance
   const read = await store.readRanges(segmentID, instances.map(rangeOf)).catch((error) => {
     if (!(error instanceof SegmentNotFoundError)) throw error
     // It was moved, or deleted, since it was found.
     return Promise.all(instances.map((instance) => readMoved(instance, store)))
   })
-  return read.map((json, i) =>
-    withURLs(json, `${studiesURL}/${instancePath(instances[i] as Instance)}/`),
-  )
+  const pieces: Uint8Array[] = []
+  for (const [i, json] of read.entries()) {
+    if (i > 0) pieces.push(comma)
+    addWithURLs(pieces, json, `${studiesURL}/${instancePath(instances[i] as Instance)}/`)
+  }
+  return Buffer.concat(pieces)
 }
 
 async function readMoved(instance: Instance, store: Store): Promise<Uint8Array> {
@@ -94,16 +97,12 @@ function rangeOf({ segmentOffset, byteLength, metadataLength }: Instance): Segme
   return { offset: segmentOffset + byteLength, length: metadataLength }
 }
 
-function withURLs(bytes: Uint8Array, base: string): Uint8Array {
+function addWithURLs(pieces: Uint8Array[], bytes: Uint8Array, base: string): void {
   const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const prefix = Buffer.from(base)
-  const pieces: Uint8Array[] = []
   let from = 0
   for (let at = json.indexOf(key); at !== -1; at = json.indexOf(key, from)) {
-    pieces.push(json.subarray(from, at + key.length), prefix)
+    pieces.push(json.subarray(from, at + key.length), Buffer.from(base))
     from = at + key.length
   }
-  if (from === 0) return json
   pieces.push(json.subarray(from))
-  return Buffer.concat(pieces)
 }

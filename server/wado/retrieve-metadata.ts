@@ -12,7 +12,6 @@ import { type Opened, open } from './open.ts'
 import { instanceURLOf, resourceOf, studiesURLOf } from './paths.ts'
 
 const json = { type: 'application/dicom+json', aliases: ['application/json'] }
-const comma = Buffer.from(',')
 const xml = { type: 'multipart/related', root: 'application/dicom+xml' }
 
 /** Metadata of a study, series or instance: one JSON array, or an XML document for each instance (WA-R2). */
@@ -37,10 +36,11 @@ export async function retrieveMetadata(
       read: () => kept.gzipped(key, make),
     })
   async function* array(instances: Opened['all']): AsyncGenerator<Uint8Array, void, void> {
-    let separator = Buffer.from('[')
+    let separator = '['
     for await (const block of readMetadataBlocks(instances(), deps.store, studiesURL)) {
-      yield Buffer.concat(block.flatMap((one, i) => [i === 0 ? separator : comma, one]))
-      separator = comma
+      yield Buffer.from(separator)
+      yield block
+      separator = ','
     }
     yield Buffer.from(']')
   }

@@ -193,23 +193,25 @@ describe('a reader', () => {
 
   test('who is in the middle of a study gets all of it while it is moved, and no transfer that came later', async () => {
     await using t = await testIntake({ ...nothingHeld, batchRows: 5000 })
-    const study = madeStudy(1, 800)
+    const study = madeStudy(1, 1500)
     await t.send(filesOfStudy(study))
-    for (const one of study.instances.slice(0, 250)) {
-      await deleted(t.db, { ...study, ...one }, { allowResend: true })
-    }
+    await Promise.all(
+      study.instances
+        .slice(0, 400)
+        .map((one) => deleted(t.db, { ...study, ...one }, { allowResend: true })),
+    )
     const reader = instancesOf(t.db, study)
     const got = [(await reader.next()).value]
     await compact(t)
     expect(await t.db.sql`select from segments where origin_key is not null`).toHaveLength(1)
-    await t.send(filesOfStudy(study).slice(0, 250))
+    await t.send(filesOfStudy(study).slice(0, 400))
     for await (const instance of reader) got.push(instance)
-    expect(got).toHaveLength(550)
+    expect(got).toHaveLength(1100)
   })
 
   test('who is in the middle of a study that is deleted is not told that it is all', async () => {
     await using t = await testIntake(nothingHeld)
-    const study = madeStudy(1, 600)
+    const study = madeStudy(1, 1100)
     await t.send(filesOfStudy(study))
     const reader = instancesOf(t.db, study)
     await reader.next()

@@ -205,16 +205,16 @@ describe('reading while others store (P1)', () => {
       dicomFile({
         studyInstanceUID,
         seriesInstanceUID,
-        sopInstanceUID: `${first}.${String(number + 1000)}`,
+        sopInstanceUID: `${first}.${String(number + 10_000)}`,
         pixelBytes: 2,
       })
-    const even = Array.from({ length: 600 }, (_, index) => file(index * 2))
-    const odd = Array.from({ length: 600 }, (_, index) => file(index * 2 + 1))
+    const even = Array.from({ length: 1100 }, (_, index) => file(index * 2))
+    const odd = Array.from({ length: 1100 }, (_, index) => file(index * 2 + 1))
     await t.send(even)
     let count = 0
     for await (const _ of instancesOf(t.db, { studyInstanceUID })) {
       if (count++ === 0) await t.send(odd)
     }
-    expect([600, 1200]).toContain(count)
+    expect([1100, 2200]).toContain(count)
   })
 })
