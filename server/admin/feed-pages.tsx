@@ -3,7 +3,14 @@ import { type Context, Hono } from 'hono'
 import { lastChange, listChanges } from '../../db/changes.ts'
 import { dropDelivery, listDeliveries, resendDeliveries } from '../../db/deliveries.ts'
 import { type ChangeType, changeTypes } from '../../db/schema.ts'
-import { countDeliveries, findWebhook, listWebhooks, type Webhook } from '../../db/webhooks.ts'
+import {
+  countDeliveries,
+  deleteWebhook,
+  findWebhook,
+  listWebhooks,
+  updateWebhook,
+  type Webhook,
+} from '../../db/webhooks.ts'
 import { type ChangeList, ChangesPage, changeRegions } from '../../web/pages/changes-page.tsx'
 import { WebhookPage, WebhooksPage, webhookRegions } from '../../web/pages/webhooks-page.tsx'
 import { paths } from '../../web/paths.ts'
@@ -81,13 +88,16 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
     })
     .get(paths.webhooks, async (c) => {
       const [webhooks, shell] = await Promise.all([readWebhooks(), deps.shell.read(c)])
-      return htmlResponse(
+      const done = doneWords[readDone(c, paths.webhooks)?.get('done') as WebhookAction]
+      const answer = htmlResponse(
         <WebhooksPage
           shell={shell}
           webhooks={webhooks}
           webhooksURL={`${c.get('baseURL')}/api/webhooks`}
+          done={done}
         />,
       )
+      return onceSaid(answer, done)
     })
     .get(paths.live('webhooks'), (c) =>
       deps.stream(c, 'webhooks', 'webhooks', async () => webhookRegions(await readWebhooks())),
@@ -101,9 +111,8 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
         lastChange(db),
         deps.shell.read(c),
       ])
-      const done = { resend: 'Sent again, or about to be.', drop: 'Given up.' }[
-        readDone(c, paths.webhook(webhook.webhookID))?.get('done') ?? ''
-      ]
+      const done =
+        doneWords[readDone(c, paths.webhook(webhook.webhookID))?.get('done') as WebhookAction]
       const answer = htmlResponse(
         <WebhookPage
           shell={shell}
@@ -121,10 +130,24 @@ export function feedPages(deps: PageDeps): Hono<AppEnv> {
       const action = c.req.param('action')
       if (action === 'resend') await resendDeliveries(db, webhookID, seq)
       else if (action === 'drop' && seq !== undefined) await dropDelivery(db, webhookID, seq)
+      else if (action === 'pause') await updateWebhook(db, webhookID, { isPaused: true })
+      else if (action === 'go-on') await updateWebhook(db, webhookID, { isPaused: false })
+      else if (action === 'remove') await deleteWebhook(db, webhookID)
       else throw new HttpProblem(404, 'There is no such action')
       deps.changed()
-      return leadToDone(c, paths.webhook(webhookID), { done: action })
+      const where = action === 'remove' ? paths.webhooks : paths.webhook(webhookID)
+      return leadToDone(c, where, { done: action })
     })
+}
+
+type WebhookAction = keyof typeof doneWords
+
+const doneWords = {
+  resend: 'Sent again, or about to be.',
+  drop: 'Given up.',
+  pause: 'Paused: nothing is sent to it until it goes on.',
+  'go-on': 'It goes on, with what waited first.',
+  remove: 'Removed. Nothing more is sent to it.',
 }
 
 function behindOf({ positionSeq }: Webhook, last: number): number {

@@ -10,7 +10,6 @@ import { folderPattern, SegmentFolders } from './segment-folders.ts'
 import {
   type SegmentEntry,
   SegmentNotFoundError,
-  type SegmentRange,
   SegmentTooShortError,
   type Store,
   StoreError,

@@ -395,6 +395,12 @@ describe.skipIf(!hasBrowser())('the page', () => {
           'Gateway/2.1 (X11; Linux x86_64) Verylongnamewithoutanyspace/537.36 and more of it',
       })
       const transfer = /\/transfers\/[\w-]+/.exec(refused.headers.get('link') ?? '')?.[0]
+      const added = await fetch(`${server.url}/api/webhooks`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ url: 'https://receiver.example/', paused: true }),
+      })
+      const webhook = `/webhooks/${(await added.json()).webhookID}`
       const paths = ['/', '/?sort=patient&state=stable', '/upload', `/studies/${studyInstanceUID}`]
       const others = [
         '/transfers',
@@ -405,9 +411,10 @@ describe.skipIf(!hasBrowser())('the page', () => {
         '/audit',
         '/health',
       ]
-      for (const path of [...paths, ...others, transfer as string]) {
+      for (const path of [...paths, ...others, webhook, transfer as string]) {
         await page.goto(server.url + path)
         if (path === '/') await afterLiveUpdate(page)
+        if (path === webhook) await page.getByText('Remove this webhook').click()
         expect([path, ...(await accessibilityFaults(page))]).toEqual([path])
         const spare = await page.evaluate(() => innerWidth - document.documentElement.scrollWidth)
         expect([path, Math.min(0, spare)]).toEqual([path, 0])

@@ -5,7 +5,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { numberChanges } from '../../db/changes.ts'
 import { enqueueDeliveries } from '../../db/deliveries.ts'
 import { parseStudyCursor } from '../../db/listing.ts'
-import { addWebhook } from '../../db/webhooks.ts'
+import { addWebhook, findWebhook } from '../../db/webhooks.ts'
 import { StoreError } from '../../server/store/store.ts'
 import { dicomFile, uniqueUID } from '../support/dicom-file.ts'
 import { nothingHeld } from '../support/intake.ts'
@@ -477,6 +477,40 @@ describe('health', () => {
     const behind = (await get(archive, `/webhooks/${webhookID}`)).text
     expect(behind).not.toContain('Everything is delivered.')
     expect(behind).toMatch(/It is paused: \d changes? wait/)
+  })
+
+  test('pauses a webhook, lets it go on and removes it, each said once', async () => {
+    await using archive = await testApp()
+    const webhookID = randomUUID()
+    const url = 'https://receiver.example/'
+    await addWebhook(archive.db, { webhookID, url, secret: 'whsec_', positionSeq: 0 }, 10)
+    const path = `/webhooks/${webhookID}`
+    const act = (action: string) =>
+      archive.app.request(`${path}/actions/${action}`, {
+        method: 'POST',
+        body: 'seq=',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '4' },
+      })
+    const told = async (where: string, answer: Response) => {
+      const cookie = answer.headers.get('set-cookie')?.split(';')[0] as string
+      return (await get(archive, where, { cookie })).text
+    }
+    const paused = await act('pause')
+    expect(toldAt(`${path}/actions/pause`, paused)).toBe(`${path} done=pause`)
+    const page = await told(path, paused)
+    expect(page).toContain('Paused: nothing is sent to it until it goes on.')
+    expect(page).toContain(`action="webhooks/${webhookID}/actions/go-on"`)
+    expect(await findWebhook(archive.db, webhookID)).toMatchObject({ isPaused: true })
+    const goesOn = await told(path, await act('go-on'))
+    expect(goesOn).toContain('It goes on, with what waited first.')
+    expect(goesOn).toContain(`action="webhooks/${webhookID}/actions/pause"`)
+    expect(await findWebhook(archive.db, webhookID)).toMatchObject({ isPaused: false })
+    expect((await act('explode')).status).toBe(404)
+    const removed = await act('remove')
+    expect(toldAt(`${path}/actions/remove`, removed)).toBe('/webhooks done=remove')
+    expect(await told('/webhooks', removed)).toContain('Removed. Nothing more is sent to it.')
+    expect((await get(archive, path)).status).toBe(404)
+    expect((await act('pause')).status).toBe(404)
   })
 
   test('says what keeps it from taking a study, and still lives', async () => {

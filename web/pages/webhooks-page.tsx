@@ -21,12 +21,14 @@ interface WebhooksPageProps {
   shell?: Shell | undefined
   webhooks: ListedWebhook[]
   webhooksURL: string
+  done?: string | undefined
 }
 
-export function WebhooksPage({ shell, webhooks, webhooksURL }: WebhooksPageProps) {
+export function WebhooksPage({ shell, webhooks, webhooksURL, done }: WebhooksPageProps) {
   return (
     <Layout title="Webhooks" current="webhooks" shell={shell} live={paths.live('webhooks')}>
       <h1>Webhooks</h1>
+      <Done said={done} />
       <section id="webhooks">
         <WebhookTable webhooks={webhooks} />
       </section>
@@ -136,22 +138,28 @@ export function WebhookPage({ shell, webhook, deliveries, behindCount, done }: W
         </a>
       </p>
       <h1>{hostOf(webhook.url)}</h1>
-      {done && (
-        <p class="notice" data-tone="success" role="status">
-          {done}
-        </p>
-      )}
+      <Done said={done} />
       <p class="verdict">
         <WebhookBadge webhook={webhook} deadCount={deadCount} />
         {webhook.lastError ?? `${countText(webhook.deliveredCount)} delivered`}
       </p>
-      {deadCount > 0 && (
-        <form method="post" action={paths.webhookAction(webhook.webhookID, 'resend')}>
+      <div class="actions">
+        {deadCount > 0 && (
+          <form method="post" action={paths.webhookAction(webhook.webhookID, 'resend')}>
+            <button class="second" type="submit">
+              Send all again that are stuck or waiting
+            </button>
+          </form>
+        )}
+        <form
+          method="post"
+          action={paths.webhookAction(webhook.webhookID, webhook.isPaused ? 'go-on' : 'pause')}
+        >
           <button class="second" type="submit">
-            Send all again that are stuck or waiting
+            {webhook.isPaused ? 'Go on' : 'Pause'}
           </button>
         </form>
-      )}
+      </div>
       {behindCount > 0 && (
         <p>
           {webhook.isPaused
@@ -164,7 +172,28 @@ export function WebhookPage({ shell, webhook, deliveries, behindCount, done }: W
       ) : (
         behindCount === 0 && <p class="empty">Everything is delivered.</p>
       )}
+      <details class="more">
+        <summary>Remove this webhook</summary>
+        <p>
+          Nothing more is sent to it, and what waits for it is given up. This cannot be undone: a
+          webhook that is added again has another secret, and begins with the next change.
+        </p>
+        <form method="post" action={paths.webhookAction(webhook.webhookID, 'remove')}>
+          <button data-tone="danger" type="submit">
+            Remove
+          </button>
+        </form>
+      </details>
     </Layout>
+  )
+}
+
+function Done({ said }: { said: string | undefined }) {
+  if (said === undefined) return null
+  return (
+    <p class="notice" data-tone="success" role="status">
+      {said}
+    </p>
   )
 }
 
