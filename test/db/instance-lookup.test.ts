@@ -39,7 +39,8 @@ describe('The lookup of instances', () => {
     for (const keys of keysOf(study)) {
       const instance = await lookup.find(keys)
       found.push(instance?.sopInstanceUID as string)
-      if (found.length === 3) await expect.poll(() => lookup.keptCount).toBe(40)
+      if (found.length === 3)
+        await expect.poll(() => lookup.keptCount, { timeout: 10_000 }).toBe(40)
     }
     expect(found).toEqual(study.instances.map(({ sopInstanceUID }) => sopInstanceUID))
     const ofInstances = asked.filter((text) => text.includes('from instances'))
@@ -117,7 +118,9 @@ describe('The lookup of instances', () => {
       await t.send(filesOfStudy(study))
       const all = await filledUp(t.db, study)
       for (const keys of all.slice(0, 3)) expect(await lookup.find(keys)).toMatchObject(keys)
-      await expect.poll(() => lookup.keptCount).toBe(Math.min(number, 10) * 1000)
+      await expect
+        .poll(() => lookup.keptCount, { timeout: 10_000 })
+        .toBe(Math.min(number, 10) * 1000)
       last.push(all.at(-1) as Keys)
     }
     for (const keys of last) expect(await lookup.find(keys)).toMatchObject(keys)
@@ -130,7 +133,7 @@ describe('The lookup of instances', () => {
     expect(found.map((one) => one?.sopInstanceUID)).toEqual(
       all.map(({ sopInstanceUID }) => sopInstanceUID),
     )
-    await expect.poll(() => lookup.keptCount).toBe(10_000)
+    await expect.poll(() => lookup.keptCount, { timeout: 10_000 }).toBe(10_000)
   })
 })
 
