@@ -1,7 +1,6 @@
-import { setTimeout } from 'node:timers/promises'
 import { and, count, desc, eq, isNull, lt } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import { believedMs } from './instance-lookup.ts'
+import { disbelief } from './instance-lookup.ts'
 import type { ResourcePath } from './instances.ts'
 import { retryCommit } from './retry-commit.ts'
 import { deletions, tombstones } from './schema.ts'
@@ -25,9 +24,6 @@ export type DeletionResult =
   | { outcome: 'not-found' }
   /** So many of its instances are committed, and it was not forced with a reason. */
   | { outcome: 'committed'; committedInstanceCount: number }
-
-/** So long after a deletion, no server takes what it knows from before to be true; a timer may be early by a millisecond. */
-const unbelievedMs = believedMs + 3
 
 /**
  * Deletes a study, a series or an instance, in one transaction. What a transfer is bringing and has not committed yet
@@ -55,8 +51,9 @@ export async function deleteResource(
       return { outcome: 'committed', committedInstanceCount: Number(detail) }
     },
   )
+  // Also who hears that it is gone already: who deleted it may be waiting here.
+  if (typeof result === 'number' || result.outcome === 'not-found') await disbelief()
   if (typeof result !== 'number') return result
-  await setTimeout(unbelievedMs)
   const [deletion] = await db.orm.select().from(deletions).where(eq(deletions.deletionKey, result))
   return { outcome: 'deleted', deletion: deletion as Deletion }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from './database.ts'
 import { Gathering } from './gathering.ts'
 import {
@@ -10,7 +11,16 @@ import {
 import type { Fragment } from './search-conditions.ts'
 
 /** Milliseconds for which a study is taken to be as Postgres said, from before it was asked. */
-export const believedMs = 10
+const believedMs = 10
+
+/**
+ * Ends when no server takes any more to be true what it knew when it was called, so that what was seen to be deleted can be said to be.
+ * (A timer may be early by a millisecond.)
+ */
+export function disbelief(): Promise<void> {
+  return sleep(believedMs + 3)
+}
+
 /** Instances that are kept, of all studies: some 10 MB. */
 const keptAtMost = 10_000
 /** Of one series that are read ahead. */
@@ -24,11 +34,12 @@ const latelyAtMost = 100
 /** An instance, and the version of its study that it was seen in. */
 interface Seen {
   version: string
+  isDamaged: boolean
   instance: Instance
 }
 
 interface KnownStudy {
-  /** Of its row: whatever is done to an instance (deleted, damaged, healed) changes a count there, in the same transaction. */
+  /** Of its row: whatever is done to an instance (deleted, damaged, healed, committed) changes a count there, in the same transaction. */
   version: string
   /** When Postgres was asked that last said so; as `performance.now()`. */
   askedAt: number
@@ -44,8 +55,9 @@ interface KnownStudy {
  *
  * What was found is kept, and the rest of a series read ahead, with the version of the study's row. It is used again as long
  * as the row has that version, about which Postgres is asked once in `believedMs`, for all studies that are being read, and
- * not once an instance. Who deletes waits longer than that before he says so (`deleteResource`), and so nobody is given what was said to be deleted, whichever server he
- * asks. (docs/decisions/0030-reads-believe-for-a-moment.md)
+ * not once an instance. Who is about to say that something was deleted waits longer than that (`disbelief`), and so nobody
+ * is given what was said to be deleted, whichever server he asks. What is damaged is not kept: it may be healed at any
+ * moment, and lies elsewhere then. (docs/decisions/0030-reads-believe-for-a-moment.md)
  *
  * Eight readers of instances of 85 KB get 4,100 a second; with a statement for each, gathered, they got 1,900 to 2,400.
  */
@@ -113,7 +125,7 @@ export class InstanceLookup {
     const count = (study.askedOf.get(seriesKey) ?? 0) + 1
     study.askedOf.set(seriesKey, count)
     if (count === askedBeforeAhead) void this.#readAhead(keys.studyInstanceUID, seriesKey)
-    return study.instances.get(instance.sopInstanceUID)
+    return study.instances.get(instance.sopInstanceUID) ?? instance
   }
 
   async #readAhead(studyInstanceUID: string, seriesKey: number): Promise<void> {
@@ -131,11 +143,10 @@ export class InstanceLookup {
     if (study?.version !== version) {
       study = { version, askedAt, usedAt: askedAt, instances: new Map(), askedOf: new Map() }
     }
-    for (const { instance } of seen) {
+    for (const { instance, isDamaged } of seen) {
       // The same object as long as it is the same: others keep by it what they found out.
-      if (!study.instances.has(instance.sopInstanceUID)) {
-        study.instances.set(instance.sopInstanceUID, instance)
-      }
+      if (isDamaged || study.instances.has(instance.sopInstanceUID)) continue
+      study.instances.set(instance.sopInstanceUID, instance)
     }
     for (const oldest of study.instances.keys()) {
       if (study.instances.size <= keptAtMost) break
@@ -190,15 +201,19 @@ interface Wanted {
 
 async function seenBy(db: Database, { where, limit }: Wanted): Promise<Seen[]> {
   const { sql } = db
-  const rows = await sql<(InstanceColumns & { version: string })[]>`
-    select ${instanceColumns(sql)}, t.xmin as version
+  const rows = await sql<(InstanceColumns & Omit<Seen, 'instance'>)[]>`
+    select ${instanceColumns(sql)}, t.xmin as version, i.damaged_at is not null as "isDamaged"
     from instances i
     join series e on e.series_key = i.series_key
     join studies t on t.study_key = e.study_key
     join segments g on g.segment_key = i.segment_key
     where ${where}
     limit ${limit}`
-  return rows.map(({ version, ...row }) => ({ version, instance: instanceOf(db, row) }))
+  return rows.map(({ version, isDamaged, ...row }) => {
+    // In memory of its own, for a small buffer keeps a page of others alive.
+    const instance = instanceOf(db, { ...row, digest: new Uint8Array(row.digest) })
+    return { version, isDamaged, instance }
+  })
 }
 
 /** What the rows of these studies were last written by. */

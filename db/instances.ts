@@ -43,6 +43,8 @@ export interface ResourcePath {
   sopInstanceUID?: string | undefined
 }
 
+type SeriesPath = Omit<ResourcePath, 'sopInstanceUID'>
+
 export type InstanceKeys = Record<keyof ResourcePath, string>
 
 const instancesAtOnce = 1000
@@ -71,7 +73,7 @@ export function instanceOf({ orm }: Database, row: InstanceColumns): Instance {
 }
 
 /**
- * All instances of a study or series, or the one instance, in a stable order. Empty: there is no such resource.
+ * All instances of a study or series, in a stable order. Empty: there is no such resource.
  *
  * Those of a small one are found by one statement, in one snapshot. Of a large one a page is read at a time, so that memory does not
  * grow with it. What is committed meanwhile is left out as a whole then, for the reader may be past a part of it already: each
@@ -86,7 +88,7 @@ export function instanceOf({ orm }: Database, row: InstanceColumns): Instance {
  */
 export async function* instancesOf(
   db: Database,
-  path: ResourcePath,
+  path: SeriesPath,
 ): AsyncGenerator<Instance, void, void> {
   const { sql } = db
   const small = await pageOf(db, path, sql``)
@@ -95,6 +97,8 @@ export async function* instancesOf(
     return
   }
   const present = await segmentsOf(db, path)
+  // It was deleted in between.
+  if (present.length === 0) return
   const isPresent = within(sql, present)
   let missing = present.reduce((sum, { count }) => sum + count, 0)
   let isBeyond = sql``
@@ -111,7 +115,7 @@ export async function* instancesOf(
 
 async function pageOf(
   { sql }: Database,
-  path: ResourcePath,
+  path: SeriesPath,
   condition: Fragment,
 ): Promise<readonly InstanceColumns[]> {
   return sql<InstanceColumns[]>`
@@ -172,7 +176,7 @@ export async function placeOf(
   return place
 }
 
-async function segmentsOf({ sql }: Database, path: ResourcePath): Promise<Present[]> {
+async function segmentsOf({ sql }: Database, path: SeriesPath): Promise<Present[]> {
   return sql<Present[]>`
     select
       ${originKey(sql)} as "originKey", max(g.byte_length) as "byteLength", count(*)::integer as count,
@@ -206,9 +210,8 @@ function within(sql: Database['sql'], present: Present[]): Fragment {
     end)`
 }
 
-function at(sql: Database['sql'], path: ResourcePath): Fragment {
-  const { studyInstanceUID, seriesInstanceUID, sopInstanceUID } = path
+function at(sql: Database['sql'], path: SeriesPath): Fragment {
+  const { studyInstanceUID, seriesInstanceUID } = path
   return sql`t.study_instance_uid = ${studyInstanceUID}
-    ${seriesInstanceUID === undefined ? sql`` : sql`and e.series_instance_uid = ${seriesInstanceUID}`}
-    ${sopInstanceUID === undefined ? sql`` : sql`and i.sop_instance_uid = ${sopInstanceUID}`}`
+    ${seriesInstanceUID === undefined ? sql`` : sql`and e.series_instance_uid = ${seriesInstanceUID}`}`
 }

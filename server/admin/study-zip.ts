@@ -1,6 +1,7 @@
 import { makeZip } from 'client-zip'
 import type { Database } from '../../db/database.ts'
 import { instancesOf } from '../../db/instances.ts'
+import { readMoving } from '../store/read-moving.ts'
 import type { Store } from '../store/store.ts'
 
 /**
@@ -30,14 +31,12 @@ async function* entriesOf(studyInstanceUID: string, { db, store }: { db: Databas
       fileNumber = 0
     }
     fileNumber++
-    const { segmentID, segmentOffset, byteLength } = instance
+    const { byteLength } = instance
     yield {
       name: `${String(seriesNumber).padStart(4, '0')}/${String(fileNumber).padStart(8, '0')}.dcm`,
       lastModified: instance.receivedAt,
       size: byteLength,
-      input: store.read(segmentID, segmentOffset, byteLength) as AsyncIterable<
-        Uint8Array<ArrayBuffer>
-      >,
+      input: readMoving(store, instance, 0, byteLength) as AsyncIterable<Uint8Array<ArrayBuffer>>,
     }
   }
 }

@@ -111,9 +111,9 @@ export function fileStore(folder: string): FileStore {
     },
 
     async readRanges(segmentID, ranges) {
-      const fd = await openToRead(segmentID)
-      // In one piece of memory: to get one for each takes longer than to read it.
+      // In one piece of memory: to get one for each takes longer than to read it. First, for there may be none.
       const all = Buffer.allocUnsafeSlow(ranges.reduce((sum, { length }) => sum + length, 0))
+      const fd = await openToRead(segmentID)
       const found: Buffer[] = []
       const waiting: Promise<void>[] = []
       let at = 0

@@ -3,12 +3,14 @@ import type { Store } from '../store/store.ts'
 import { type Frames, framesOf } from './frames.ts'
 import { readModel } from './stored-file.ts'
 
-/** Instances, and frames of encapsulated ones, of which the place is kept: some 20 MB. */
-const keptAtMost = 10_000
+/** Bytes of all that is kept, and about how many it takes for an instance, and for each frame of an encapsulated one. */
+const keptBytes = 32 * 2 ** 20
+const instanceBytes = 2000
+const frameBytes = 64
 
 interface Kept {
   frames: Promise<Frames>
-  weight: number
+  bytes: number
 }
 
 /**
@@ -16,11 +18,17 @@ interface Kept {
  * after another, and each time its instance's metadata would be read, and of an encapsulated one all frames before it. The
  * place is of an instance as it was looked up: one that is looked up anew has it found anew.
  *
- * Eight readers of single frames get 2,950 a second for 2,100.
+ * Eight readers of single frames get 2,950 a second, and 2,100 without.
  */
 export class KeptFrames {
   readonly #kept = new Map<Instance, Kept>()
-  #weight = 0
+  #bytes = 0
+
+  readonly #find: typeof findFrames
+
+  constructor(find = findFrames) {
+    this.#find = find
+  }
 
   /** @throws as `framesOf` */
   of(instance: Instance, store: Store): Promise<Frames> {
@@ -30,22 +38,25 @@ export class KeptFrames {
       this.#kept.set(instance, known)
       return known.frames
     }
-    const made: Kept = { frames: find(instance, store), weight: 1 }
+    const made: Kept = { frames: this.#find(instance, store), bytes: instanceBytes }
     this.#kept.set(instance, made)
-    this.#weight += made.weight
+    this.#bytes += made.bytes
     made.frames.then(
-      ({ isEncapsulated, count }) => this.#weigh(instance, made, isEncapsulated ? 1 + count : 1),
+      ({ isEncapsulated, count }) => this.#weigh(instance, made, isEncapsulated ? count : 0),
       () => this.#forget(instance, made),
     )
     return made.frames
   }
 
-  #weigh(instance: Instance, kept: Kept, weight: number): void {
+  #weigh(instance: Instance, kept: Kept, frameCount: number): void {
     if (this.#kept.get(instance) !== kept) return
-    this.#weight += weight - kept.weight
-    kept.weight = weight
+    const more = frameCount * frameBytes
+    // It would take all others out, and not stay itself.
+    if (more > keptBytes) return this.#forget(instance, kept)
+    this.#bytes += more
+    kept.bytes += more
     for (const [oldest, other] of this.#kept) {
-      if (this.#weight <= keptAtMost) return
+      if (this.#bytes <= keptBytes) return
       this.#forget(oldest, other)
     }
   }
@@ -53,10 +64,10 @@ export class KeptFrames {
   #forget(instance: Instance, kept: Kept): void {
     if (this.#kept.get(instance) !== kept) return
     this.#kept.delete(instance)
-    this.#weight -= kept.weight
+    this.#bytes -= kept.bytes
   }
 }
 
-async function find(instance: Instance, store: Store): Promise<Frames> {
+export async function findFrames(instance: Instance, store: Store): Promise<Frames> {
   return framesOf(instance, store, await readModel(instance, store))
 }

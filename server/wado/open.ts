@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { lastDeletionOf } from '../../db/deletions.ts'
+import { disbelief } from '../../db/instance-lookup.ts'
 import {
   type Instance,
   type InstanceKeys,
@@ -47,6 +48,8 @@ export async function notFound({ db }: WadoDeps, path: ResourcePath): Promise<Ht
   if (deletion === undefined) {
     return new HttpProblem(404, 'Cannot retrieve this: it is not in the archive')
   }
+  // Another server may still give what this one says is gone.
+  await disbelief()
   const { deletionKey, deletedAt } = deletion
   return new HttpProblem(410, 'Cannot retrieve this: it was deleted', {
     members: { deletion: deletionKey, deletedAt },

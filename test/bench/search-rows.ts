@@ -1,11 +1,11 @@
 /**
- * Measures how long searches take, and looking up an instance, when the archive holds a thousand studies and when it holds
- * a million of them, of ten instances each.
+ * Measures how long searches take when the archive holds a thousand studies and when it holds a million of them, of ten
+ * instances each.
  *
  *     node --import tsx test/bench/search-rows.ts [--studies 1000,100000,1000000] [--seconds 3]
  *
- * One study is sent and copied in the database (generated-rows.ts). Each search has as many results whatever the size is; each is
- * asked in two hundred ways in turn. Before the smallest size the server is warmed.
+ * One study is sent and copied in the database (generated-rows.ts). Each search has as many results whatever the size is, and
+ * is asked of two hundred studies in turn. Before the smallest size the server is warmed.
  */
 import { parseArgs } from 'node:util'
 import type postgres from 'postgres'

@@ -68,26 +68,46 @@ describe('The lookup of instances', () => {
     }
   })
 
-  test('never finds what was said to be deleted, whichever server said so', async () => {
+  test('never finds what was said to be deleted, whichever server said so, and to whomever', async () => {
     await using t = await testIntake()
     const study = madeStudy(1, 30)
     await t.send(filesOfStudy(study))
-    const [{ lookup }, { lookup: other }] = [lookupOn(t.db), lookupOn(t.db)]
+    const lookups = [lookupOn(t.db), lookupOn(t.db)].map(({ lookup }) => lookup)
     const [last, ...all] = keysOf(study).reverse() as [Keys, ...Keys[]]
-    for (const keys of all) {
-      let isDeleting = true
-      const reading = [lookup, other].map(async (one) => {
-        // All the time, so that the study is believed to be there at every moment.
-        while (isDeleting) {
-          expect(await one.find(last)).toBeDefined()
-          await nextTurn()
-        }
-        return one.find(keys)
-      })
-      for (const one of [lookup, other]) expect(await one.find(keys)).toBeDefined()
-      await deleteResource(t.db, keys, { allowResend: true })
-      isDeleting = false
-      expect(await Promise.all(reading)).toEqual([undefined, undefined])
+    const found: unknown[] = []
+    for (const [index, keys] of all.entries()) {
+      await using _readers = keepReading(lookups, last)
+      for (const one of lookups) expect(await one.find(keys)).toBeDefined()
+      // Two at once: one of them hears that it is gone already.
+      const deleting = [1, 2].map(() => deleteResource(t.db, keys, { allowResend: true }))
+      const heard = index % 2 === 0 ? Promise.race(deleting) : Promise.all(deleting)
+      await heard
+      found.push(...(await Promise.all(lookups.map((one) => one.find(keys)))))
+      await Promise.all(deleting)
+    }
+    expect(found).toEqual(found.map(() => undefined))
+  })
+
+  test('finds the place to which an instance was healed', async () => {
+    await using t = await testIntake()
+    const study = madeStudy(1, 3)
+    await t.send(filesOfStudy(study))
+    const [keys] = keysOf(study) as [Keys]
+    const { lookup } = lookupOn(t.db)
+    for (let round = 0; round < 10; round++) {
+      await using _readers = keepReading([lookup], keys)
+      const before = await lookup.find(keys)
+      const [row] = await t.db.sql<{ place: object }[]>`
+        select jsonb_build_object(
+          'sopInstanceUID', sop_instance_uid, 'segmentKey', segment_key, 'segmentOffset', segment_offset, 'isWhole', false
+        ) as place
+        from instances where sop_instance_uid = ${keys.sopInstanceUID}`
+      await t.db.sql`select record_verification(${JSON.stringify([row?.place])}::text::jsonb)`
+      await lookup.find(keys)
+      await t.send(filesOfStudy(study))
+      const after = await lookup.find(keys)
+      const placeOf = (one: typeof after) => [one?.segmentID, one?.segmentOffset]
+      expect(placeOf(after)).not.toEqual(placeOf(before))
     }
   })
 
@@ -136,6 +156,23 @@ describe('The lookup of instances', () => {
     await expect.poll(() => lookup.keptCount, { timeout: 10_000 }).toBe(10_000)
   })
 })
+
+/** Reads something all the time, so that its study is believed to be what it was at every moment. */
+function keepReading(lookups: InstanceLookup[], keys: Keys): AsyncDisposable {
+  let goesOn = true
+  const reading = lookups.map(async (one) => {
+    while (goesOn) {
+      await one.find(keys)
+      await nextTurn()
+    }
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      goesOn = false
+      await Promise.all(reading)
+    },
+  }
+}
 
 function pick<T, K extends keyof T>(from: T, ...keys: K[]): Pick<T, K> {
   return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { claimCompaction, freeSegments } from '../../db/compaction.ts'
 import { deleteResource } from '../../db/deletions.ts'
 import { DeletedMeanwhileError, instancesOf } from '../../db/instances.ts'
+import { studyZip } from '../../server/admin/study-zip.ts'
 import { compactOne } from '../../server/deletion/compaction.ts'
+import { deleteDoomedSegments } from '../../server/intake/sweep.ts'
 import { readMoving } from '../../server/store/read-moving.ts'
 import type { Store } from '../../server/store/store.ts'
 import { checked, placeOf } from '../check/support.ts'
@@ -181,6 +183,17 @@ describe('a reader', () => {
     }
   })
 
+  test('who takes a study as a ZIP gets all of it while it is moved', async () => {
+    await using t = await halfDeleted()
+    const zip = studyZip(t.rest.studyInstanceUID, t)
+    const pieces = [(await zip.next()).value as Uint8Array]
+    await compact(t)
+    await deleteDoomedSegments(t.db, t.store)
+    for await (const piece of zip) pieces.push(piece)
+    const bytes = Buffer.concat(pieces)
+    for (const { file } of t.rest.instances) expect(bytes.includes(file)).toBe(true)
+  })
+
   test('is told when it was deleted, and never gets other bytes', async () => {
     await using t = await halfDeleted()
     const [instance] = await all(instancesOf(t.db, t.rest))
@@ -207,6 +220,27 @@ describe('a reader', () => {
     await t.send(filesOfStudy(study).slice(0, 400))
     for await (const instance of reader) got.push(instance)
     expect(got).toHaveLength(1100)
+  })
+
+  test('who begins to read a large study that is deleted at that moment is told that it is not there', async () => {
+    await using t = await testIntake(nothingHeld)
+    const study = madeStudy(1, 1100)
+    await t.send(filesOfStudy(study))
+    const { orm, sql } = t.db
+    let pages = 0
+    // After it was seen that it is large, before it is looked at what there is of it.
+    const deletesMeanwhile = new Proxy(sql, {
+      apply(target, self, given: [TemplateStringsArray, ...unknown[]]) {
+        const made = Reflect.apply(target as (...all: unknown[]) => unknown, self, given)
+        if (!given[0].join().includes('limit') || pages++ > 0) return made
+        return Promise.resolve(made).then(async (page) => {
+          await deleted(t.db, study)
+          return page
+        })
+      },
+    })
+    expect(await all(instancesOf({ orm, sql: deletesMeanwhile }, study))).toEqual([])
+    expect(pages).toBe(1)
   })
 
   test('who is in the middle of a study that is deleted is not told that it is all', async () => {

@@ -121,11 +121,14 @@ describe('DELETE on a resource of DICOMweb (P8)', () => {
       const reading = servers.map(async (server) => {
         while (isDeleting) expect(await read(server, last)).toBe(200)
       })
-      for (const server of servers) expect(await read(server, path)).toBe(200)
-      expect((await call(`${studyOf(one, study)}${path}`, 'DELETE')).status).toBe(200)
-      expect(await Promise.all([read(other, path), read(one, path)])).toEqual([410, 410])
-      isDeleting = false
-      await Promise.all(reading)
+      try {
+        for (const server of servers) expect(await read(server, path)).toBe(200)
+        expect((await call(`${studyOf(one, study)}${path}`, 'DELETE')).status).toBe(200)
+        expect(await Promise.all([read(other, path), read(one, path)])).toEqual([410, 410])
+      } finally {
+        isDeleting = false
+        await Promise.all(reading)
+      }
     }
   })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Instance, instancesOf } from '../../db/instances.ts'
 import type { Store } from '../../server/store/store.ts'
-import { KeptFrames } from '../../server/wado/kept-frames.ts'
+import { findFrames, KeptFrames } from '../../server/wado/kept-frames.ts'
 import { filesOfStudy, madeStudy } from '../deletion/support.ts'
 import { type TestIntake, testIntake } from '../support/intake.ts'
 
@@ -46,12 +46,28 @@ describe('The frames of an instance', () => {
     expect((await kept.of(instance, store)).count).toBe(1)
   })
 
-  test('of ten thousand instances are kept, of those that were asked for last', async () => {
+  test('of one that has too many to be kept take the place of no others', async () => {
+    await using t = await testIntake()
+    const instance = await oneInstance(t)
+    const { seen, store } = watched(t.store)
+    const kept = new KeptFrames(async (one) => {
+      const count = one === instance ? 1_000_000 : 1
+      const frames = await findFrames(one, store)
+      return { ...frames, isEncapsulated: true, count }
+    })
+    const others = Array.from({ length: 100 }, () => ({ ...instance }))
+    for (const one of [...others, instance, ...others]) await kept.of(one, store)
+    expect(seen.reads).toBe(101)
+    await kept.of(instance, store)
+    expect(seen.reads).toBe(102)
+  })
+
+  test('of so many as there is room for are kept, those that were asked for last', async () => {
     await using t = await testIntake()
     const instance = await oneInstance(t)
     const { seen, store } = watched(t.store)
     const kept = new KeptFrames()
-    const all = Array.from({ length: 10_010 }, () => ({ ...instance }))
+    const all = Array.from({ length: 17_000 }, () => ({ ...instance }))
     const [first, second] = all as [Instance, Instance]
     for (const one of all) {
       await kept.of(one, store)
