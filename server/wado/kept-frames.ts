@@ -52,7 +52,10 @@ export class KeptFrames {
     if (this.#kept.get(instance) !== kept) return
     const more = frameCount * frameBytes
     // It would take all others out, and not stay itself.
-    if (more > keptBytes) return this.#forget(instance, kept)
+    if (more > keptBytes) {
+      this.#forget(instance, kept)
+      return
+    }
     this.#bytes += more
     kept.bytes += more
     for (const [oldest, other] of this.#kept) {
