@@ -71,6 +71,12 @@ describe('a page', () => {
     }
   })
 
+  test('of health does not say that nobody signs in', async () => {
+    const health = await (await get('operator', 'health')).text()
+    expect(health).toContain('<h1>Health</h1>')
+    expect(health).not.toContain('Nobody signs in')
+  })
+
   test('that is forbidden says who is signed in; the home of a sender is the upload', async () => {
     const forbidden = await get('reader', 'transfers')
     expect(forbidden.status).toBe(403)

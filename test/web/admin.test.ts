@@ -442,6 +442,11 @@ describe('health', () => {
     )
   })
 
+  test('says that nobody signs in, and how that ends', async () => {
+    await using archive = await testApp()
+    expect((await get(archive, '/health')).text).toContain('Nobody signs in here')
+  })
+
   test('says that a receiver is not reached long before its messages are given up', async () => {
     await using archive = await testApp()
     const { sql } = archive.db

@@ -36,6 +36,12 @@ export function HealthPage({ shell, view }: HealthPageProps) {
       <div id="checks">
         <Checks view={view} />
       </div>
+      {shell !== undefined && shell.may === undefined && (
+        <p class="muted">
+          Nobody signs in here: whoever reaches this address may see and do everything. The first
+          password or token closes it, for good: <code>stowage password NAME --role operator</code>
+        </p>
+      )}
       <div id="charts" class="charts">
         <Charts view={view} />
       </div>
