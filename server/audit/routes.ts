@@ -7,6 +7,7 @@ import {
   parseAuditCursor,
 } from '../../db/audit.ts'
 import type { Database } from '../../db/database.ts'
+import { csvLine } from '../csv.ts'
 import type { AppEnv } from '../http/env.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { streamOf } from '../http/stream.ts'
@@ -129,20 +130,13 @@ const exports = {
   },
   csv: {
     type: 'text/csv; charset=utf-8; header=present',
-    head: `${columns.join(',')}\r\n`,
+    head: csvLine(columns),
     lineOf(event: ListedAuditEvent) {
       const said = toJSON(event)
-      return `${columns.map((name) => csvField(said[name])).join(',')}\r\n`
+      return csvLine(columns.map((name) => said[name]))
     },
   },
 } as const
-
-/** RFC 4180. A field that a spreadsheet would take for a formula begins with an apostrophe. */
-function csvField(value: unknown): string {
-  const text = String(value ?? '')
-  const plain = /^[=+\-@\t]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain
-}
 
 function formOf(c: Context<AppEnv>, asked: string | null): 'json' | keyof typeof exports {
   if (asked === 'json' || asked === 'ndjson' || asked === 'csv') return asked

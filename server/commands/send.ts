@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -6,6 +6,7 @@ import { findStudies } from '../send/find-studies.ts'
 import { counted, formatBytes } from '../send/format.ts'
 import { Meter } from '../send/meter.ts'
 import { Progress, type Screen } from '../send/progress.ts'
+import { renderReport } from '../send/report.ts'
 import { sendAll } from '../send/send-all.ts'
 import { isAllStored, renderSummary } from '../send/summary.ts'
 import { type CommandContext, EXIT_DONE, EXIT_FAILED, readVersion, UsageError } from './command.ts'
@@ -20,6 +21,7 @@ the server keeps all, or nothing. Files that are no DICOM, and DICOMDIRs, are pa
   --lenient               Where some instances of a study are refused, let the server keep the others
   --concurrency N         Studies sent at once, 1 to 64 (default 2)
   --retries N             How often a request is made again when the server or the network is away, 0 to 100 (default 5)
+  --report FILE           Write what became of each file, as CSV
   --header 'Name: value'  Sent with each request, for credentials; may be given several times
 
 Exit codes: 0 everything is stored; 1 something was refused or failed; 2 wrong usage; 130 interrupted.`
@@ -31,6 +33,8 @@ export interface SendOptions {
   handling: 'strict' | 'lenient'
   concurrency: number
   retries: number
+  /** Where to write what became of each file. */
+  reportFile: string | undefined
   headers: Record<string, string | string[]>
 }
 
@@ -46,6 +50,8 @@ export async function run({ args, print }: CommandContext): Promise<number> {
       throw new UsageError(`Cannot send ${path}: there is no such file or folder`)
     })
   }
+  // Before anything is sent: hours later would be a bad time to hear of it.
+  if (options.reportFile !== undefined) await writeReport(options.reportFile, [])
   using interruption = new Interruption()
   // Awaited here: at the end of this block the signals are nobody's again.
   return await send(options, print, process.stderr, interruption)
@@ -63,6 +69,7 @@ export function parseSendArguments(args: string[]): SendOptions {
     handling: values.lenient ? 'lenient' : 'strict',
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 64),
     retries: wholeNumber('--retries', values.retries, 0, 100),
+    reportFile: values.report,
     headers: parseHeaders(values.header),
   }
 }
@@ -97,10 +104,20 @@ async function send(
     say: (line) => progress.say(line),
     sleep: (ms, signal) => delay(ms, undefined, { signal }),
   }).finally(() => progress.stop())
+  if (options.reportFile !== undefined) {
+    await writeReport(options.reportFile, renderReport(found, outcomes))
+  }
   for (const line of renderSummary(found, outcomes)) print(line)
   if (signal.aborted) return interruption.exitCode
   if (studies.length === 0) print('there was nothing to send')
   return studies.length > 0 && isAllStored(found, outcomes) ? EXIT_DONE : EXIT_FAILED
+}
+
+/** @throws {UsageError} It cannot be written. */
+async function writeReport(path: string, lines: Iterable<string>): Promise<void> {
+  await writeFile(path, lines).catch((error) => {
+    throw new UsageError(`Cannot write the report to ${path}: ${(error as Error).message}`)
+  })
 }
 
 function parse(args: string[]) {
@@ -113,6 +130,7 @@ function parse(args: string[]) {
         lenient: { type: 'boolean', default: false },
         concurrency: { type: 'string', default: '2' },
         retries: { type: 'string', default: '5' },
+        report: { type: 'string' },
         header: { type: 'string', multiple: true, default: [] },
       },
     })

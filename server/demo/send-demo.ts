@@ -134,14 +134,14 @@ function send(
 }
 
 function judgeOutcome(study: DemoStudy, outcome: StudyOutcome, { say }: DemoDeps): boolean {
-  const { storedCount, refused, failure, state } = outcome
+  const { stored, refused, failure, state } = outcome
   const isAsMeant =
     failure === undefined &&
     (study.refusedCount === 0
       ? state === 'stored'
-      : refused.length === study.refusedCount && storedCount > 0)
+      : refused.length === study.refusedCount && stored.length > 0)
   const label = failure === undefined ? 'stored' : 'failed'
-  const words = [`${storedCount} stored`]
+  const words = [`${stored.length} stored`]
   if (refused.length > 0)
     words.push(`${refused.length} refused${isAsMeant ? ', as it should be' : ''}`)
   if (failure !== undefined) words.push(failure)

@@ -43,7 +43,7 @@ function untried(study: Study): StudyOutcome {
   return {
     study,
     state: 'untried',
-    storedCount: 0,
+    stored: [],
     warnedCount: 0,
     refused: [],
     elapsedMs: 0,
@@ -52,12 +52,12 @@ function untried(study: Study): StudyOutcome {
 
 /** One line for a study when it is done. */
 function renderOutcome(outcome: StudyOutcome): string {
-  const { study, state, storedCount, refused, elapsedMs } = outcome
+  const { study, state, stored, refused, elapsedMs } = outcome
   const label = state === 'incomplete' ? (refused.length > 0 ? 'refused' : 'failed') : state
   const head = `${label.padEnd(9)} ${study.studyInstanceUID}`
   const seconds = `${(elapsedMs / 1000).toFixed(1)} s`
   if (state === 'stored') {
-    return `${head}  ${counted(storedCount, 'instance')}, ${formatBytes(study.byteLength)}, ${seconds}`
+    return `${head}  ${counted(stored.length, 'instance')}, ${formatBytes(study.byteLength)}, ${seconds}`
   }
-  return `${head}  ${storedCount} of ${counted(study.files.length, 'instance')} stored, ${seconds}`
+  return `${head}  ${stored.length} of ${counted(study.files.length, 'instance')} stored, ${seconds}`
 }

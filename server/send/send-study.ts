@@ -1,6 +1,6 @@
 import { newBoundary } from '../multipart/multipart-writer.ts'
 import { bodyLength, FileChangedError, FileUnreadableError, readBody } from './body.ts'
-import type { Study } from './find-studies.ts'
+import type { Study, StudyFile } from './find-studies.ts'
 import { judge, type Verdict } from './judge.ts'
 import type { Meter } from './meter.ts'
 import { type Answer, defaultTimes, type PostTimes, post } from './post.ts'
@@ -36,7 +36,7 @@ export interface StudyOutcome {
   study: Study
   /** `stored`: all of it, and the server named each instance. */
   state: 'stored' | 'incomplete' | 'interrupted' | 'untried'
-  storedCount: number
+  stored: StudyFile[]
   warnedCount: number
   refused: RefusedFile[]
   /** What went wrong, other than refusals. */
@@ -67,7 +67,7 @@ export async function sendStudy(
   deps: SendDeps,
 ): Promise<StudyOutcome> {
   const startedAt = Date.now()
-  const nothing = { study, storedCount: 0, warnedCount: 0, refused: [] }
+  const nothing = { study, stored: [], warnedCount: 0, refused: [] }
   let expectsContinue = study.byteLength >= expectAboveBytes
   for (let attempt = 1; ; ) {
     const progress = { bytes: 0, instances: 0 }
@@ -75,11 +75,12 @@ export async function sendStudy(
     const elapsedMs = Date.now() - startedAt
     if (verdict.kind === 'answered') {
       const { response, failure } = verdict
-      const isStored = response.storedCount === study.files.length && response.refused.length === 0
+      const isStored =
+        response.stored.length === study.files.length && response.refused.length === 0
       return {
         study,
         state: isStored && failure === undefined ? 'stored' : 'incomplete',
-        storedCount: response.storedCount,
+        stored: response.stored,
         warnedCount: response.warnedCount,
         refused: response.refused,
         ...(failure === undefined ? {} : { failure }),

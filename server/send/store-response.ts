@@ -8,7 +8,7 @@ export interface RefusedFile {
 
 /** What the Store Instances Response Module says about the files that were sent. */
 export interface StoreResponse {
-  storedCount: number
+  stored: StudyFile[]
   /** Of these, those that were stored with a warning. */
   warnedCount: number
   refused: RefusedFile[]
@@ -55,13 +55,13 @@ export function readStoreResponse(body: Uint8Array, files: StudyFile[]): StoreRe
   }
   untied.push(...itemsOf(module, tags.otherFailuresSequence).map(reasonOf))
 
-  const response: StoreResponse = { storedCount: 0, warnedCount: 0, refused: [], unnamed: [] }
+  const response: StoreResponse = { stored: [], warnedCount: 0, refused: [], unnamed: [] }
   for (const file of files) {
     const uid = file.sopInstanceUID
     const failureReason = uid === undefined ? undefined : reasonsByUID.get(uid)?.shift()
     if (failureReason !== undefined) response.refused.push({ path: file.path, failureReason })
     else if (storedUIDs.has(uid)) {
-      response.storedCount++
+      response.stored.push(file)
       if (warnedUIDs.has(uid)) response.warnedCount++
     } else response.unnamed.push(file)
   }

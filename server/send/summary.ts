@@ -15,7 +15,7 @@ export function* renderSummary(found: Found, outcomes: StudyOutcome[]): Generato
   for (const reason of new Set(reasons)) yield `gave up   ${reason}`
   const stored = outcomes.filter((one) => one.state === 'stored')
   const counts = {
-    stored: sum(outcomes, (one) => one.storedCount),
+    stored: sum(outcomes, (one) => one.stored.length),
     refused: sum(outcomes, (one) => one.refused.length),
     warned: sum(outcomes, (one) => one.warnedCount),
     sent: sum(outcomes, (one) => one.study.files.length),
@@ -42,12 +42,12 @@ export function isAllStored(found: Found, outcomes: StudyOutcome[]): boolean {
 }
 
 function* renderTrouble(outcome: StudyOutcome): Generator<string> {
-  const { study, state, failure, refused, storedCount } = outcome
+  const { study, state, failure, refused, stored } = outcome
   if (state === 'stored') return
   const count = counted(study.files.length, 'instance')
   // Without an answer nobody knows; only the server's word makes it "not stored".
   const none = failure === undefined ? 'not stored' : 'not acknowledged as stored'
-  const held = storedCount === 0 ? none : `${storedCount} stored`
+  const held = stored.length === 0 ? none : `${stored.length} stored`
   yield `study ${study.studyInstanceUID}: ${count}, ${state === 'untried' ? 'not sent' : held}`
   if (failure && !isOfAll(outcome)) yield `  ${failure}`
   for (const [failureReason, files] of byReason(refused)) {

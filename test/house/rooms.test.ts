@@ -27,6 +27,7 @@ const allowed: Record<string, string[]> = {
   'server/trace.ts': pure,
   'server/tracing': ['server/log.ts', 'server/trace.ts'],
   'server/operator-error.ts': pure,
+  'server/csv.ts': pure,
   'server/http': ['server/multipart', 'server/trace.ts'],
   'server/pixels': ['server/dicom'],
   'server/store': pure,
@@ -56,7 +57,14 @@ const allowed: Record<string, string[]> = {
     'server/trace.ts',
   ],
   // It records what transfers come to.
-  'server/audit': ['db', 'server/dicom', 'server/http', 'server/log.ts', 'type:server/intake'],
+  'server/audit': [
+    'db',
+    'server/csv.ts',
+    'server/dicom',
+    'server/http',
+    'server/log.ts',
+    'type:server/intake',
+  ],
   'server/live': ['db', 'server/log.ts'],
   'server/completeness': face,
   'server/metrics': ['db', 'server/intake', 'server/http', 'server/log.ts'],
@@ -89,7 +97,13 @@ const allowed: Record<string, string[]> = {
   'server/upload': [...face, 'web'],
   web: ['type:db'],
   // The sending side is a client: it knows no database.
-  'server/send': ['server/dicom', 'server/multipart', 'server/log.ts', 'server/operator-error.ts'],
+  'server/send': [
+    'server/csv.ts',
+    'server/dicom',
+    'server/multipart',
+    'server/log.ts',
+    'server/operator-error.ts',
+  ],
   // It makes studies, and sends them as any client does; its route asks whether there are any.
   'server/demo': ['db', 'server/send', 'server/dicom', 'server/http', 'server/log.ts'],
   // Rows by COPY, the tables of an older Stowage, and what a restore sweeps.

@@ -14,7 +14,11 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
     const { outcomes, summary } = await sendFolder([folder.path], server.base, {
       handling: 'lenient',
     })
-    expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 2, warnedCount: 1 })
+    expect(outcomes[0]).toMatchObject({
+      state: 'incomplete',
+      stored: { length: 2 },
+      warnedCount: 1,
+    })
     expect(summary).toContain(
       '0x0111 (stored already, or twice in the request, with other content): 1 instance',
     )
@@ -28,7 +32,7 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
     const failed = uids.map((uid, at): [string, number] => [uid, at === 7 ? 0xc000 : 0xc0ff])
     await using server = await PlayServer.start([answers(409, { failed })])
     const { outcomes, summary } = await sendFolder([folder.path], server.base)
-    expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 0 })
+    expect(outcomes[0]).toMatchObject({ state: 'incomplete', stored: [] })
     expect(summary).toContain('0xC000 (not readable as DICOM): 1 instance')
     expect(summary).toContain('rolled back with its study): 19 instances')
     expect(summary.match(/\.dcm/g)?.length).toBe(1)
@@ -48,7 +52,7 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
     const { uids } = await folder.putStudy('a', 3)
     await using server = await PlayServer.start([answers(status, { stored: uids.slice(1) })])
     const { outcomes, summary } = await sendFolder([folder.path], server.base)
-    expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 2 })
+    expect(outcomes[0]).toMatchObject({ state: 'incomplete', stored: { length: 2 } })
     expect(summary).toContain(
       `3 instances were sent, and the answer (${status}) names not 1 of them`,
     )
@@ -59,7 +63,7 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
     await folder.putStudy('a', 2)
     await using server = await PlayServer.start([answers(200, { stored: ['1.2', '1.3'] })])
     const { outcomes } = await sendFolder([folder.path], server.base)
-    expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 0 })
+    expect(outcomes[0]).toMatchObject({ state: 'incomplete', stored: [] })
     expect(outcomes[0]?.failure).toMatch(/names none of them/)
   })
 
@@ -73,7 +77,7 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
     await folder.putStudy('a', 1)
     await using server = await PlayServer.start([says(200, {}, body)])
     const { outcomes } = await sendFolder([folder.path], server.base)
-    expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 0 })
+    expect(outcomes[0]).toMatchObject({ state: 'incomplete', stored: [] })
     expect(outcomes[0]?.failure).toMatch(/nobody can tell what was stored/)
   })
 
@@ -86,7 +90,10 @@ describe('what an answer means (PS3.18 Table 10.5.3-1, I.1-1)', () => {
       answers(202, { stored: uids, failed: [[sopInstanceUID, 0x0111]] }),
     ])
     const { outcomes } = await sendFolder([folder.path], server.base, { handling: 'lenient' })
-    expect(outcomes[0]).toMatchObject({ storedCount: 1, refused: [{ failureReason: 0x0111 }] })
+    expect(outcomes[0]).toMatchObject({
+      stored: { length: 1 },
+      refused: [{ failureReason: 0x0111 }],
+    })
     expect(outcomes[0]?.failure).toBeUndefined()
   })
 

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../../server/commands/command.ts'
 import { parseSendArguments } from '../../server/commands/send.ts'
@@ -19,6 +21,7 @@ describe('the arguments of "stowage send"', () => {
       handling: 'strict',
       concurrency: 2,
       retries: 5,
+      reportFile: undefined,
       headers: {},
     })
   })
@@ -113,6 +116,57 @@ describe('the progress', () => {
   })
 })
 
+describe('the report of "stowage send"', () => {
+  test('has a line for each file, with what became of it and why', async () => {
+    await using folder = await temporaryFolder()
+    await using out = await temporaryFolder()
+    const a = await folder.putStudy('a', 2)
+    const b = await folder.putStudy('b, "second"', 3)
+    const c = await folder.putStudy('c', 1)
+    await folder.put('d-cut.dcm', (a.files[0] as Buffer).subarray(0, 300))
+    await using server = await PlayServer.start([
+      answers(200, { stored: a.uids }),
+      answers(409, { failed: [[b.uids[1] as string, 0x0111]], stored: [b.uids[0] as string] }),
+      answers(401, {}),
+    ])
+    const report = join(out.path, 'report.csv')
+    const options = ['--to', server.base, '--concurrency', '1', '--report', report]
+    expect((await stowage(folder.path, ...options)).code).toBe(1)
+    const lines = (await readFile(report, 'utf8')).split('\r\n')
+    const at = (name: string) => join(folder.path, name)
+    const quoted = (name: string) => `"${at(name).replaceAll('"', '""')}"`
+    const [failed] = lines.filter((line) => line.startsWith(at('d-cut.dcm')))
+    expect(failed).toMatch(/d-cut\.dcm,,,failed,,./)
+    expect(lines.filter((line) => line !== failed)).toEqual([
+      'file,studyInstanceUID,sopInstanceUID,outcome,failureReason,why',
+      `${at('a-0.dcm')},${a.studyInstanceUID},${a.uids[0]},stored,,`,
+      `${at('a-1.dcm')},${a.studyInstanceUID},${a.uids[1]},stored,,`,
+      `${quoted('b, "second"-0.dcm')},${b.studyInstanceUID},${b.uids[0]},stored,,`,
+      `${quoted('b, "second"-1.dcm')},${b.studyInstanceUID},${b.uids[1]},refused,0x0111,"stored already, or twice in the request, with other content"`,
+      expect.stringMatching(/-2\.dcm",[\d.]+,[\d.]+,not acknowledged,,.*names not 1 of them/),
+      expect.stringMatching(/c-0\.dcm,[\d.]+,[\d.]+,not acknowledged,,.*401/),
+      '',
+    ])
+    expect(c.uids).toHaveLength(1)
+  })
+
+  test('that cannot be written is told before anything is sent', async () => {
+    await using folder = await temporaryFolder()
+    await folder.putStudy('a', 1)
+    await using server = await PlayServer.start([])
+    const { code, stderr } = await stowage(
+      folder.path,
+      '--to',
+      server.base,
+      '--report',
+      '/no/such/folder/report.csv',
+    )
+    expect(code).toBe(2)
+    expect(stderr).toContain('Cannot write the report to /no/such/folder/report.csv')
+    expect(server.requests).toEqual([])
+  })
+})
+
 describe('the exit code of "stowage send"', () => {
   test('is 0 when all is stored, 1 when something is not, 2 for wrong usage', async () => {
     await using folder = await temporaryFolder()
@@ -178,11 +232,12 @@ async function stowage(...args: (string | ((kill: Kill) => void))[]) {
   const words = args.filter((arg) => typeof arg === 'string')
   const child = spawn(process.execPath, ['bin/stowage.mjs', 'send', ...words])
   for (const arg of args) if (typeof arg === 'function') arg((signal) => void child.kill(signal))
-  let stdout = ''
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.resume()
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (chunk) => {
+      said[name] += chunk
+    })
+  }
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, stdout }
+  return { code, ...said }
 }

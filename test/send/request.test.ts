@@ -157,7 +157,7 @@ describe('the request that sends a study (PS3.18 10.5.1)', () => {
       await change(path)
       await using server = await PlayServer.start([answers(200, { stored: [] })])
       const { outcomes, waitsMs } = await sendFolder([], server.base, { found })
-      expect(outcomes[0]).toMatchObject({ state: 'incomplete', storedCount: 0 })
+      expect(outcomes[0]).toMatchObject({ state: 'incomplete', stored: [] })
       expect(outcomes[0]?.failure).toContain(path)
       expect([server.requests.length, waitsMs]).toEqual([0, []])
     },
