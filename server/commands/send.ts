@@ -104,10 +104,10 @@ async function send(
     say: (line) => progress.say(line),
     sleep: (ms, signal) => delay(ms, undefined, { signal }),
   }).finally(() => progress.stop())
+  for (const line of renderSummary(found, outcomes)) print(line)
   if (options.reportFile !== undefined) {
     await writeReport(options.reportFile, renderReport(found, outcomes))
   }
-  for (const line of renderSummary(found, outcomes)) print(line)
   if (signal.aborted) return interruption.exitCode
   if (studies.length === 0) print('there was nothing to send')
   return studies.length > 0 && isAllStored(found, outcomes) ? EXIT_DONE : EXIT_FAILED

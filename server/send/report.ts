@@ -1,6 +1,6 @@
 import { csvLine } from '../csv.ts'
 import { describeFailureReason } from './failure-reasons.ts'
-import type { Found, StudyFile } from './find-studies.ts'
+import type { Found } from './find-studies.ts'
 import type { StudyOutcome } from './send-study.ts'
 
 const columns = ['file', 'studyInstanceUID', 'sopInstanceUID', 'outcome', 'failureReason', 'why']
