@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { Database } from '../../db/database.ts'
 import { deleteResource } from '../../db/deletions.ts'
 import { InstanceLookup } from '../../db/instance-lookup.ts'
+import type { WadoDeps } from '../../server/wado/deps.ts'
+import { notFound } from '../../server/wado/open.ts'
 import { deleted, filesOfStudy, type MadeStudy, madeStudy } from '../deletion/support.ts'
 import { uniqueUID } from '../support/dicom-file.ts'
 import { testIntake } from '../support/intake.ts'
@@ -84,6 +86,25 @@ describe('The lookup of instances', () => {
       await heard
       found.push(...(await Promise.all(lookups.map((one) => one.find(keys)))))
       await Promise.all(deleting)
+    }
+    expect(found).toEqual(found.map(() => undefined))
+  })
+
+  test('never finds what a read was told is gone, before its deletion was answered', async () => {
+    await using t = await testIntake()
+    const study = madeStudy(1, 30)
+    await t.send(filesOfStudy(study))
+    const { lookup } = lookupOn(t.db)
+    const [last, ...all] = keysOf(study).reverse() as [Keys, ...Keys[]]
+    const found: unknown[] = []
+    for (const keys of all) {
+      await using _readers = keepReading([lookup], last)
+      expect(await lookup.find(keys)).toBeDefined()
+      const deleting = deleteResource(t.db, keys, {})
+      // As another server does that had not looked it up before.
+      while ((await notFound({ db: t.db } as WadoDeps, keys)).status !== 410);
+      found.push(await lookup.find(keys))
+      await deleting
     }
     expect(found).toEqual(found.map(() => undefined))
   })

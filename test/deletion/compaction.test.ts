@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { claimCompaction, freeSegments } from '../../db/compaction.ts'
 import { deleteResource } from '../../db/deletions.ts'
-import { DeletedMeanwhileError, instancesOf } from '../../db/instances.ts'
+import { DeletedMeanwhileError, type Instance, instancesOf } from '../../db/instances.ts'
 import { studyZip } from '../../server/admin/study-zip.ts'
 import { compactOne } from '../../server/deletion/compaction.ts'
 import { deleteDoomedSegments } from '../../server/intake/sweep.ts'
@@ -181,6 +181,16 @@ describe('a reader', () => {
       const file = await gathered(readMoving(t.store, instance, 0, instance.byteLength))
       expect(file).toEqual(fileOf(t.rest, instance.sopInstanceUID))
     }
+  })
+
+  test('finds them also when another reader of the same was told first', async () => {
+    await using t = await halfDeleted()
+    const [instance] = (await all(instancesOf(t.db, t.rest))) as [Instance]
+    await compact(t)
+    await deleteDoomedSegments(t.db, t.store)
+    const read = () => gathered(readMoving(t.store, instance, 0, instance.byteLength))
+    const file = fileOf(t.rest, instance.sopInstanceUID)
+    expect(await Promise.all([read(), read(), read()])).toEqual([file, file, file])
   })
 
   test('who takes a study as a ZIP gets all of it while it is moved', async () => {
