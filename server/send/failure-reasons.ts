@@ -39,9 +39,18 @@ export const rolledBackReason = 0xc0ff
 
 /** In words and hex: `0x0111 (stored already, or twice in the request, with other content)`. */
 export function describeFailureReason(code: number): string {
-  const meaning =
+  return `${hexOf(code)} (${meaningOf(code)})`
+}
+
+/** `0x0111` */
+export function hexOf(code: number): string {
+  return `0x${code.toString(16).toUpperCase().padStart(4, '0')}`
+}
+
+export function meaningOf(code: number): string {
+  return (
     words[code] ??
     ranges.find(([first, last]) => code >= first && code <= last)?.[2] ??
     "a reason of the server's own"
-  return `0x${code.toString(16).toUpperCase().padStart(4, '0')} (${meaning})`
+  )
 }

@@ -1,5 +1,5 @@
 import { csvLine } from '../csv.ts'
-import { describeFailureReason } from './failure-reasons.ts'
+import { hexOf, meaningOf } from './failure-reasons.ts'
 import type { Found } from './find-studies.ts'
 import type { StudyOutcome } from './send-study.ts'
 
@@ -26,14 +26,8 @@ function* linesOf(outcome: StudyOutcome): Generator<string> {
     if (stored.has(file)) yield line('stored', '', '')
     else if (state === 'untried') yield line('not sent', '', '')
     else if (reason === undefined) yield line('not acknowledged', '', failure ?? refusedSome)
-    else yield line('refused', ...apart(reason))
+    else yield line('refused', hexOf(reason), meaningOf(reason))
   }
 }
 
 const refusedSome = 'the server refused some, and could not say which'
-
-/** The code, and what it means. */
-function apart(code: number): [code: string, meaning: string] {
-  const [, hex, meaning] = /^(\S+) \((.*)\)$/.exec(describeFailureReason(code)) as RegExpExecArray
-  return [hex as string, meaning as string]
-}
