@@ -3,6 +3,7 @@ import type { Deletion } from '../../db/deletions.ts'
 import { Layout, type Shell } from '../layout.tsx'
 import { mayAll } from '../may.ts'
 import { AllowResend, DeletionTable } from '../parts/deletion-table.tsx'
+import { Done } from '../parts/done.tsx'
 import { Instant } from '../parts/instant.tsx'
 import { bytesText, countOf } from '../parts/quantity.tsx'
 import { Badge } from '../parts/state-badge.tsx'
@@ -30,11 +31,7 @@ export function DeletedStudyPage(props: DeletedStudyPageProps) {
         </a>
       </p>
       <h1>This study was deleted</h1>
-      {done && (
-        <p class="notice" data-tone="success" role="status">
-          {done}
-        </p>
-      )}
+      <Done said={done} />
       <p class="verdict">
         <Badge icon="cross" word="Deleted" tone="neutral" />
         <span>

@@ -10,6 +10,7 @@ import { type May, mayAll } from '../may.ts'
 import type { ListedCommitment } from '../parts/commitment-table.tsx'
 import { Commitment, Completeness } from '../parts/completeness.tsx'
 import { personName } from '../parts/dicom-text.ts'
+import { Done } from '../parts/done.tsx'
 import { Evidence, type EvidenceView } from '../parts/evidence.tsx'
 import { Instant } from '../parts/instant.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
@@ -75,11 +76,7 @@ export function StudyPage({ shell, view, done }: StudyPageProps) {
         </a>
       </p>
       <h1>{studyDescription ?? 'No description'}</h1>
-      {done && (
-        <p class="notice" data-tone="success" role="status">
-          {done}
-        </p>
-      )}
+      <Done said={done} />
       <div id="study-head">
         <StudyHead view={view} />
       </div>

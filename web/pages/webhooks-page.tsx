@@ -3,6 +3,7 @@ import type { listDeliveries } from '../../db/deliveries.ts'
 import type { DeliveryState } from '../../db/schema.ts'
 import type { Webhook } from '../../db/webhooks.ts'
 import { Layout, type Shell } from '../layout.tsx'
+import { Done } from '../parts/done.tsx'
 import { Ago, Until } from '../parts/instant.tsx'
 import type { LiveRegion } from '../parts/live-message.tsx'
 import { countOf, countText } from '../parts/quantity.tsx'
@@ -185,15 +186,6 @@ export function WebhookPage({ shell, webhook, deliveries, behindCount, done }: W
         </form>
       </details>
     </Layout>
-  )
-}
-
-function Done({ said }: { said: string | undefined }) {
-  if (said === undefined) return null
-  return (
-    <p class="notice" data-tone="success" role="status">
-      {said}
-    </p>
   )
 }
 
