@@ -1,13 +1,9 @@
 import { type ResultKey, readStudies } from '../../db/search.ts'
+import { Kept } from '../kept.ts'
 import type { ResultsAsked, ResultsDeps } from './results.ts'
 
 /** Characters of all texts that are kept: of some ten thousand studies. */
 const keptLength = 8 * 2 ** 20
-
-interface Kept {
-  version: string
-  text: string
-}
 
 /**
  * What studies say of themselves as results of a search, kept with the version of the row that says it, the one longest unused
@@ -17,8 +13,7 @@ interface Kept {
  * `studies?limit=50` with eight clients: 1,550 a second for 1,180, and the beginning of a name 1,130 for 820.
  */
 export class KeptStudies {
-  readonly #kept = new Map<string, Kept>()
-  #length = 0
+  readonly #kept = new Kept<string, { version: string; text: string }>(keptLength)
 
   /** The texts of studies, in the order of their keys. Those that were deleted meanwhile say nothing. */
   async read(
@@ -33,7 +28,9 @@ export class KeptStudies {
     if (unknown.length > 0) {
       const read = await patience.with(readStudies(db, told, unknown, studiesURL))
       const found = new Map(read.map(({ key, text }) => [key, text]))
-      for (const { key, version, text } of read) this.#keep(`${key} ${form}`, { version, text })
+      for (const { key, version, text } of read) {
+        this.#kept.set(`${key} ${form}`, { version, text }, text.length)
+      }
       for (const [index, key] of keys.entries()) texts[index] ??= found.get(key)
     }
     return texts.filter((text) => text !== undefined)
@@ -41,26 +38,6 @@ export class KeptStudies {
 
   #get(name: string, version: string): string | undefined {
     const kept = this.#kept.get(name)
-    if (kept?.version !== version) return undefined
-    this.#kept.delete(name)
-    this.#kept.set(name, kept)
-    return kept.text
-  }
-
-  #keep(name: string, kept: Kept): void {
-    this.#forget(name)
-    this.#kept.set(name, kept)
-    this.#length += kept.text.length
-    for (const oldest of this.#kept.keys()) {
-      if (this.#length <= keptLength) return
-      this.#forget(oldest)
-    }
-  }
-
-  #forget(name: string): void {
-    const kept = this.#kept.get(name)
-    if (kept === undefined) return
-    this.#kept.delete(name)
-    this.#length -= kept.text.length
+    return kept?.version === version ? kept.text : undefined
   }
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGzip } from 'node:zlib'
+import { Kept } from '../kept.ts'
 
 /** Bytes of all answers that are kept, and of one of them. */
 const keptBytes = 64 * 2 ** 20
@@ -11,8 +12,7 @@ const answerBytes = 8 * 2 ** 20
  * of a study takes longer than all else that its answer takes.
  */
 export class KeptAnswers {
-  readonly #answers = new Map<string, Uint8Array[]>()
-  #bytes = 0
+  readonly #answers = new Kept<string, Uint8Array[]>(keptBytes)
   /** Versions that are being made to be kept, and what there is of them already. */
   readonly #making = new Set<string>()
   #madeBytes = 0
@@ -28,8 +28,6 @@ export class KeptAnswers {
   ): AsyncGenerator<Uint8Array, void, void> {
     const kept = this.#answers.get(version)
     if (kept !== undefined) {
-      this.#answers.delete(version)
-      this.#answers.set(version, kept)
       yield* kept
       return
     }
@@ -53,20 +51,9 @@ export class KeptAnswers {
         }
         yield chunk
       }
-      if (made !== undefined) this.#keep(version, made, bytes)
+      if (made !== undefined) this.#answers.set(version, made, bytes)
     } finally {
       forget()
-    }
-  }
-
-  #keep(version: string, answer: Uint8Array[], bytes: number): void {
-    if (this.#answers.has(version)) return
-    this.#answers.set(version, answer)
-    this.#bytes += bytes
-    for (const [oldest, chunks] of this.#answers) {
-      if (this.#bytes <= keptBytes) return
-      this.#answers.delete(oldest)
-      this.#bytes -= chunks.reduce((sum, chunk) => sum + chunk.length, 0)
     }
   }
 }

@@ -28,6 +28,7 @@ const allowed: Record<string, string[]> = {
   'server/tracing': ['server/log.ts', 'server/trace.ts'],
   'server/operator-error.ts': pure,
   'server/csv.ts': pure,
+  'server/kept.ts': pure,
   'server/http': ['server/multipart', 'server/trace.ts'],
   'server/pixels': ['server/dicom'],
   'server/store': pure,
@@ -79,8 +80,8 @@ const allowed: Record<string, string[]> = {
   'server/commitment': [...face, 'server/verification'],
   'server/stow': face,
   'server/deletion': face,
-  'server/qido': face,
-  'server/wado': [...face, 'server/pixels'],
+  'server/qido': [...face, 'server/kept.ts'],
+  'server/wado': [...face, 'server/kept.ts', 'server/pixels'],
   // The two faces that people see know what is seen.
   // What the page searches is what QIDO-RS searches.
   'server/admin': [
