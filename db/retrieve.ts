@@ -1,4 +1,4 @@
-import { and, eq, sql as raw } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Database } from './database.ts'
 import type { ResourcePath } from './instances.ts'
 import { instances, series, studies } from './schema.ts'
@@ -25,23 +25,17 @@ export async function transferSyntaxesOf({ orm }: Database, path: ResourcePath):
  * there is none. Costs one row.
  */
 export async function versionOf(
-  { orm }: Database,
-  path: ResourcePath,
+  { sql }: Database,
+  { studyInstanceUID, seriesInstanceUID }: ResourcePath,
 ): Promise<string | undefined> {
-  const of = path.seriesInstanceUID === undefined ? studies : series
-  const [row] = await orm
-    .select({
-      version: raw<string>`concat_ws('.', ${of.instanceCount}, ${of.byteLength},
-        extract(epoch from ${of.lastReceivedAt}), extract(epoch from ${of.firstReceivedAt}))`,
-    })
-    .from(studies)
-    .innerJoin(series, eq(series.studyKey, studies.studyKey))
-    .where(
-      and(
-        eq(studies.studyInstanceUID, path.studyInstanceUID),
-        path.seriesInstanceUID ? eq(series.seriesInstanceUID, path.seriesInstanceUID) : undefined,
-      ),
-    )
-    .limit(1)
+  const isIt =
+    seriesInstanceUID === undefined ? sql`` : sql`and e.series_instance_uid = ${seriesInstanceUID}`
+  const of = seriesInstanceUID === undefined ? sql`t` : sql`e`
+  const [row] = await sql<{ version: string }[]>`
+    select concat_ws('.', ${of}.instance_count, ${of}.byte_length,
+      extract(epoch from ${of}.last_received_at), extract(epoch from ${of}.first_received_at)) as version
+    from studies t join series e on e.study_key = t.study_key
+    where t.study_instance_uid = ${studyInstanceUID} ${isIt}
+    limit 1`
   return row?.version
 }

@@ -110,16 +110,12 @@ export function fileStore(folder: string): FileStore {
       }
     },
 
-    async readRanges(segmentID, ranges) {
-      // In one piece of memory: to get one for each takes longer than to read it. First, for there may be none.
-      const all = Buffer.allocUnsafeSlow(ranges.reduce((sum, { length }) => sum + length, 0))
+    async readRanges(segmentID, ranges, into) {
       const fd = await openToRead(segmentID)
-      const found: Buffer[] = []
       const waiting: Promise<void>[] = []
       let at = 0
       for (const { offset, length } of ranges) {
-        const bytes = all.subarray(at, at + length)
-        found.push(bytes)
+        const bytes = into.subarray(at, at + length)
         at += length
         if (!calls.readNow(fd, bytes, offset)) waiting.push(readWhole(segmentID, fd, bytes, offset))
       }
@@ -127,7 +123,6 @@ export function fileStore(folder: string): FileStore {
       const ended = await Promise.allSettled(waiting)
       closeSync(fd)
       for (const one of ended) if (one.status === 'rejected') throw one.reason
-      return found
     },
 
     async readInto(segmentID, offset, into) {

@@ -38,15 +38,12 @@ export function memoryStore(): Store {
       }
     },
 
-    async readRanges(segmentID, ranges) {
-      const segment = segments.get(segmentID)
-      if (segment === undefined) throw new SegmentNotFoundError(segmentID)
-      return ranges.map(({ offset, length }) => {
-        if (offset + length > segment.bytes.length) {
-          throw new SegmentTooShortError(segmentID, offset + length, segment.bytes.length)
-        }
-        return segment.bytes.slice(offset, offset + length)
-      })
+    async readRanges(segmentID, ranges, into) {
+      let at = 0
+      for (const { offset, length } of ranges) {
+        await this.readInto(segmentID, offset, into.subarray(at, at + length))
+        at += length
+      }
     },
 
     async readInto(segmentID, offset, into) {

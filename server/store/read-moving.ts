@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { SegmentNotFoundError, type Store } from './store.ts'
 
 /** Something that lies in a segment, and may be moved to another one, or deleted, while it is read. */
@@ -44,12 +45,12 @@ export async function readSmallMoving(
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(length)
   for (;;) {
     const { segmentID } = it
     try {
-      const range = { offset: it.segmentOffset + offset, length }
-      const [bytes] = await store.readRanges(segmentID, [range])
-      return bytes as Uint8Array
+      await store.readInto(segmentID, it.segmentOffset + offset, bytes)
+      return bytes
     } catch (error) {
       await lookAgain(it, segmentID, error)
     }

@@ -19,10 +19,10 @@ export interface Store {
    */
   read(segmentID: string, offset: number, length: number): AsyncIterable<Uint8Array>
   /**
-   * Reads several small ranges of one segment at once, each whole, into memory of the caller's that they may share: he
-   * bounds what they are together. Throws as `read` does.
+   * Reads several small ranges of one segment, one behind the other into memory of the caller's, which is as long as they are
+   * together. Throws as `read` does.
    */
-  readRanges(segmentID: string, ranges: readonly SegmentRange[]): Promise<Uint8Array[]>
+  readRanges(segmentID: string, ranges: readonly SegmentRange[], into: Uint8Array): Promise<void>
   /**
    * Reads a range into memory of the caller's, in as few steps as the store can: for who reads much and keeps nothing.
    * @throws as `read` does

@@ -3,11 +3,12 @@ import { versionOf } from '../../db/retrieve.ts'
 import { type DicomJson, toNativeDicomModel } from '../dicom/json-to-xml.ts'
 import { takesCoding } from '../http/content-coding.ts'
 import type { AppEnv } from '../http/env.ts'
+import { gzipped } from '../http/gzip.ts'
 import { acceptedBy, choose } from '../http/negotiation.ts'
 import { answerParts, answerWhole, type Part } from './answer.ts'
 import type { WadoDeps } from './deps.ts'
 import type { KeptAnswers } from './kept-answers.ts'
-import { readMetadata, readMetadataBlocks } from './metadata.ts'
+import { readMetadata, readMetadataArray } from './metadata.ts'
 import { type Opened, open } from './open.ts'
 import { instanceURLOf, resourceOf, studiesURLOf } from './paths.ts'
 
@@ -25,43 +26,35 @@ export async function retrieveMetadata(
   // Before the instances are read: what comes meanwhile makes the tag too old, never too new.
   const version = path.sopInstanceUID === undefined ? await versionOf(deps.db, path) : undefined
   const studiesURL = studiesURLOf(c)
+  // With the address in it, for it is in the BulkDataURIs.
+  const entityVersion = (of: string) => `${of} ${studiesURL}`
+  const array = ({ all }: Opened) => readMetadataArray(all(), deps.store, studiesURL)
   // One instance alone is small.
-  const isPacked = version !== undefined && takesCoding(c.req.header('accept-encoding'), 'gzip')
-  const key = `${path.studyInstanceUID} ${path.seriesInstanceUID} ${version} ${studiesURL}`
-  const answerPacked = (make: () => AsyncGenerator<Uint8Array, void, void>) =>
-    answerWhole(c, deps.log, {
-      contentType: json.type,
-      version: `${version} ${studiesURL}`,
-      encoding: 'gzip',
-      read: () => kept.gzipped(key, make),
-    })
-  async function* array(instances: Opened['all']): AsyncGenerator<Uint8Array, void, void> {
-    let separator = '['
-    for await (const block of readMetadataBlocks(instances(), deps.store, studiesURL)) {
-      yield Buffer.from(separator)
-      yield block
-      separator = ','
+  if (offer === json && version !== undefined) {
+    const encoding = takesCoding(c.req.header('accept-encoding'), 'gzip') ? 'gzip' : 'identity'
+    const key = `${encoding} ${path.studyInstanceUID} ${path.seriesInstanceUID} ${entityVersion(version)}`
+    const opened = kept.has(key) ? undefined : await open(deps, path)
+    async function* make(): AsyncGenerator<Uint8Array, void, void> {
+      const json = array(opened ?? (await open(deps, path)))
+      yield* encoding === 'gzip' ? gzipped(json) : json
     }
-    yield Buffer.from(']')
-  }
-  if (offer === json && isPacked && kept.has(key)) {
-    return answerPacked(async function* () {
-      yield* array((await open(deps, path)).all)
+    return answerWhole(c, deps.log, {
+      contentType: json.type,
+      version: entityVersion(version),
+      encoding,
+      read: () => kept.read(key, make),
     })
   }
-  const { first, all } = await open(deps, path)
-  if (offer === json && isPacked) return answerPacked(() => array(all))
+  const opened = await open(deps, path)
   if (offer === json) {
     return answerWhole(c, deps.log, {
       contentType: json.type,
-      // With the address in it, for it is in the BulkDataURIs.
-      version: `${version ?? Buffer.from(first.digest).toString('hex')} ${studiesURL}`,
-      encoding: version === undefined ? undefined : 'identity',
-      read: () => array(all),
+      version: entityVersion(Buffer.from(opened.first.digest).toString('hex')),
+      read: () => array(opened),
     })
   }
   async function* parts(): AsyncGenerator<Part, void, void> {
-    for await (const instance of all()) {
+    for await (const instance of opened.all()) {
       const model = await readMetadata(instance, deps.store, studiesURL)
       const document = Buffer.from(
         toNativeDicomModel(JSON.parse(Buffer.from(model).toString()) as DicomJson),

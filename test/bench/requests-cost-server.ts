@@ -35,7 +35,9 @@ async function stowage(): Promise<number> {
     db,
     log,
     tracing,
-    store: { readRanges: async () => [storedBytes] },
+    store: {
+      readInto: async (_: string, __: number, into: Uint8Array) => into.set(storedBytes),
+    },
     intake: { open: async () => transfer },
     credentials: new Credentials({ db, log }),
     metrics: new Metrics({ db, log }),
