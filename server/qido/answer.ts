@@ -3,6 +3,7 @@ import { type DicomJson, toNativeDicomModel } from '../dicom/json-to-xml.ts'
 import { streamOf } from '../http/stream.ts'
 import { WholeResponse } from '../http/whole-response.ts'
 import { closing, newBoundary, partHeader } from '../multipart/multipart-writer.ts'
+import type { Results } from './results.ts'
 
 /** What a search can be answered in. (PS3.18 10.6.4; QI-S1) */
 export const answerTypes = [
@@ -10,44 +11,43 @@ export const answerTypes = [
   { type: 'multipart/related', root: 'application/dicom+xml' },
 ]
 
-/**
- * An array of results, made while the client takes it; of one block, at once.
- *
- * @param blocks Members of a JSON array, as text. At least one.
- */
-export async function jsonAnswer(
-  blocks: AsyncGenerator<string, void, void>,
-  hasOneBlock: boolean,
+/** An array of results; what has several blocks is made while the client takes it. */
+export function jsonAnswer(
+  { first, json }: Results,
+  rest: AsyncGenerator<string, void, void>,
   headers: Headers,
   failed: (error: unknown) => void,
-): Promise<Response> {
+): Response {
   headers.set('content-type', 'application/dicom+json')
-  const first = await blocks.next()
-  if (hasOneBlock) return new WholeResponse(`[${first.value ?? ''}]`, { headers })
+  if (json !== undefined) return new WholeResponse([json], { headers })
   async function* array(): AsyncGenerator<Uint8Array, void, void> {
-    yield Buffer.from(`[${first.value ?? ''}`)
-    for await (const block of blocks) if (block !== '') yield Buffer.from(`,${block}`)
+    yield Buffer.from(`[${first}`)
+    for await (const block of rest) if (block !== '') yield Buffer.from(`,${block}`)
     yield Buffer.from(']')
   }
   return new Response(streamOf(array(), failed), { headers })
 }
 
 /** One part for each result, a document of the Native DICOM Model. (PS3.19 A.1) */
-export async function xmlAnswer(
-  blocks: AsyncGenerator<string, void, void>,
+export function xmlAnswer(
+  { first }: Results,
+  rest: AsyncGenerator<string, void, void>,
   headers: Headers,
   failed: (error: unknown) => void,
-): Promise<Response> {
+): Response {
   const boundary = newBoundary()
   headers.set(
     'content-type',
     `multipart/related; type="application/dicom+xml"; boundary=${boundary}`,
   )
-  const first = await blocks.next()
+  async function* blocks(): AsyncGenerator<string, void, void> {
+    yield first
+    yield* rest
+  }
   async function* parts(): AsyncGenerator<Uint8Array, void, void> {
     let isFirst = true
-    for (let block = first; !block.done; block = await blocks.next()) {
-      for (const result of JSON.parse(`[${block.value}]`) as DicomJson[]) {
+    for await (const block of blocks()) {
+      for (const result of JSON.parse(`[${block}]`) as DicomJson[]) {
         yield partHeader(boundary, [['Content-Type', 'application/dicom+xml']], isFirst)
         yield Buffer.from(toNativeDicomModel(result))
         isFirst = false

@@ -1,6 +1,8 @@
+import type { Database } from '../../db/database.ts'
 import { type ResultKey, readStudies } from '../../db/search.ts'
 import { Kept } from '../kept.ts'
-import type { ResultsAsked, ResultsDeps } from './results.ts'
+import type { Patience } from './patience.ts'
+import type { ResultsAsked } from './results.ts'
 
 /** Characters of all texts that are kept: of some ten thousand studies. */
 const keptLength = 8 * 2 ** 20
@@ -20,7 +22,8 @@ export class KeptStudies {
     keys: readonly ResultKey[],
     versions: readonly string[],
     { search: { told }, studiesURL }: ResultsAsked,
-    { db, patience }: Pick<ResultsDeps, 'db' | 'patience'>,
+    db: Database,
+    patience: Patience,
   ): Promise<string[]> {
     const form = `${told.completeness ?? false} ${studiesURL}`
     const texts = keys.map((key, index) => this.#get(`${key} ${form}`, versions[index] as string))

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import type { Database } from '../../db/database.ts'
 import { DeletedMeanwhileError } from '../../db/instances.ts'
 import {
@@ -30,38 +31,59 @@ export interface ResultsAsked {
   studiesURL: string
 }
 
+/** Members of a JSON array, as text. */
+type Block = string
+
 export interface Results {
   count: number
   /** Matches beyond the limit; see `countedBeyond`. */
   beyondCount: number
-  /** Members of a JSON array, as text. */
-  blocks: AsyncGenerator<string, void, void>
-  hasOneBlock: boolean
+  first: Block
+  /** All of it, where the first block is all there is. */
+  json: Uint8Array<ArrayBuffer> | undefined
+  /** The other blocks. */
+  rest(patience: Patience): AsyncGenerator<Block, void, void>
 }
 
 /**
- * Finds results, and reads them a block after the other while they are taken: memory does not grow with their number,
- * and no connection is held while the client takes a block.
+ * Finds results, and reads the first block of them; the others one after the other while they are taken: memory does not grow
+ * with their number, and no connection is held while the client takes a block.
  */
-export async function beginResults(asked: ResultsAsked, deps: ResultsDeps): Promise<Results> {
+export async function beginResults(
+  asked: ResultsAsked,
+  deps: ResultsDeps,
+  patience: Patience,
+): Promise<Results> {
   const { search, fields, studiesURL } = asked
-  const { db, patience } = deps
+  const { db } = deps
   // Nothing is asked of the database for nothing.
-  if (search.limit === 0) return { count: 0, beyondCount: 0, blocks: none(), hasOneBlock: true }
+  if (search.limit === 0) return whole({ count: 0, beyondCount: 0, first: '' })
   if (isFirstOfStudy(search) && fields.length === 0) {
     const found = await patience.with(findResultsOfStudy(db, search, studiesURL))
-    const { resultCount: count, beyondCount, json } = found
-    return { count, beyondCount, blocks: only(json), hasOneBlock: true }
+    const { resultCount: count, beyondCount, json: first } = found
+    return whole({ count, beyondCount, first })
   }
-  const found = await patience.with(findKeys(db, search))
-  const { keys, beyondCount } = found
+  const { keys, versions, beyondCount } = await patience.with(findKeys(db, search))
   const atOnce = fields.length === 0 ? resultsAtOnce : resultsWithFieldsAtOnce
-  return {
-    count: keys.length,
-    beyondCount,
-    blocks: readBlocks(found, atOnce, asked, deps),
-    hasOneBlock: keys.length <= atOnce,
+  const read = (at: number, waiting: Patience) => {
+    const some = { keys: keys.slice(at, at + atOnce), versions: versions.slice(at, at + atOnce) }
+    return readBlock(some, asked, deps, waiting)
   }
+  const count = keys.length
+  const begun = { count, beyondCount, first: count === 0 ? '' : await read(0, patience) }
+  if (count <= atOnce) return whole(begun)
+  return {
+    ...begun,
+    json: undefined,
+    async *rest(waiting) {
+      // Of a block only its text is held while the client takes it.
+      for (let at = atOnce; at < count; at += atOnce) yield await read(at, waiting)
+    },
+  }
+}
+
+function whole(begun: Pick<Results, 'count' | 'beyondCount' | 'first'>): Results {
+  return { ...begun, json: Buffer.from(`[${begun.first}]`), async *rest() {} }
 }
 
 /** All that a study, or a series of it, has, from the first on. */
@@ -73,47 +95,22 @@ function isFirstOfStudy(
   return isWithin && conditions.length === 0 && offset === 0 && limit <= resultsAtOnce
 }
 
-async function* none(): AsyncGenerator<string, void, void> {}
-
-async function* only(block: string): AsyncGenerator<string, void, void> {
-  yield block
-}
-
 export interface ResultsDeps {
   db: Database
   kept: KeptStudies
   store: Store
-  patience: Patience
-}
-
-type Block = Pick<Found, 'keys' | 'versions'>
-
-async function* readBlocks(
-  { keys, versions }: Block,
-  atOnce: number,
-  asked: ResultsAsked,
-  deps: ResultsDeps,
-): AsyncGenerator<string, void, void> {
-  // Of a block only its text is held while the client takes it.
-  for (let at = 0; at < keys.length; at += atOnce) {
-    const to = at + atOnce
-    yield await readBlock(
-      { keys: keys.slice(at, to), versions: versions.slice(at, to) },
-      asked,
-      deps,
-    )
-  }
 }
 
 async function readBlock(
-  { keys, versions }: Block,
+  { keys, versions }: Pick<Found, 'keys' | 'versions'>,
   asked: ResultsAsked,
-  { db, store, patience, kept }: ResultsDeps,
-): Promise<string> {
+  { db, store, kept }: ResultsDeps,
+  patience: Patience,
+): Promise<Block> {
   const { search, fields, studiesURL } = asked
   const readRows = async () =>
     search.level === 'study'
-      ? (await kept.read(keys, versions, asked, { db, patience })).join(',')
+      ? (await kept.read(keys, versions, asked, db, patience)).join(',')
       : patience.with(readResults(db, search, keys, studiesURL))
   if (fields.length === 0) return readRows()
   const places = await patience.with(locateMetadata(db, search.level, keys))

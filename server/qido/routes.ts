@@ -12,7 +12,8 @@ import { answerTypes, jsonAnswer, xmlAnswer } from './answer.ts'
 import { KeptStudies } from './kept-studies.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import { Patience } from './patience.ts'
-import { beginResults } from './results.ts'
+import { beginResults, type Results, type ResultsDeps } from './results.ts'
+import { Sharing } from './sharing.ts'
 
 export interface QidoDeps {
   db: Database
@@ -22,8 +23,8 @@ export interface QidoDeps {
 
 /** QIDO-RS: the Search transaction. (PS3.18 10.6) */
 export function qidoRoutes(deps: QidoDeps): Hono<AppEnv> {
-  const kept = new KeptStudies()
-  const answer = (c: Context<AppEnv>, level: SearchLevel) => search(c, level, { ...deps, kept })
+  const own = { ...deps, kept: new KeptStudies(), sharing: new Sharing<Results>() }
+  const answer = (c: Context<AppEnv>, level: SearchLevel) => search(c, level, own)
   return new Hono<AppEnv>()
     .get('/studies', (c) => answer(c, 'study'))
     .get('/series', (c) => answer(c, 'series'))
@@ -36,34 +37,38 @@ export function qidoRoutes(deps: QidoDeps): Hono<AppEnv> {
 async function search(
   c: Context<AppEnv>,
   level: SearchLevel,
-  deps: QidoDeps & { kept: KeptStudies },
+  deps: QidoDeps & ResultsDeps & { sharing: Sharing<Results> },
 ): Promise<Response> {
   const { type } = choose(acceptedBy(c), answerTypes).offer
   const parameters = parseParameters(level, new URL(c.req.url).searchParams)
   const asked: Search = { level, ...pathOf(c), ...parameters, told: toldOf(c, parameters) }
-  const patience = new Patience(c.req.raw.signal)
   const studiesURL = `${c.get('baseURL')}/dicom-web/studies`
-  const { count, beyondCount, blocks, hasOneBlock } = await beginResults(
-    { search: asked, fields: parameters.fields, studiesURL },
-    { ...deps, patience },
+  const { signal } = c.req.raw
+  // Nothing else makes a difference to the results. Worklists ask for the same again and again, and all of them at once.
+  const key = `${studiesURL} ${c.req.url}`
+  const results = await deps.sharing.run(key, signal, (signal) =>
+    beginResults(
+      { search: asked, fields: parameters.fields, studiesURL },
+      deps,
+      new Patience(signal),
+    ),
   )
   const headers = new Headers({ 'cache-control': 'no-store', vary: 'Accept' })
   // PS3.18 8.3.4.4.1, with the text in quotes, as RFC 7234 5.5 wants it. (QI-S3 to QI-S5)
-  for (const text of [...parameters.warnings, ...remaining(beyondCount)]) {
+  for (const text of [...parameters.warnings, ...remaining(results.beyondCount)]) {
     headers.append('warning', `299 ${c.get('baseURL')}/dicom-web "${text}"`)
   }
-  if (count === 0) return new Response(null, { status: 204, headers })
+  if (results.count === 0) return new Response(null, { status: 204, headers })
   const failed = (error: unknown) => {
-    if (c.req.raw.signal.aborted) return
+    if (signal.aborted) return
     deps.log.error('an answer was broken off', {
       request: c.get('requestID'),
       path: c.req.routePath,
       error: describeError(error),
     })
   }
-  return type === 'multipart/related'
-    ? xmlAnswer(blocks, headers, failed)
-    : jsonAnswer(blocks, hasOneBlock, headers, failed)
+  const answer = type === 'multipart/related' ? xmlAnswer : jsonAnswer
+  return answer(results, results.rest(new Patience(signal)), headers, failed)
 }
 
 function remaining(beyondCount: number): string[] {

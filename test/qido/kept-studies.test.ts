@@ -35,8 +35,7 @@ function reader({ db }: TestIntake) {
       told: Search['told'] = search.told,
     ): Promise<DicomJson[]> {
       const asked = { search: { ...search, told }, fields: [], studiesURL }
-      const deps = { db, patience: counting as unknown as Patience }
-      const texts = await kept.read(keys, versions, asked, deps)
+      const texts = await kept.read(keys, versions, asked, db, counting as unknown as Patience)
       return JSON.parse(`[${texts.join(',')}]`)
     },
   }
