@@ -12,6 +12,7 @@ import { formatNumber } from './statistics.ts'
 const measuredTag = 0
 const fewRequestsTag = 1
 const manyRequestsTag = 2
+const largeRequestsTag = 3
 
 /** Measures all cases with all servers and adds the samples to a report. */
 export class Bench {
@@ -110,19 +111,20 @@ export class Bench {
   }
 
   /**
-   * The same code with other data: the compilers of three runtimes need some of it before they are fast. Some of it as many
-   * small requests, which go another way than few larger ones.
+   * The same code with other data: the compilers of three runtimes, and connections to a database, need some of it before they
+   * are fast. Some of it as many small requests, and some as large ones, each of which may go another way than few small ones.
    */
   async #warm(job: LoadJob, count: number): Promise<void> {
     const [few, many] = [Math.ceil(count / 2), Math.floor(count / 2)]
-    for (const [tag, limit, perRequest] of [
-      [fewRequestsTag, few, Math.min(10, few)],
-      [manyRequestsTag, many, 1],
+    for (const [tag, set, limit, perRequest] of [
+      [fewRequestsTag, 'small', few, Math.min(10, few)],
+      [manyRequestsTag, 'small', many, 1],
+      [largeRequestsTag, 'ct', Math.ceil(count / 10), 50],
     ] as const) {
       if (limit === 0) continue
       await this.#generator.run({
         ...job,
-        ...{ set: 'small', size: 'full', tag, limit, isChunked: false },
+        ...{ set, size: 'full', tag, limit, isChunked: false },
         ...{ perRequest, concurrency: 4 },
       })
     }

@@ -7,7 +7,7 @@ export interface BenchOptions {
   cases: CaseID[]
   servers: ServerID[]
   isQuick: boolean
-  /** Instances sent before the clock starts, so that a server's code is warm; 0 for none. */
+  /** Small instances sent before the clock starts, so that a server is warm, and a tenth as many large ones; 0 for none. */
   warmCount: number
   /** Where to write the report. */
   jsonFile: string | undefined
@@ -29,7 +29,7 @@ Measures how fast Stowage takes studies, side by side with bare servers and with
   --only CASE,...    ${caseIDs.join(', ')}
   --servers ID,...   ${serverIDs.join(', ')}
   --warm N           Small instances sent to each server before it is measured; default 4,000;
-                     half of them 10 a request, half of them 1 a request
+                     half of them 10 a request, half of them 1 a request; and N / 10 large ones, 50 a request
   --json FILE        Write all figures to a file
   --compare FILE     Print what changed against such a file
   --folder DIR       Where to put the servers' data: a real disk with 4 GB free

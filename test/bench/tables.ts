@@ -21,7 +21,7 @@ function renderMachine({ machine, rounds, isQuick, warmCount, servers: ran, skip
   const size = isQuick ? 'reduced sets (--quick): not for quoting' : 'full sets'
   return [
     `${machine.processors} x ${machine.model}, ${memory}, ${machine.platform}`,
-    `Rounds: ${rounds}, ${size}; warmed with ${warmCount} instances; figures are median (min-max)`,
+    `Rounds: ${rounds}, ${size}; warmed with ${warmCount} small instances and a tenth of large ones; figures are median (min-max)`,
     ...ran.map(({ id, version }) => `- ${servers[id].title}: ${version ?? 'version unknown'}`),
     ...skipped.map(({ id, reason }) => `- ${servers[id].title}: skipped, ${reason}`),
   ].join('\n')
