@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { leftOutElsewhere } from './test/support/elsewhere.ts'
 import { FlakyReporter } from './test/support/flaky-reporter.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 
@@ -32,6 +33,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: leftOutElsewhere(process.env.RUNTIME, process.env.TEST_DATABASE_URL),
           globalSetup: ['test/support/e2e-setup.ts'],
           retry,
           testTimeout: 120_000,
