@@ -50,18 +50,27 @@ export class Sharing<T> {
 
 function groupFor<T>(work: (signal: AbortSignal) => Promise<T>): Group<T> {
   const allLeft = new AbortController()
-  let begin = () => {}
-  const promise = new Promise<T>((resolve) => {
-    begin = () => resolve(work(allLeft.signal))
-  })
   let members = 0
+  let isBegun = false
+  let start = () => {}
+  const promise = new Promise<T>((resolve) => {
+    start = () => resolve(work(allLeft.signal))
+  })
+  // Before it is begun, others may still come.
+  function abortIfEmpty(): void {
+    if (isBegun && members === 0) allLeft.abort()
+  }
   function leave(): void {
     members--
-    if (members === 0) allLeft.abort()
+    abortIfEmpty()
   }
   return {
     promise,
-    begin,
+    begin() {
+      isBegun = true
+      abortIfEmpty()
+      start()
+    },
     join(signal) {
       members++
       if (signal.aborted) leave()

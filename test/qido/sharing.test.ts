@@ -96,4 +96,18 @@ describe('What many ask for at once', () => {
     begun[2]?.end('')
     await gone
   })
+  test('is not given up for who comes when all others who wait have left', async () => {
+    const { begun, ask } = work()
+    const first = ask('studies')
+    const leaver = new AbortController()
+    const left = ask('studies', leaver.signal)
+    leaver.abort()
+    const stayed = ask('studies')
+    begun[0]?.end('')
+    await first
+    await expect.poll(() => begun.length).toBe(2)
+    expect(begun[1]?.signal.aborted).toBe(false)
+    begun[1]?.end('found')
+    expect(await Promise.all([left, stayed])).toEqual(['found', 'found'])
+  })
 })
