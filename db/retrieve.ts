@@ -21,8 +21,8 @@ export async function transferSyntaxesOf({ orm }: Database, path: ResourcePath):
 }
 
 /**
- * What changes whenever a study or series gains or loses an instance: when it did last, and what it holds. Undefined:
- * there is none. Costs one row.
+ * What changes whenever a study or series gains or loses an instance, or has one healed: when it gained one last, what it holds, and what
+ * the row of the study was last written by (decision 30). Undefined: there is none. Costs one row.
  */
 export async function versionOf(
   { sql }: Database,
@@ -33,7 +33,7 @@ export async function versionOf(
   const of = seriesInstanceUID === undefined ? sql`t` : sql`e`
   const [row] = await sql<{ version: string }[]>`
     select concat_ws('.', ${of}.instance_count, ${of}.byte_length,
-      extract(epoch from ${of}.last_received_at), extract(epoch from ${of}.first_received_at)) as version
+      extract(epoch from ${of}.last_received_at), extract(epoch from ${of}.first_received_at), t.xmin) as version
     from studies t join series e on e.study_key = t.study_key
     where t.study_instance_uid = ${studyInstanceUID} ${isIt}
     limit 1`

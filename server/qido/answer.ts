@@ -22,7 +22,13 @@ export function jsonAnswer(
   if (json !== undefined) return new WholeResponse([json], { headers })
   async function* array(): AsyncGenerator<Uint8Array, void, void> {
     yield Buffer.from(`[${first}`)
-    for await (const block of rest) if (block !== '') yield Buffer.from(`,${block}`)
+    let isEmpty = first === ''
+    for await (const block of rest) {
+      // All of it was deleted meanwhile.
+      if (block === '') continue
+      yield Buffer.from(isEmpty ? block : `,${block}`)
+      isEmpty = false
+    }
     yield Buffer.from(']')
   }
   return new Response(streamOf(array(), failed), { headers })

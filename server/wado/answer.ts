@@ -147,6 +147,8 @@ async function stream(
     return new Response(streamOf(chunks, failed), { status: statusOf(), headers })
   }
   const { pieces, isAll } = await beginning(chunks, c.req.raw.signal)
+  // It was refused meanwhile (`limitRequests`): nobody takes this one.
+  if (c.finalized) await chunks.return()
   const status = statusOf()
   if (isAll) return new WholeResponse(pieces, { status, headers })
   const all = {

@@ -1,6 +1,9 @@
-/** Bytes of all answers that are kept, are being made to be kept, or are still being read; and of one of them. */
-const keptBytes = 64 * 2 ** 20
+/** Bytes of all answers that are kept or still being read, of all that are being made to be kept, and of one of them. */
+const keptBytes = 32 * 2 ** 20
+const makingBytes = 16 * 2 ** 20
 const answerBytes = 8 * 2 ** 20
+/** What it costs to keep one, beside its bytes. */
+const entryBytes = 1024
 
 interface KeptAnswer {
   pieces: Uint8Array[]
@@ -15,9 +18,8 @@ interface KeptAnswer {
  */
 export class KeptAnswers {
   readonly #answers = new Map<string, KeptAnswer>()
-  /** What is being made to be kept. */
-  readonly #making = new Set<string>()
-  #bytes = 0
+  #keptBytes = 0
+  #makingBytes = 0
 
   has(key: string): boolean {
     return this.#answers.has(key)
@@ -29,15 +31,17 @@ export class KeptAnswers {
     make: () => AsyncGenerator<Uint8Array, void, void>,
   ): AsyncGenerator<Uint8Array, void, void> {
     const kept = this.#answers.get(key)
-    if (kept !== undefined) {
-      this.#answers.delete(key)
-      this.#answers.set(key, kept)
-      yield* readKept(kept)
-    } else if (this.#making.has(key)) {
-      // One of those who ask at once keeps what it made.
-      yield* make()
-    } else {
+    if (kept === undefined) {
       yield* this.#make(key, make())
+      return
+    }
+    this.#answers.delete(key)
+    this.#answers.set(key, kept)
+    kept.readers++
+    try {
+      yield* kept.pieces
+    } finally {
+      kept.readers--
     }
   }
 
@@ -45,51 +49,47 @@ export class KeptAnswers {
     key: string,
     chunks: AsyncGenerator<Uint8Array, void, void>,
   ): AsyncGenerator<Uint8Array, void, void> {
-    let made: Uint8Array[] | undefined = []
-    let byteLength = 0
-    this.#making.add(key)
+    let pieces: Uint8Array[] | undefined = []
+    let byteLength = entryBytes
+    this.#makingBytes += byteLength
     const forget = () => {
-      made = undefined
-      this.#bytes -= byteLength
+      pieces = undefined
+      this.#makingBytes -= byteLength
       byteLength = 0
     }
     try {
       for await (const chunk of chunks) {
-        if (made !== undefined) {
-          made.push(chunk)
-          byteLength += chunk.length
-          this.#bytes += chunk.length
-          if (byteLength > answerBytes || !this.#makeRoom()) forget()
+        if (pieces !== undefined) {
+          const piece = withoutSlack(chunk)
+          pieces.push(piece)
+          byteLength += piece.buffer.byteLength
+          this.#makingBytes += piece.buffer.byteLength
+          if (byteLength > answerBytes || this.#makingBytes > makingBytes) forget()
         }
         yield chunk
       }
-      if (made === undefined) return
-      this.#answers.set(key, { pieces: made, byteLength, readers: 0 })
-      // It is counted there now.
-      byteLength = 0
+      if (pieces !== undefined) this.#keep(key, { pieces, byteLength, readers: 0 })
     } finally {
       forget()
-      this.#making.delete(key)
     }
   }
 
-  /** @returns Whether there is room for all that is counted. */
-  #makeRoom(): boolean {
-    for (const [key, { readers, byteLength }] of this.#answers) {
-      if (this.#bytes <= keptBytes) return true
+  #keep(key: string, answer: KeptAnswer): void {
+    // Another one who made it was done before.
+    if (this.#answers.has(key)) return
+    for (const [oldest, { readers, byteLength }] of this.#answers) {
+      if (this.#keptBytes + answer.byteLength <= keptBytes) break
       if (readers > 0) continue
-      this.#answers.delete(key)
-      this.#bytes -= byteLength
+      this.#answers.delete(oldest)
+      this.#keptBytes -= byteLength
     }
-    return this.#bytes <= keptBytes
+    if (this.#keptBytes + answer.byteLength > keptBytes) return
+    this.#answers.set(key, answer)
+    this.#keptBytes += answer.byteLength
   }
 }
 
-async function* readKept(answer: KeptAnswer): AsyncGenerator<Uint8Array, void, void> {
-  answer.readers++
-  try {
-    yield* answer.pieces
-  } finally {
-    answer.readers--
-  }
+/** Bytes that hold little more memory than they are: those of zlib and of the pool are pieces of something larger. */
+function withoutSlack(chunk: Uint8Array): Uint8Array {
+  return chunk.buffer.byteLength > 1.5 * chunk.length ? new Uint8Array(chunk) : chunk
 }

@@ -85,22 +85,23 @@ async function readBlock(
     if (!(error instanceof SegmentNotFoundError)) throw error
     // It was moved, or deleted, since it was found.
     let at = 0
-    for (const instance of instances) {
-      at += await readMoved(instance, store, read.subarray(at))
-    }
+    const moved = instances.map((instance, index) => {
+      const from = at
+      at += (ranges[index] as SegmentRange).length
+      return readMoved(instance, store, read.subarray(from, at))
+    })
+    await Promise.all(moved)
   })
   return withURLs(block, room, ranges, bases, first)
 }
 
-/** @returns How many bytes it has. */
-async function readMoved(instance: Instance, store: Store, into: Uint8Array): Promise<number> {
+async function readMoved(instance: Instance, store: Store, into: Uint8Array): Promise<void> {
   const { byteLength, metadataLength } = instance
   let at = 0
   for await (const chunk of readMoving(store, instance, byteLength, metadataLength)) {
     into.set(chunk, at)
     at += chunk.length
   }
-  return at
 }
 
 /** Behind the file. */
@@ -109,8 +110,8 @@ function rangeOf({ segmentOffset, byteLength, metadataLength }: Instance): Segme
 }
 
 /**
- * Puts the address of each instance before its BulkDataURIs, and a comma before each. All is moved to the front meanwhile, in the
- * same memory: to get some for another copy takes longer than to read what is copied.
+ * Puts the address of each instance before its BulkDataURIs, and a comma before each. If there is room, all is moved to the front
+ * meanwhile, in the same memory: to get some for another copy takes longer than to read what is copied.
  *
  * @param room Bytes at the front of the block that are free.
  */
@@ -121,33 +122,31 @@ function withURLs(
   bases: readonly string[],
   first: number,
 ): Uint8Array {
-  let all = block
+  const places: number[] = []
+  let added = ranges.length
+  let index = 0
+  let end = room + (ranges[0] as SegmentRange).length
+  for (let at = block.indexOf(key, room); at !== -1; at = block.indexOf(key, at + key.length)) {
+    while (at >= end) end += (ranges[++index] as SegmentRange).length
+    places.push(at + key.length)
+    added += (bases[index] as string).length
+  }
+  const all = added <= room ? block : Buffer.allocUnsafeSlow(block.length - room + added)
   let from = room
   let to = 0
-  let found = all.indexOf(key, from)
+  let next = 0
+  end = room
   const moveUntil = (until: number) => {
-    all.copyWithin(to, from, until)
+    block.copy(all, to, from, until)
     to += until - from
     from = until
   }
   for (const [index, { length }] of ranges.entries()) {
-    const base = bases[index] as string
-    const commasToCome = ranges.length - index - 1
-    let end = from + length
+    end += length
     all[to++] = index === 0 ? first : comma
-    while (found !== -1 && found < end) {
-      moveUntil(found + key.length)
-      if (to + base.length + commasToCome > from) {
-        const more = Buffer.allocUnsafeSlow(all.length + base.length + room)
-        const shift = more.length - all.length
-        all.copy(more, 0, 0, to)
-        all.copy(more, from + shift, from)
-        all = more
-        from += shift
-        end += shift
-      }
-      to += all.write(base, to, 'latin1')
-      found = all.indexOf(key, from)
+    while (next < places.length && (places[next] as number) <= end) {
+      moveUntil(places[next++] as number)
+      to += all.write(bases[index] as string, to, 'latin1')
     }
     moveUntil(end)
   }

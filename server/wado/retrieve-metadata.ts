@@ -19,7 +19,7 @@ const xml = { type: 'multipart/related', root: 'application/dicom+xml' }
 export async function retrieveMetadata(
   c: Context<AppEnv>,
   deps: WadoDeps,
-  kept: KeptAnswers,
+  keptAs: Record<'gzip' | 'identity', KeptAnswers>,
 ): Promise<Response> {
   const path = resourceOf(c.req.param())
   const { offer } = choose(acceptedBy(c), [json, xml])
@@ -32,7 +32,8 @@ export async function retrieveMetadata(
   // One instance alone is small.
   if (offer === json && version !== undefined) {
     const encoding = takesCoding(c.req.header('accept-encoding'), 'gzip') ? 'gzip' : 'identity'
-    const key = `${encoding} ${path.studyInstanceUID} ${path.seriesInstanceUID} ${entityVersion(version)}`
+    const kept = keptAs[encoding]
+    const key = `${path.studyInstanceUID} ${path.seriesInstanceUID} ${entityVersion(version)}`
     const opened = kept.has(key) ? undefined : await open(deps, path)
     async function* make(): AsyncGenerator<Uint8Array, void, void> {
       const json = array(opened ?? (await open(deps, path)))

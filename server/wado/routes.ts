@@ -18,7 +18,8 @@ export function wadoRoutes(given: Omit<WadoDeps, 'lookup'>): Hono<AppEnv> {
   const series = `${study}/series/:series`
   const instance = `${series}/instances/:instance`
   const deps: WadoDeps = { ...given, lookup: new InstanceLookup(given.db) }
-  const kept = new KeptAnswers()
+  // Ten of one are as large as one of the other.
+  const kept = { gzip: new KeptAnswers(), identity: new KeptAnswers() }
   const frames = new KeptFrames()
   const app = new Hono<AppEnv>()
   const at = (path: string, retrieve: Retrieve) => app.get(path, (c) => retrieve(c, deps))

@@ -66,7 +66,7 @@ describe('Metadata (WA-R2)', () => {
   test('of many instances are one array, whether they have one BulkDataURI, none, or very many', async () => {
     const uri = (element: number, base = '') => `${base}bulkdata/${element}/0-2`
     const metadataOf = (index: number, base?: string) => {
-      const count = [1, 0, 1, 400, 0, 2][index % 6] as number
+      const count = [1, 0, 0, 400, 0, 2][index % 6] as number
       const elements = Array.from({ length: count }, (_, i) => i + 10_000_000)
       return Object.fromEntries([
         ['00080018', { vr: 'UI', Value: [`1.4.${index}`] }],
@@ -75,8 +75,8 @@ describe('Metadata (WA-R2)', () => {
       ])
     }
     const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
-    // Of the last two the first fills the room of both, to the byte.
-    for (const indices of [...[0, 1, 2, 3, 4, 6, 200].map(upTo), [11, 4]]) {
+    // The first of two that fills the room of both, to the byte; one whose address is longer than those of others.
+    for (const indices of [...[0, 1, 2, 3, 4, 6, 200].map(upTo), [11, 4], [0, 1, 2, 9999]]) {
       const { store, instances } = await stored(
         indices.map((index) => metadataOf(index)),
         indices,
@@ -86,5 +86,14 @@ describe('Metadata (WA-R2)', () => {
       const wanted = indices.map((index) => metadataOf(index, base(index)))
       expect(await arrayOf(store, instances)).toEqual(wanted)
     }
+  })
+  test('of an instance with very many BulkDataURIs are made in one go', async () => {
+    const tags = Array.from({ length: 30_000 }, (_, i) => `${i + 10_000_000}`)
+    const elements = tags.map((tag) => [tag, { vr: 'OB', BulkDataURI: 'bulkdata/1/0-2' }])
+    const { store, instances } = await stored([Object.fromEntries(elements)])
+    const [only] = (await arrayOf(store, instances)) as Record<string, { BulkDataURI: string }>[]
+    expect(Object.keys(only ?? {})).toEqual(tags)
+    const uri = 'https://h/dicom-web/studies/1.2/series/1.3/instances/1.4.0/bulkdata/1/0-2'
+    expect(Object.values(only ?? {}).every(({ BulkDataURI }) => BulkDataURI === uri)).toBe(true)
   })
 })
