@@ -1,3 +1,5 @@
+import { Kept } from '../kept.ts'
+
 /** Bytes of all answers that are kept or still being read, of all that are being made to be kept, and of one of them. */
 const keptBytes = 32 * 2 ** 20
 const makingBytes = 16 * 2 ** 20
@@ -7,7 +9,6 @@ const entryBytes = 1024
 
 interface KeptAnswer {
   pieces: Uint8Array[]
-  byteLength: number
   /** Who is reading holds it in memory, however slowly he reads: as long as one is, it does not go. */
   readers: number
 }
@@ -17,8 +18,7 @@ interface KeptAnswer {
  * compress the metadata of a study takes longer than all else that the answer takes.
  */
 export class KeptAnswers {
-  readonly #answers = new Map<string, KeptAnswer>()
-  #keptBytes = 0
+  readonly #answers = new Kept<string, KeptAnswer>(keptBytes, ({ readers }) => readers > 0)
   #makingBytes = 0
 
   has(key: string): boolean {
@@ -35,8 +35,6 @@ export class KeptAnswers {
       yield* this.#make(key, make())
       return
     }
-    this.#answers.delete(key)
-    this.#answers.set(key, kept)
     kept.readers++
     try {
       yield* kept.pieces
@@ -68,24 +66,13 @@ export class KeptAnswers {
         }
         yield chunk
       }
-      if (pieces !== undefined) this.#keep(key, { pieces, byteLength, readers: 0 })
+      // Unless another one who made it was done before.
+      if (pieces !== undefined && !this.#answers.has(key)) {
+        this.#answers.set(key, { pieces, readers: 0 }, byteLength)
+      }
     } finally {
       forget()
     }
-  }
-
-  #keep(key: string, answer: KeptAnswer): void {
-    // Another one who made it was done before.
-    if (this.#answers.has(key)) return
-    for (const [oldest, { readers, byteLength }] of this.#answers) {
-      if (this.#keptBytes + answer.byteLength <= keptBytes) break
-      if (readers > 0) continue
-      this.#answers.delete(oldest)
-      this.#keptBytes -= byteLength
-    }
-    if (this.#keptBytes + answer.byteLength > keptBytes) return
-    this.#answers.set(key, answer)
-    this.#keptBytes += answer.byteLength
   }
 }
 

@@ -36,8 +36,8 @@ export async function retrieveMetadata(
     const key = `${path.studyInstanceUID} ${path.seriesInstanceUID} ${entityVersion(version)}`
     const opened = kept.has(key) ? undefined : await open(deps, path)
     async function* make(): AsyncGenerator<Uint8Array, void, void> {
-      const json = array(opened ?? (await open(deps, path)))
-      yield* encoding === 'gzip' ? gzipped(json) : json
+      const whole = array(opened ?? (await open(deps, path)))
+      yield* encoding === 'gzip' ? gzipped(whole) : whole
     }
     return answerWhole(c, deps.log, {
       contentType: json.type,
