@@ -8,6 +8,7 @@ export class TransactionLostError extends Error {
 
 /**
  * Lets Postgres do its work in a transaction while something else is being done, and commits when both are done.
+ * The other thing is begun when the statements are on their way, so that nothing of it comes before them.
  *
  * Statements go out one behind the other, without waiting for answers: the commit is there when the work ends. `sql.begin` of
  * postgres.js 3.4.9 waits for each answer, and may not hear that its connection is lost (decision 29). So this is for a
@@ -15,7 +16,7 @@ export class TransactionLostError extends Error {
  * middle, postgres.js sends the rest on the next.
  *
  * @param database Of one connection, which nobody else uses meanwhile.
- * @param ready Committed is when it resolves; what it rejects with is thrown, after a rollback.
+ * @param other Committed is when it resolves; what it throws or rejects with is thrown, after a rollback.
  * @param work Makes the statement. Where it is not inside this transaction, it must do nothing and return no row: that is what
  *   the condition `isInside` is for.
  * @returns The row of the statement, which is committed.
@@ -24,13 +25,14 @@ export class TransactionLostError extends Error {
  */
 export async function commitWhen(
   { sql }: Database,
-  ready: Promise<void>,
+  other: () => Promise<void>,
   work: (sql: Database['sql']) => PromiseLike<RowList<Row[]>>,
 ): Promise<Row> {
   const begun = sent(sql`begin deferrable`)
   const worked = sent(work(sql))
   try {
-    await ready
+    await handedOver()
+    await other()
   } catch (error) {
     await Promise.allSettled([begun, worked, sql`rollback`])
     throw error
@@ -51,6 +53,11 @@ export async function commitWhen(
 export function isInside(sql: Database['sql']) {
   return sql`
     current_setting('transaction_deferrable') = 'on' and current_setting('default_transaction_deferrable') = 'off'`
+}
+
+/** postgres.js sends what it is given in a microtask, or behind what it waits for itself. */
+function handedOver(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 interface Sent {

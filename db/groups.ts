@@ -57,28 +57,30 @@ export type GroupResult =
  * another: 1.2 times as many as with one after the other.)
  *
  * @param database Of one connection, as `commitWhen` wants it.
- * @param synced Resolves when the bytes of the group are durable. What it rejects with is thrown, and nothing is stored.
- * @throws Any other error than those of `GroupResult` and of `synced` is to be followed by `recordEndedTransfer` for each
+ * @param makeDurable Resolves when the bytes of the group are durable. Called when Postgres has been told what to do, and again
+ *   where that is tried again. What it throws or rejects with is thrown, and nothing is stored.
+ * @throws Any other error than those of `GroupResult` and of `makeDurable` is to be followed by `recordEndedTransfer` for each
  *   member: it says whether the member was committed.
  */
 export async function commitGroup(
   database: Database,
   group: GroupCommit,
-  synced: Promise<void>,
+  makeDurable: () => Promise<void>,
 ): Promise<GroupResult> {
-  return (await commitPlainly(database, group, synced)) ?? commitAny(database, group, synced)
+  const plainly = await commitPlainly(database, group, makeDurable)
+  return plainly ?? commitAny(database, group, makeDurable)
 }
 
 /** Commits a group in which nothing is special. @returns undefined, and nothing is done, where something is. */
 async function commitPlainly(
   database: Database,
   group: GroupCommit,
-  synced: Promise<void>,
+  makeDurable: () => Promise<void>,
 ): Promise<GroupResult | undefined> {
   const plain = plainGroupOf(group)
   if (plain === undefined) return undefined
   try {
-    const row = await commitWhen(database, synced, (sql) => plainCommit(sql, group, plain))
+    const row = await commitWhen(database, makeDurable, (sql) => plainCommit(sql, group, plain))
     return row.is_plain === true ? { outcome: 'committed', disagreements: [] } : undefined
   } catch (thrown) {
     const error = thrown as CommitError
@@ -94,7 +96,7 @@ async function commitPlainly(
 async function commitAny(
   database: Database,
   group: GroupCommit,
-  synced: Promise<void>,
+  makeDurable: () => Promise<void>,
 ): Promise<GroupResult> {
   const { groupID, serverID, segment } = group
   const members = JSON.stringify(group.members)
@@ -102,7 +104,7 @@ async function commitAny(
   const result = await retryCommit<GroupResult>(async () => {
     const row = await commitWhen(
       database,
-      synced,
+      makeDurable,
       (sql) => sql`
         select
           commit_group(

@@ -9,6 +9,7 @@ import {
   appendGroup,
   type GroupedResult,
   type Place,
+  placeGroup,
   type SmallTransfer,
   sortOut,
   type Waiting,
@@ -190,29 +191,24 @@ export class GroupCommitter {
     const hasBytes = group.some((one) => one.instances.length > 0)
     const writer = hasBytes ? await this.#segment.open() : undefined
     const base = writer?.byteLength ?? 0
-    let appended: ReturnType<typeof appendGroup>
-    let synced = Promise.resolve()
-    try {
-      appended = appendGroup(group, writer)
-      // Nothing in between, so that all of it is written at once.
-      if (writer !== undefined) synced = writer.sync()
-    } catch (error) {
-      await this.#segment.giveUp(base)
-      throw error
-    }
-    // Waited for by the commit; if that fails before, by what takes the bytes back.
-    synced.catch(() => {})
-    const { instances, places } = appended
+    const { instances, places, byteLength } = placeGroup(group, writer)
     const commit: GroupCommit = {
       groupID: randomUUID(),
       serverID: this.#serverID,
-      segment: writer && { segmentID: writer.segmentID, byteLength: writer.byteLength },
+      segment: writer && { segmentID: writer.segmentID, byteLength },
       members: group.map((one) => one.member),
       instances,
     }
+    let synced: Promise<void> | undefined
+    async function write(): Promise<void> {
+      if (writer === undefined) return
+      // Nothing in between, so that all of it is written at once.
+      appendGroup(group, writer)
+      await writer.sync()
+    }
     let result: GroupResult
     try {
-      result = await commitGroup(this.#deps.db, commit, synced)
+      result = await commitGroup(this.#deps.db, commit, () => (synced ??= write()))
     } catch (error) {
       if (error instanceof StoreError) {
         await this.#segment.giveUp(base)

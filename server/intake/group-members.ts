@@ -20,28 +20,41 @@ export interface Waiting extends SmallTransfer {
   reject(error: unknown): void
 }
 
-/** Hands the bytes of a group to the writer. @throws {StoreError} */
-export function appendGroup(
+/** A group as it will lie in a segment, and where it ends there. */
+export interface PlacedGroup {
+  instances: GroupedInstance[]
+  places: Place[]
+  byteLength: number
+}
+
+/** Says where in a segment the instances of a group come to lie, one behind the other. */
+export function placeGroup(
   group: Waiting[],
-  writer: SegmentWriter | undefined,
-): { instances: GroupedInstance[]; places: Place[] } {
+  segment: { segmentID: string; byteLength: number } | undefined,
+): PlacedGroup {
   const instances: GroupedInstance[] = []
   const places: Place[] = []
-  if (writer === undefined) return { instances, places }
+  let byteLength = segment?.byteLength ?? 0
+  if (segment === undefined) return { instances, places, byteLength }
   group.forEach((one, member) => {
-    let segmentOffset = writer.byteLength
+    for (const row of one.instances) {
+      instances.push(inGroup(row, member, places.length, segment.segmentID, byteLength))
+      places.push({ member, part: row.position })
+      byteLength += row.byte_length + row.metadata_length
+    }
+  })
+  return { instances, places, byteLength }
+}
+
+/** Hands the bytes of a group to the writer, as they were placed. @throws {StoreError} */
+export function appendGroup(group: Waiting[], writer: SegmentWriter): void {
+  for (const one of group) {
     const ranges = one.instances.map((row) => ({
       offset: row.segment_offset,
       length: row.byte_length + row.metadata_length,
     }))
     for (const piece of one.held.pieces(ranges)) writer.append(piece)
-    one.instances.forEach((row, index) => {
-      instances.push(inGroup(row, member, places.length, writer.segmentID, segmentOffset))
-      places.push({ member, part: row.position })
-      segmentOffset += ranges[index]?.length ?? 0
-    })
-  })
-  return { instances, places }
+  }
 }
 
 /** Written out: to spread it takes 9 µs. */

@@ -49,11 +49,13 @@ function held(t: Held) {
   return { ready, finish, fail, isWaiting }
 }
 
+const atOnce = () => Promise.resolve()
+
 describe('a transaction that is committed when something else is done', () => {
   test('has done its work by then, and is not visible before', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)
-    const row = commitWhen(t.one, ready, t.insert)
+    const row = commitWhen(t.one, () => ready, t.insert)
     await isWaiting()
     expect(await t.count()).toBe(0)
     finish()
@@ -64,32 +66,28 @@ describe('a transaction that is committed when something else is done', () => {
   test('is rolled back when the other thing fails, and the connection serves the next', async () => {
     await using t = await table()
     const { ready, fail, isWaiting } = held(t)
-    const row = commitWhen(t.one, ready, t.insert)
+    const row = commitWhen(t.one, () => ready, t.insert)
     row.catch(() => {})
     await isWaiting()
     fail(new Error('The disk is full'))
     await expect(row).rejects.toThrow('The disk is full')
     expect(await t.count()).toBe(0)
-    await commitWhen(t.one, Promise.resolve(), t.insert)
+    await commitWhen(t.one, atOnce, t.insert)
     expect(await t.count()).toBe(1)
   })
 
   test('is rolled back when its statement fails, and the connection serves the next', async () => {
     await using t = await table()
-    const failing = commitWhen(
-      t.one,
-      Promise.resolve(),
-      (sql) => sql`insert into things values (0)`,
-    )
+    const failing = commitWhen(t.one, atOnce, (sql) => sql`insert into things values (0)`)
     await expect(failing).rejects.toMatchObject({ code: '23514' })
-    await commitWhen(t.one, Promise.resolve(), t.insert)
+    await commitWhen(t.one, atOnce, t.insert)
     expect(await t.count()).toBe(1)
   })
 
   test('is not said to be committed when its connection was lost after the work', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)
-    const row = commitWhen(t.one, ready, t.insert)
+    const row = commitWhen(t.one, () => ready, t.insert)
     row.catch(() => {})
     const pid = await isWaiting()
     await t.pool`select pg_terminate_backend(${pid})`
@@ -99,16 +97,16 @@ describe('a transaction that is committed when something else is done', () => {
     finish()
     await expect(row).rejects.toThrow()
     expect(await t.count()).toBe(0)
-    expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
+    expect(await commitWhen(t.one, atOnce, t.insert)).toEqual({ n: 1 })
   })
 
   test('begins on a new connection when the last one was ended under its statement (P1)', async () => {
     await using t = await table()
     // As of a server that has committed before: all three statements are on their way at once.
-    await commitWhen(t.one, Promise.resolve(), t.insert)
+    await commitWhen(t.one, atOnce, t.insert)
     const lost = commitWhen(
       t.one,
-      Promise.resolve(),
+      atOnce,
       (sql) => sql`select pg_sleep(60) as "slept beside things"`,
     )
     lost.catch(() => {})
@@ -121,7 +119,7 @@ describe('a transaction that is committed when something else is done', () => {
       })
       .toBeGreaterThan(0)
     await expect(lost).rejects.toThrow()
-    expect(await commitWhen(t.one, Promise.resolve(), t.insert)).toEqual({ n: 1 })
+    expect(await commitWhen(t.one, atOnce, t.insert)).toEqual({ n: 1 })
     expect(await t.count()).toBe(2)
   })
 
@@ -130,14 +128,14 @@ describe('a transaction that is committed when something else is done', () => {
     Object.assign(t.pool.options, { max_lifetime: 1 })
     const one = openDatabase(oneConnectionBeside(t.pool, 60))
     const ready = new Promise<void>((resolve) => setTimeout(resolve, 1500))
-    expect(await commitWhen(one, ready, t.insert)).toEqual({ n: 1 })
+    expect(await commitWhen(one, () => ready, t.insert)).toEqual({ n: 1 })
     expect(await t.count()).toBe(1)
   })
 
   test('is not said to be committed when it cannot be any more', async () => {
     await using t = await table()
     const { ready, finish, isWaiting } = held(t)
-    const row = commitWhen(t.one, ready, t.insert)
+    const row = commitWhen(t.one, () => ready, t.insert)
     row.catch(() => {})
     await isWaiting()
     await expect(t.one.sql`select 1 / 0`).rejects.toThrow()
@@ -156,7 +154,7 @@ describe('a transaction that is committed when something else is done', () => {
         return isBegin ? target`select` : Reflect.apply(target, self, [strings, ...values])
       },
     })
-    const lost = commitWhen({ ...t.one, sql: withoutBegin }, Promise.resolve(), t.insert)
+    const lost = commitWhen({ ...t.one, sql: withoutBegin }, atOnce, t.insert)
     await expect(lost).rejects.toThrow(TransactionLostError)
     expect(await t.count()).toBe(0)
   })

@@ -62,7 +62,7 @@ export async function testGroups(): Promise<TestGroups> {
   async function commitMade(group: GroupCommit, synced = Promise.resolve()): Promise<GroupResult> {
     const one = await connections.take()
     try {
-      return await commitGroup(openDatabase(one), group, synced)
+      return await commitGroup(openDatabase(one), group, () => synced)
     } finally {
       connections.giveBack(one)
     }
