@@ -63,6 +63,27 @@ describe('a transaction that is committed when something else is done', () => {
     expect(await t.count()).toBe(1)
   })
 
+  test('has been told to Postgres when the other thing begins', async () => {
+    await using t = await table()
+    const told: string[] = []
+    Object.assign(t.pool.options, { debug: (_: number, query: string) => told.push(query) })
+    const one = openDatabase(oneConnectionBeside(t.pool, 60))
+    await commitWhen(one, atOnce, t.insert)
+    told.length = 0
+    let toldBefore: string[] = []
+    await commitWhen(
+      one,
+      async () => {
+        toldBefore = [...told]
+      },
+      t.insert,
+    )
+    expect(toldBefore).toEqual([
+      expect.stringContaining('begin'),
+      expect.stringContaining('insert into things'),
+    ])
+  })
+
   test('is rolled back when the other thing fails, and the connection serves the next', async () => {
     await using t = await table()
     const { ready, fail, isWaiting } = held(t)
