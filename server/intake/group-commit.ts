@@ -204,6 +204,7 @@ export class GroupCommitter {
       if (writer === undefined) return
       // Nothing in between, so that all of it is written at once.
       appendGroup(group, writer)
+      if (writer.byteLength !== byteLength) throw new Error('A group is not where it was placed')
       await writer.sync()
     }
     let result: GroupResult
