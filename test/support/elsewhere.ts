@@ -1,6 +1,6 @@
 /**
  * End-to-end tests that are run once, under Node with the embedded Postgres. Under another runtime or with another Postgres they
- * would do the same again: of the time of all, these pages take a fourth, what Postgres decides by itself a tenth, and what is
+ * would do the same again: of the time of all, these pages take a fourth, what Postgres decides by itself a twentieth, and what is
  * aside from the database two fifths.
  */
 
